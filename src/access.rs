@@ -1,0 +1,101 @@
+//! What a connection may do, what it asked for, and why it got less.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{ConnectionId, User, UserId};
+
+/// What a connection may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Access {
+    /// Look at the document as it was when it was opened.
+    View,
+    /// Look at the document and see changes of others as they come.
+    LiveView,
+    /// Change the document.
+    Edit,
+}
+
+/// All of them, the least first.
+pub(crate) const ACCESSES: [Access; 3] = [Access::View, Access::LiveView, Access::Edit];
+
+impl Access {
+    /// As the wire names it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Access::View => "view",
+            Access::LiveView => "liveview",
+            Access::Edit => "edit",
+        }
+    }
+}
+
+impl fmt::Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// Why a connection got less access than it asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Reason {
+    /// As many connections as the engine's limit allows hold edit access.
+    ConnectionLimit,
+    /// As many connections as the engine's limit allows hold live-view access.
+    LiveViewLimit,
+    /// The document is being saved: ask again once the save is settled.
+    Saving,
+    /// The engine gives out no edit access any more, see [`Engine::drain`](crate::Engine::drain).
+    Draining,
+}
+
+impl Reason {
+    /// As the wire names it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Reason::ConnectionLimit => "connection-limit",
+            Reason::LiveViewLimit => "live-view-limit",
+            Reason::Saving => "saving",
+            Reason::Draining => "draining",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// What a connection got, and why not more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// The access it has.
+    pub access: Access,
+    /// Why it is less than it asked for; `None` if it is not.
+    pub reason: Option<Reason>,
+}
+
+/// A user with at least one connection to a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Participant {
+    /// Who it is.
+    pub user: User,
+    /// The most that any of the user's connections may do.
+    pub access: Access,
+    /// How many connections the user has to this document.
+    pub connections: u32,
+}
+
+/// What a `drop` did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dropped {
+    /// The connections that lost edit or live-view access. They are still open, view-only.
+    pub connections: Vec<ConnectionId>,
+    /// The ids that are of no participant of the document.
+    pub unmatched: Vec<UserId>,
+}

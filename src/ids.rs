@@ -1,0 +1,360 @@
+//! Names: of documents, of users, and of connections; and the short texts that users give.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// Most bytes of a [`DocumentKey`].
+pub const KEY_MAX: usize = 128;
+/// Most bytes of a [`UserId`].
+pub const USER_ID_MAX: usize = 240;
+/// Most bytes of a user's name.
+pub const USER_NAME_MAX: usize = 1024;
+/// Most bytes of the `userdata` that comes with a request and goes back with its callback.
+pub const USERDATA_MAX: usize = 4096;
+/// Most bytes of a document's title.
+pub const TITLE_MAX: usize = 4096;
+/// Most bytes of the address at which a host keeps a file that could not be saved.
+pub const URL_MAX: usize = 4096;
+
+/// A text breaks the rule for what it is to be; the message names the rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Malformed {
+    /// Not 1 to 128 characters out of `0-9 a-z A-Z - . _ =`.
+    Key,
+    /// Not 1 to 240 bytes without control characters.
+    UserId,
+    /// More than 1,024 bytes.
+    UserName,
+    /// More than 4,096 bytes.
+    Userdata,
+    /// More than 4,096 bytes.
+    Title,
+    /// More than 4,096 bytes.
+    Url,
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Malformed::Key => "a document key is 1 to 128 characters out of 0-9 a-z A-Z - . _ =",
+            Malformed::UserId => "a user id is 1 to 240 bytes of UTF-8 without control characters",
+            Malformed::UserName => "a user name is at most 1,024 bytes",
+            Malformed::Userdata => "userdata is at most 4,096 bytes",
+            Malformed::Title => "a title is at most 4,096 bytes",
+            Malformed::Url => "a url is at most 4,096 bytes",
+        })
+    }
+}
+
+impl std::error::Error for Malformed {}
+
+/// `text` if it is at most `most` bytes long.
+pub(crate) fn bounded(text: &str, most: usize, otherwise: Malformed) -> Result<&str, Malformed> {
+    if text.len() <= most { Ok(text) } else { Err(otherwise) }
+}
+
+/// Bytes kept without an allocation: what fits beside tag and length into the 24 bytes that the long form needs.
+const INLINE: usize = 22;
+
+/// Immutable text: short ones inline, long ones shared, so that a clone never copies more than 24 bytes.
+#[derive(Clone)]
+enum Text {
+    Inline { len: u8, bytes: [u8; INLINE] },
+    Shared(Arc<str>),
+}
+
+impl Text {
+    fn new(text: &str) -> Self {
+        let mut bytes = [0; INLINE];
+        match (bytes.get_mut(..text.len()), u8::try_from(text.len())) {
+            (Some(room), Ok(len)) => {
+                room.copy_from_slice(text.as_bytes());
+                Text::Inline { len, bytes }
+            }
+            _ => Text::Shared(text.into()),
+        }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Text::Inline { len, bytes } => &bytes[..usize::from(*len)],
+            Text::Shared(text) => text.as_bytes(),
+        }
+    }
+
+    fn as_str(&self) -> &str {
+        match self {
+            // Checked again because the crate forbids unsafe code; it was text when it came in.
+            Text::Inline { .. } => std::str::from_utf8(self.as_bytes()).unwrap_or_default(),
+            Text::Shared(text) => text,
+        }
+    }
+}
+
+/// The name of a document: 1 to 128 characters out of `0-9 a-z A-Z - . _ =`, chosen by the host.
+///
+/// Cheap to clone; up to 22 bytes are kept without an allocation.
+///
+/// ```
+/// use coedit::DocumentKey;
+///
+/// let key: DocumentKey = "report-7.docx".parse()?;
+/// assert_eq!(key.as_str(), "report-7.docx");
+/// assert!(DocumentKey::new("no/slashes").is_err());
+/// # Ok::<(), coedit::Malformed>(())
+/// ```
+#[derive(Clone)]
+pub struct DocumentKey(Text);
+
+/// What a user is known by: 1 to 240 bytes of UTF-8 without control characters, compared byte for byte.
+///
+/// Cheap to clone; up to 22 bytes are kept without an allocation. A user is not a connection: one user may hold
+/// several, on one document or on many.
+#[derive(Clone)]
+pub struct UserId(Text);
+
+impl DocumentKey {
+    fn check(text: &str) -> Result<(), Malformed> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'=');
+        let well_formed = (1..=KEY_MAX).contains(&text.len()) && text.bytes().all(allowed);
+        if well_formed { Ok(()) } else { Err(Malformed::Key) }
+    }
+}
+
+impl UserId {
+    fn check(text: &str) -> Result<(), Malformed> {
+        let well_formed = (1..=USER_ID_MAX).contains(&text.len()) && !text.chars().any(char::is_control);
+        if well_formed { Ok(()) } else { Err(Malformed::UserId) }
+    }
+}
+
+macro_rules! text_name {
+    ($name:ident) => {
+        impl $name {
+            /// Checks `text` against the rule above.
+            pub fn new(text: &str) -> Result<Self, Malformed> {
+                Self::check(text)?;
+                Ok($name(Text::new(text)))
+            }
+
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                self.0.as_str()
+            }
+
+            /// The name as bytes.
+            pub fn as_bytes(&self) -> &[u8] {
+                self.0.as_bytes()
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Malformed;
+
+            fn from_str(text: &str) -> Result<Self, Malformed> {
+                Self::new(text)
+            }
+        }
+
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                self.as_bytes() == other.as_bytes()
+            }
+        }
+
+        impl Eq for $name {}
+
+        impl PartialEq<str> for $name {
+            fn eq(&self, other: &str) -> bool {
+                self.as_bytes() == other.as_bytes()
+            }
+        }
+
+        impl PartialEq<&str> for $name {
+            fn eq(&self, other: &&str) -> bool {
+                self.as_bytes() == other.as_bytes()
+            }
+        }
+
+        impl PartialOrd for $name {
+            fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+
+        impl Ord for $name {
+            fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+                self.as_bytes().cmp(other.as_bytes())
+            }
+        }
+
+        impl Hash for $name {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                self.as_bytes().hash(state);
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(self.as_str(), f)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Self::new(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+            }
+        }
+    };
+}
+
+text_name!(DocumentKey);
+text_name!(UserId);
+
+/// A user as the host knows it: an id, and a name if there is one to show.
+///
+/// ```
+/// use coedit::User;
+///
+/// let ann = User::new("u-17")?.named("Ann")?;
+/// assert_eq!((ann.id().as_str(), ann.name()), ("u-17", Some("Ann")));
+/// # Ok::<(), coedit::Malformed>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    id: UserId,
+    name: Option<Arc<str>>,
+}
+
+impl User {
+    /// A user without a name.
+    pub fn new(id: &str) -> Result<Self, Malformed> {
+        Ok(User { id: UserId::new(id)?, name: None })
+    }
+
+    /// The same user with a name of 0 to 1,024 bytes.
+    pub fn named(mut self, name: &str) -> Result<Self, Malformed> {
+        self.name = Some(bounded(name, USER_NAME_MAX, Malformed::UserName)?.into());
+        Ok(self)
+    }
+
+    /// What the user is known by.
+    pub fn id(&self) -> &UserId {
+        &self.id
+    }
+
+    /// The name, if the host gave one.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// Takes over a name that was given later.
+    pub(crate) fn learn_name(&mut self, from: &User) {
+        if from.name.is_some() && self.name != from.name {
+            self.name.clone_from(&from.name);
+        }
+    }
+
+    pub(crate) fn shared_name(&self) -> Option<Arc<str>> {
+        self.name.clone()
+    }
+}
+
+impl From<UserId> for User {
+    fn from(id: UserId) -> Self {
+        User { id, name: None }
+    }
+}
+
+/// The bare name of a connection: 64 bits that a host may keep in its own books.
+///
+/// It names a place in the engine and how often that place was used before, so it goes straight to its connection, and
+/// one whose connection is gone is recognised and never means another. It means nothing to another engine.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId {
+    /// Slot times shards plus shard.
+    place: u32,
+    generation: u32,
+}
+
+impl ConnectionId {
+    pub(crate) fn new(place: u32, generation: u32) -> Self {
+        ConnectionId { place, generation }
+    }
+
+    pub(crate) fn place(self) -> u32 {
+        self.place
+    }
+
+    pub(crate) fn generation(self) -> u32 {
+        self.generation
+    }
+
+    /// The id as a number, for a host's own tables.
+    pub fn to_bits(self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.place)
+    }
+
+    /// The id that [`to_bits`](Self::to_bits) gave. Any number is safe: one that was never given out names nothing.
+    #[expect(clippy::cast_possible_truncation, reason = "the two halves of the number")]
+    pub fn from_bits(bits: u64) -> Self {
+        ConnectionId { place: bits as u32, generation: (bits >> 32) as u32 }
+    }
+}
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}", self.to_bits())
+    }
+}
+
+impl fmt::Debug for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ConnectionId({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_of_every_length_come_back_whole() {
+        for len in 1..=KEY_MAX {
+            let text = "k".repeat(len);
+            let key = DocumentKey::new(&text).unwrap();
+            assert_eq!(key.as_str(), text);
+            assert_eq!(key.clone(), key);
+        }
+    }
+
+    #[test]
+    fn an_id_is_no_larger_than_three_words() {
+        assert_eq!(size_of::<DocumentKey>(), 24);
+        assert_eq!(size_of::<Option<UserId>>(), 24);
+        assert_eq!(size_of::<ConnectionId>(), 8);
+    }
+
+    #[test]
+    fn connection_ids_survive_their_bits() {
+        let id = ConnectionId::new(0xdead_beef, 7);
+        assert_eq!(ConnectionId::from_bits(id.to_bits()), id);
+    }
+}

@@ -1,0 +1,140 @@
+//! A shard's connections, under generational ids.
+
+use crate::access::Access;
+use crate::session::{NONE, StayId};
+
+/// The connections of one shard. Those of one stay are linked, so that a drop finds them.
+#[derive(Debug)]
+pub(super) struct Connections {
+    places: Vec<Place>,
+    free: u32,
+    len: u32,
+    /// How many places there can be.
+    most: u32,
+}
+
+#[derive(Debug)]
+struct Place {
+    /// Counts the uses of the place, from 1. A place whose count is used up is not used again.
+    generation: u32,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Free { next: u32 },
+    Open(Connection),
+}
+
+/// One open connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Connection {
+    /// Its document's place in the shard.
+    pub(super) document: u32,
+    pub(super) stay: StayId,
+    pub(super) access: Access,
+    /// Neighbours among the connections of its stay.
+    pub(super) previous: u32,
+    pub(super) next: u32,
+}
+
+impl Connections {
+    pub(super) fn new(most: u32) -> Self {
+        Connections { places: Vec::new(), free: NONE, len: 0, most }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        self.free != NONE || self.places.len() < self.most as usize
+    }
+
+    /// Adds a connection; its slot and generation name it. Only while there is room.
+    pub(super) fn insert(&mut self, connection: Connection) -> (u32, u32) {
+        self.len += 1;
+        let slot = self.free;
+        if let Some(place) = self.places.get_mut(slot as usize) {
+            if let State::Free { next } = place.state {
+                self.free = next;
+            }
+            place.state = State::Open(connection);
+            return (slot, place.generation);
+        }
+        self.places.push(Place { generation: 1, state: State::Open(connection) });
+        (u32::try_from(self.places.len() - 1).unwrap_or(NONE), 1)
+    }
+
+    /// The connection in `slot` if it is still the one of this generation.
+    pub(super) fn get(&self, slot: u32, generation: u32) -> Option<&Connection> {
+        let place = self.places.get(slot as usize)?;
+        match &place.state {
+            State::Open(connection) if place.generation == generation => Some(connection),
+            _ => None,
+        }
+    }
+
+    /// The open connection in `slot`, and its generation.
+    pub(super) fn at(&mut self, slot: u32) -> Option<(&mut Connection, u32)> {
+        let place = self.places.get_mut(slot as usize)?;
+        match &mut place.state {
+            State::Open(connection) => Some((connection, place.generation)),
+            State::Free { .. } => None,
+        }
+    }
+
+    pub(super) fn remove(&mut self, slot: u32) {
+        let Some(place) = self.places.get_mut(slot as usize) else {
+            return;
+        };
+        self.len -= 1;
+        place.state = State::Free { next: NONE };
+        if let Some(generation) = place.generation.checked_add(1) {
+            place.generation = generation;
+            place.state = State::Free { next: self.free };
+            self.free = slot;
+        }
+    }
+
+    /// All slots that are in use.
+    pub(super) fn open(&self) -> impl Iterator<Item = (u32, &Connection)> {
+        (0..).zip(&self.places).filter_map(|(slot, place)| match &place.state {
+            State::Open(connection) => Some((slot, connection)),
+            State::Free { .. } => None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connection(document: u32) -> Connection {
+        Connection { document, stay: 0, access: Access::View, previous: NONE, next: NONE }
+    }
+
+    #[test]
+    fn a_stale_id_is_never_anothers() {
+        let mut connections = Connections::new(2);
+        let (slot, generation) = connections.insert(connection(1));
+        connections.remove(slot);
+        let (again, next_generation) = connections.insert(connection(2));
+        assert_eq!(slot, again);
+        assert!(connections.get(slot, generation).is_none());
+        assert_eq!(connections.get(again, next_generation).unwrap().document, 2);
+        assert!(connections.has_room());
+        connections.insert(connection(3));
+        assert!(!connections.has_room());
+    }
+
+    #[test]
+    fn a_place_whose_generations_are_used_up_is_retired() {
+        let mut connections = Connections::new(1);
+        let (slot, _) = connections.insert(connection(1));
+        connections.places[0].generation = u32::MAX;
+        connections.remove(slot);
+        assert_eq!((connections.has_room(), connections.len()), (false, 0));
+        assert!(connections.get(slot, u32::MAX).is_none());
+    }
+}

@@ -1,0 +1,398 @@
+//! What the storage has not been told yet, and the one callback that it has in hand.
+//!
+//! No callback is built before it is taken: an action waits as a few bytes, and the list of users is read off the
+//! roster when its turn comes. Every stay counts its connections three times: as they are, as they will have been told
+//! when all that waits is told (`queued`), and as they were told (`told`).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::changes::Reach;
+use super::roster::{Roster, Stay, StayId};
+use crate::access::Access;
+use crate::callback::{Action, ActionKind, Callback, ForceSaveType, Status};
+use crate::ids::{DocumentKey, UserId};
+use crate::time::Timestamp;
+
+/// What waits for the storage, and what is outstanding.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    waiting: VecDeque<Event>,
+    /// More actions came than may wait. What came since is not in `waiting`; it is the difference between the stays'
+    /// `connections` and `queued`, in which pairs have cancelled out.
+    behind: bool,
+    /// Requests that wait or are outstanding.
+    asked: usize,
+    in_flight: Option<InFlight>,
+}
+
+#[derive(Debug)]
+enum Event {
+    Came(StayId),
+    Left(StayId),
+    /// The last editor left, and nothing was changed.
+    Closed(StayId),
+    Info(Box<InfoAsked>),
+    ForceSave(Box<ForceSaveAsked>),
+}
+
+/// An `info` that the storage is to hear of.
+#[derive(Debug)]
+pub(crate) struct InfoAsked {
+    pub(crate) userdata: Option<Arc<str>>,
+    pub(crate) answer: InfoAnswer,
+}
+
+/// What an `info` found.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum InfoAnswer {
+    /// Somebody edits.
+    Editing,
+    /// Nobody edits; something is unsaved.
+    Unsaved,
+    /// Nobody edits, nothing was changed.
+    Closed,
+}
+
+/// A force save that the storage is to make.
+#[derive(Debug)]
+pub(crate) struct ForceSaveAsked {
+    pub(crate) kind: ForceSaveType,
+    pub(crate) userdata: Option<Arc<str>>,
+    pub(crate) asked_by: Option<UserId>,
+    pub(crate) reach: Reach,
+}
+
+/// The callback that was handed out last and is not settled.
+#[derive(Debug)]
+struct InFlight {
+    callback: Arc<Callback>,
+    kind: Kind,
+    failures: usize,
+    standing: Standing,
+}
+
+/// What a callback is to the session when it is settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Action,
+    Info,
+    ForceSave { reach: u64 },
+    ForceSaveFailed,
+    Save,
+    SaveFailed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// A worker has it.
+    Out,
+    /// It failed, and is handed out again at this moment.
+    Waits(Timestamp),
+    /// It is to be handed out.
+    Ready,
+}
+
+impl Outbox {
+    pub(crate) const fn new() -> Self {
+        Outbox { waiting: VecDeque::new(), behind: false, asked: 0, in_flight: None }
+    }
+
+    /// Whether the storage is to hear of anything that is not outstanding. May be wrong once after many pairs have
+    /// cancelled out; [`take`](Self::take) then finds nothing.
+    pub(crate) fn has_next(&self) -> bool {
+        match &self.in_flight {
+            Some(in_flight) => in_flight.standing == Standing::Ready,
+            None => !self.waiting.is_empty() || self.behind,
+        }
+    }
+
+    /// Whether nothing waits and nothing is outstanding.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.in_flight.is_none() && self.waiting.is_empty() && !self.behind
+    }
+
+    pub(crate) fn in_flight(&self) -> bool {
+        self.in_flight.is_some()
+    }
+
+    pub(crate) fn asked(&self) -> usize {
+        self.asked
+    }
+
+    /// When a failed callback is to be handed out again.
+    pub(crate) fn retry_at(&self) -> Option<Timestamp> {
+        match self.in_flight.as_ref()?.standing {
+            Standing::Waits(until) => Some(until),
+            Standing::Out | Standing::Ready => None,
+        }
+    }
+
+    pub(crate) fn retry(&mut self) {
+        if let Some(in_flight) = &mut self.in_flight {
+            in_flight.standing = Standing::Ready;
+        }
+    }
+
+    /// An edit connection came.
+    pub(crate) fn came(&mut self, roster: &mut Roster, stay: StayId, most: usize) {
+        if self.push_action(Event::Came(stay), most) {
+            roster.stay_mut(stay).queued += 1;
+        }
+    }
+
+    /// An edit connection left.
+    pub(crate) fn left(&mut self, roster: &mut Roster, stay: StayId, most: usize) {
+        self.gone(roster, stay, Event::Left(stay), most);
+    }
+
+    /// The last edit connection left, and nothing was changed.
+    pub(crate) fn closed(&mut self, roster: &mut Roster, stay: StayId, most: usize) {
+        self.gone(roster, stay, Event::Closed(stay), most);
+    }
+
+    fn gone(&mut self, roster: &mut Roster, stay: StayId, event: Event, most: usize) {
+        if self.push_action(event, most) {
+            roster.stay_mut(stay).queued -= 1;
+        } else {
+            roster.release(stay);
+        }
+    }
+
+    /// Queues an action unless too many wait.
+    fn push_action(&mut self, event: Event, most: usize) -> bool {
+        self.behind |= self.waiting.len() >= most;
+        if !self.behind {
+            self.waiting.push_back(event);
+        }
+        !self.behind
+    }
+
+    pub(crate) fn ask_info(&mut self, roster: &mut Roster, withheld: Option<StayId>, asked: InfoAsked) {
+        self.catch_up(roster, withheld);
+        self.asked += 1;
+        self.waiting.push_back(Event::Info(Box::new(asked)));
+    }
+
+    pub(crate) fn ask_force_save(
+        &mut self,
+        roster: &mut Roster,
+        withheld: Option<StayId>,
+        asked: ForceSaveAsked,
+    ) {
+        self.catch_up(roster, withheld);
+        self.asked += 1;
+        self.waiting.push_back(Event::ForceSave(Box::new(asked)));
+    }
+
+    /// Queues what is left of the actions that were not queued, goings first. A last going after which nobody edits,
+    /// with nothing to save, closes the document. O(stays).
+    fn catch_up(&mut self, roster: &mut Roster, withheld: Option<StayId>) {
+        if !std::mem::take(&mut self.behind) {
+            return;
+        }
+        let target = |id: StayId, roster: &Roster| {
+            let stay = roster.stay(id);
+            let edits = if stay.access == Access::Edit { stay.connections } else { 0 };
+            edits + u32::from(withheld == Some(id))
+        };
+        let ids: Vec<StayId> = roster.stays.ids().collect();
+        let mut last_going = None;
+        for id in &ids {
+            let target = target(*id, roster);
+            for _ in target..roster.stay(*id).queued {
+                last_going = Some((self.waiting.len(), *id));
+                self.waiting.push_back(Event::Left(*id));
+                roster.stay_mut(*id).queued -= 1;
+            }
+        }
+        if let Some((position, id)) = last_going
+            && roster.editing() == 0
+            && withheld.is_none()
+        {
+            self.waiting[position] = Event::Closed(id);
+        }
+        for id in ids {
+            for _ in roster.stay(id).queued..target(id, roster) {
+                self.waiting.push_back(Event::Came(id));
+                roster.stay_mut(id).queued += 1;
+            }
+        }
+    }
+
+    /// Makes one stay of an ended and a present one of the same user: their going and coming cancel out. Only when all
+    /// that was queued is told.
+    fn merge_returned(roster: &mut Roster, withheld: Option<StayId>) {
+        let has_ended =
+            |id: StayId, stay: &Stay| stay.connections == 0 && stay.queued > 0 && withheld != Some(id);
+        let ended: Vec<StayId> =
+            roster.stays.iter().filter(|(id, stay)| has_ended(*id, stay)).map(|(id, _)| id).collect();
+        for old in ended {
+            let present = roster.stays_of(roster.stay(old).user.id())[Access::Edit as usize];
+            if let Some(present) = present {
+                let told = std::mem::take(&mut roster.stay_mut(old).told);
+                let queued = std::mem::take(&mut roster.stay_mut(old).queued);
+                roster.stay_mut(present).told += told;
+                roster.stay_mut(present).queued += queued;
+                roster.release(old);
+            }
+        }
+    }
+
+    /// Whether the storage was told nothing of this document, and no answer waits that it must hear.
+    pub(crate) fn untold(&self, roster: &Roster) -> bool {
+        self.in_flight.is_none() && self.asked == 0 && roster.stays.iter().all(|(_, stay)| stay.told == 0)
+    }
+
+    /// Drops all actions that wait. Only where [`untold`](Self::untold) holds and nobody edits.
+    pub(crate) fn forget_untold(&mut self, roster: &mut Roster) {
+        *self = Outbox::new();
+        let ids: Vec<StayId> = roster.stays.ids().collect();
+        for id in ids {
+            roster.stay_mut(id).queued = 0;
+            roster.release(id);
+        }
+    }
+
+    /// The next callback but for the save, marked outstanding: the one that is to be handed out again, or the next that
+    /// waits. O(1) and the users that the callback lists.
+    pub(crate) fn take(
+        &mut self,
+        key: &DocumentKey,
+        roster: &mut Roster,
+        withheld: Option<StayId>,
+    ) -> Option<Arc<Callback>> {
+        if let Some(in_flight) = &mut self.in_flight {
+            let ready = in_flight.standing == Standing::Ready;
+            in_flight.standing = if ready { Standing::Out } else { in_flight.standing };
+            return ready.then(|| in_flight.callback.clone());
+        }
+        if self.waiting.is_empty() && self.behind {
+            Self::merge_returned(roster, withheld);
+            self.catch_up(roster, withheld);
+        }
+        let (kind, callback) = form(self.waiting.pop_front()?, key, roster);
+        Some(self.hand_out(kind, callback))
+    }
+
+    /// Makes `callback` the outstanding one.
+    pub(crate) fn hand_out(&mut self, kind: Kind, callback: Callback) -> Arc<Callback> {
+        let callback = Arc::new(callback);
+        self.in_flight =
+            Some(InFlight { callback: callback.clone(), kind, failures: 0, standing: Standing::Out });
+        callback
+    }
+
+    /// What is with a worker, if anything is.
+    pub(crate) fn outstanding(&self) -> Option<(Kind, usize)> {
+        let in_flight = self.in_flight.as_ref()?;
+        (in_flight.standing == Standing::Out).then_some((in_flight.kind, in_flight.failures))
+    }
+
+    /// Puts the outstanding callback back, to be handed out again `at` that moment or at once.
+    pub(crate) fn fail(&mut self, at: Option<Timestamp>) {
+        if let Some(in_flight) = &mut self.in_flight {
+            in_flight.failures += 1;
+            in_flight.standing = at.map_or(Standing::Ready, Standing::Waits);
+        }
+    }
+
+    /// Turns the outstanding save into the message that it failed, to be handed out at once.
+    pub(crate) fn save_failed(&mut self, kind: Kind, status: Status) {
+        if let Some(in_flight) = &mut self.in_flight {
+            let callback = Arc::new(Callback { status, ..(*in_flight.callback).clone() });
+            *in_flight = InFlight { callback, kind, failures: 0, standing: Standing::Ready };
+        }
+    }
+
+    /// Done with the outstanding callback, told or given up. Returns it, to be freed where no lock is held.
+    pub(crate) fn settle(&mut self) -> Option<Arc<Callback>> {
+        let in_flight = self.in_flight.take()?;
+        if matches!(in_flight.kind, Kind::Info | Kind::ForceSave { .. } | Kind::ForceSaveFailed) {
+            self.asked -= 1;
+        }
+        Some(in_flight.callback)
+    }
+
+    /// Recounts everything.
+    pub(super) fn validate(&self, roster: &Roster, withheld: Option<StayId>) -> Result<(), String> {
+        let mut asked = self.in_flight.as_ref().map_or(0, |in_flight| {
+            usize::from(!matches!(in_flight.kind, Kind::Action | Kind::Save | Kind::SaveFailed))
+        });
+        let mut after: std::collections::HashMap<StayId, i64> =
+            roster.stays.iter().map(|(id, stay)| (id, i64::from(stay.told))).collect();
+        for event in &self.waiting {
+            match event {
+                Event::Came(id) => *after.entry(*id).or_default() += 1,
+                Event::Left(id) | Event::Closed(id) => *after.entry(*id).or_default() -= 1,
+                Event::Info(_) | Event::ForceSave(_) => asked += 1,
+            }
+        }
+        if asked != self.asked {
+            return Err(format!("{} asked, counted {asked}", self.asked));
+        }
+        for (id, told) in after {
+            let Some(stay) = roster.stays.get(id) else {
+                return Err(format!("an action of stay {id}, which is gone"));
+            };
+            let edits = if stay.access == Access::Edit { stay.connections } else { 0 };
+            let now = edits + u32::from(withheld == Some(id));
+            if told != i64::from(stay.queued) || (!self.behind && now != stay.queued) {
+                return Err(format!(
+                    "stay {id}: {now} connections, {} queued, {told} after all",
+                    stay.queued
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Builds the callback of an event and tells the roster that it is told.
+fn form(event: Event, key: &DocumentKey, roster: &mut Roster) -> (Kind, Callback) {
+    let action = |kind, user: &UserId| Some(Action { kind, user: user.clone() });
+    match event {
+        Event::Came(id) => {
+            let stay = roster.stay_mut(id);
+            stay.told += 1;
+            let action = action(ActionKind::Came, stay.user.id());
+            let users = Some(roster.told_editors());
+            (Kind::Action, Callback { users, action, ..Callback::new(key.clone(), Status::Editing) })
+        }
+        Event::Left(id) => {
+            let stay = roster.stay_mut(id);
+            stay.told -= 1;
+            let action = action(ActionKind::Left, stay.user.id());
+            roster.release(id);
+            let users = Some(roster.told_editors());
+            (Kind::Action, Callback { users, action, ..Callback::new(key.clone(), Status::Editing) })
+        }
+        Event::Closed(id) => {
+            let stay = roster.stay_mut(id);
+            stay.told -= 1;
+            let action = action(ActionKind::Left, stay.user.id());
+            roster.release(id);
+            (Kind::Action, Callback { action, ..Callback::new(key.clone(), Status::Closed) })
+        }
+        Event::Info(asked) => {
+            let (status, users) = match asked.answer {
+                InfoAnswer::Editing => (Status::Editing, Some(roster.told_editors())),
+                InfoAnswer::Unsaved => (Status::Editing, Some(Vec::new())),
+                InfoAnswer::Closed => (Status::Closed, None),
+            };
+            (Kind::Info, Callback { users, userdata: asked.userdata, ..Callback::new(key.clone(), status) })
+        }
+        Event::ForceSave(asked) => {
+            let ForceSaveAsked { kind, userdata, asked_by, reach } = *asked;
+            let callback = Callback {
+                users: Some(vec![reach.last_author]),
+                action: asked_by.map(|user| Action { kind: ActionKind::AskedForSave, user }),
+                userdata,
+                forcesavetype: Some(kind),
+                lastsave: Some(reach.last_at),
+                ..Callback::new(key.clone(), Status::ForceSave)
+            };
+            (Kind::ForceSave { reach: reach.changes }, callback)
+        }
+    }
+}

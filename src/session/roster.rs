@@ -1,0 +1,263 @@
+//! Who is in the document: every user's stay, in the order of coming.
+
+use std::hash::{BuildHasher, RandomState};
+
+use hashbrown::HashTable;
+
+use super::ordered::{NONE, Ordered};
+use crate::access::{Access, Participant};
+use crate::ids::{User, UserId};
+
+/// Names a [`Stay`] within its session.
+pub(crate) type StayId = u32;
+
+/// One user's uninterrupted stay in the document with one access, through one connection or several.
+///
+/// A user who leaves and comes back begins another stay, at the end of the order. The old one is kept, without
+/// connections, until the storage was told that it ended.
+#[derive(Debug)]
+pub(crate) struct Stay {
+    pub(crate) user: User,
+    pub(crate) access: Access,
+    /// The same for all stays of a user who was in the document all the while; orders the participants.
+    joined: u64,
+    /// Connections open now.
+    pub(crate) connections: u32,
+    /// Connections open when all that waits in the outbox is told.
+    pub(crate) queued: u32,
+    /// Connections open as far as the storage was told.
+    pub(crate) told: u32,
+    /// The shard's: where the list of this stay's connections begins.
+    pub(crate) first_connection: u32,
+}
+
+/// The stays of one document.
+#[derive(Debug)]
+pub(crate) struct Roster {
+    pub(super) stays: Ordered<Stay>,
+    /// The stays that have connections, by user; only for a document with many.
+    index: Option<Box<Index>>,
+    /// Connections, by access.
+    connections: [u32; 3],
+    arrivals: u64,
+}
+
+#[derive(Debug, Default)]
+struct Index {
+    table: HashTable<StayId>,
+    hasher: RandomState,
+}
+
+/// Up to so many stays a walk over all is faster than hashing a user id.
+const WALKED: usize = 12;
+
+impl Roster {
+    pub(crate) const fn new() -> Self {
+        Roster { stays: Ordered::new(), index: None, connections: [0; 3], arrivals: 0 }
+    }
+
+    /// Connections with this access.
+    pub(crate) fn with(&self, access: Access) -> u32 {
+        self.connections[access as usize]
+    }
+
+    pub(crate) fn editing(&self) -> u32 {
+        self.with(Access::Edit)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.connections == [0; 3]
+    }
+
+    pub(crate) fn stay(&self, id: StayId) -> &Stay {
+        &self.stays[id]
+    }
+
+    pub(crate) fn stay_mut(&mut self, id: StayId) -> &mut Stay {
+        &mut self.stays[id]
+    }
+
+    /// The user's stays that have connections, by access. O(1).
+    pub(crate) fn stays_of(&self, user: &UserId) -> [Option<StayId>; 3] {
+        let mut found = [None; 3];
+        match &self.index {
+            None => {
+                let present = self.stays.iter().filter(|(_, stay)| stay.connections > 0);
+                for (id, stay) in present.filter(|(_, stay)| stay.user.id() == user) {
+                    found[stay.access as usize] = Some(id);
+                }
+            }
+            Some(index) => {
+                for id in index.table.iter_hash(index.hasher.hash_one(user)) {
+                    let stay = &self.stays[*id];
+                    if stay.user.id() == user {
+                        found[stay.access as usize] = Some(*id);
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    /// Adds one connection of `user`.
+    pub(crate) fn join(&mut self, user: &User, access: Access) -> StayId {
+        let present = self.stays_of(user.id());
+        self.connections[access as usize] += 1;
+        if let Some(id) = present[access as usize] {
+            self.stays[id].connections += 1;
+            self.stays[id].user.learn_name(user);
+            return id;
+        }
+        let joined = match present.into_iter().flatten().next() {
+            Some(id) => self.stays[id].joined,
+            None => {
+                self.arrivals += 1;
+                self.arrivals
+            }
+        };
+        let id = self.stays.push(Stay {
+            user: user.clone(),
+            access,
+            joined,
+            connections: 1,
+            queued: 0,
+            told: 0,
+            first_connection: NONE,
+        });
+        self.index_stay(id);
+        id
+    }
+
+    /// Takes one connection away. The stay itself goes by [`release`](Self::release).
+    pub(crate) fn leave(&mut self, id: StayId) {
+        let stay = &mut self.stays[id];
+        stay.connections -= 1;
+        self.connections[stay.access as usize] -= 1;
+        if stay.connections == 0
+            && let Some(index) = &mut self.index
+        {
+            let hash = index.hasher.hash_one(stay.user.id());
+            if let Ok(entry) = index.table.find_entry(hash, |other| *other == id) {
+                entry.remove();
+            }
+        }
+    }
+
+    /// Frees the stay if it is over and the storage has nothing more to hear of it.
+    pub(crate) fn release(&mut self, id: StayId) {
+        let over = |stay: &Stay| stay.connections == 0 && stay.queued == 0 && stay.told == 0;
+        if self.stays.get(id).is_some_and(over) {
+            self.stays.remove(id);
+        }
+    }
+
+    /// The users who hold edit access, in order of joining.
+    pub(crate) fn editors(&self) -> impl Iterator<Item = &UserId> {
+        let editing = |stay: &&Stay| stay.access == Access::Edit && stay.connections > 0;
+        self.stays.iter().map(|(_, stay)| stay).filter(editing).map(|stay| stay.user.id())
+    }
+
+    /// The users who edit as far as the storage was told.
+    pub(super) fn told_editors(&self) -> Vec<UserId> {
+        self.stays.iter().filter(|(_, stay)| stay.told > 0).map(|(_, stay)| stay.user.id().clone()).collect()
+    }
+
+    /// Every user with a connection, in order of joining.
+    pub(crate) fn participants(&self) -> Vec<Participant> {
+        let mut present: Vec<&Stay> =
+            self.stays.iter().map(|(_, stay)| stay).filter(|stay| stay.connections > 0).collect();
+        present.sort_by_key(|stay| stay.joined);
+        present
+            .chunk_by(|one, other| one.joined == other.joined)
+            .map(|stays| Participant {
+                user: stays[0].user.clone(),
+                access: stays.iter().map(|stay| stay.access).max().unwrap_or(Access::View),
+                connections: stays.iter().map(|stay| stay.connections).sum(),
+            })
+            .collect()
+    }
+
+    fn index_stay(&mut self, id: StayId) {
+        if self.index.is_none() && self.stays.len() > WALKED {
+            self.index = Some(Box::default());
+            let present: Vec<StayId> =
+                self.stays.iter().filter(|(_, stay)| stay.connections > 0).map(|(id, _)| id).collect();
+            for id in present {
+                self.insert_into_index(id);
+            }
+        } else {
+            self.insert_into_index(id);
+        }
+    }
+
+    fn insert_into_index(&mut self, id: StayId) {
+        if let Some(index) = &mut self.index {
+            let hash_of = |id: &StayId| index.hasher.hash_one(self.stays[*id].user.id());
+            index.table.insert_unique(hash_of(&id), id, hash_of);
+        }
+    }
+
+    /// Recounts everything.
+    pub(super) fn validate(&self) -> Result<(), String> {
+        let mut connections = [0; 3];
+        let mut present = 0;
+        for (id, stay) in self.stays.iter() {
+            connections[stay.access as usize] += stay.connections;
+            present += usize::from(stay.connections > 0);
+            let found = self.stays_of(stay.user.id())[stay.access as usize];
+            if stay.connections > 0 && found != Some(id) {
+                return Err(format!("stay {id} of {} is found as {found:?}", stay.user.id()));
+            }
+        }
+        if connections != self.connections {
+            return Err(format!("connections {:?}, counted {connections:?}", self.connections));
+        }
+        match &self.index {
+            Some(index) if index.table.len() != present => {
+                Err(format!("{} stays indexed, {present} present", index.table.len()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(number: usize) -> User {
+        User::new(&format!("user-{number}")).unwrap()
+    }
+
+    #[test]
+    fn users_are_found_past_the_walk_and_back() {
+        let mut roster = Roster::new();
+        let stays: Vec<StayId> = (0..100).map(|n| roster.join(&user(n), Access::Edit)).collect();
+        roster.validate().unwrap();
+        for (n, id) in stays.iter().enumerate() {
+            assert_eq!(roster.stays_of(user(n).id()), [None, None, Some(*id)]);
+            assert_eq!(roster.join(&user(n), Access::Edit), *id);
+        }
+        for id in &stays {
+            roster.leave(*id);
+            roster.leave(*id);
+            roster.release(*id);
+            roster.validate().unwrap();
+        }
+        assert!(roster.is_empty());
+    }
+
+    #[test]
+    fn a_user_keeps_the_place_of_the_first_tab() {
+        let mut roster = Roster::new();
+        let view = roster.join(&user(1), Access::View);
+        roster.join(&user(2), Access::Edit);
+        roster.join(&user(1), Access::Edit);
+        roster.leave(view);
+        roster.release(view);
+        let order: Vec<_> = roster.participants().into_iter().map(|p| p.user).collect();
+        assert_eq!(order, [user(1), user(2)]);
+        let editors: Vec<_> = roster.editors().cloned().collect();
+        assert_eq!(editors, [user(2).id().clone(), user(1).id().clone()]);
+    }
+}
