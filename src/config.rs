@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::ConfigError;
-use crate::seats::LIMIT_MAX;
 use crate::time::{Clock, SystemClock};
 
 /// Called when a queue stops being empty. See [`Config::on_callbacks`].
@@ -214,6 +213,8 @@ pub(crate) fn limit_fits(limit: Option<u32>) -> bool {
     limit.is_none_or(|limit| limit <= LIMIT_MAX)
 }
 
+/// Largest limit that can be set.
+pub(crate) const LIMIT_MAX: u32 = u32::MAX - 1;
 const DELAY_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 const INTERVAL_MIN: Duration = Duration::from_millis(1);
 const RETRIES_MAX: usize = 64;

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::access::{Access, Grant};
-use crate::engine::Handle;
 use crate::error::ChangeError;
 use crate::ids::ConnectionId;
+use crate::registry::Handle;
 
 /// An open connection: one editor tab. Dropped, it closes.
 ///

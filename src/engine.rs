@@ -13,7 +13,7 @@ use crate::error::{
 };
 use crate::ids::{ConnectionId, DocumentKey, Malformed, TITLE_MAX, USERDATA_MAX, User, UserId, bounded};
 use crate::license::{License, Limit, Limits, VERSION};
-use crate::registry::Registry;
+use crate::registry::{Handle, Registry};
 use crate::time::Timestamp;
 use crate::timer::Timer;
 
@@ -38,18 +38,6 @@ use crate::timer::Timer;
 #[derive(Clone, Debug)]
 pub struct Engine {
     handle: Arc<Handle>,
-}
-
-/// Counts the handles: the last one shuts the registry down, which receivers and deliveries keep alive beyond.
-#[derive(Debug)]
-pub(crate) struct Handle {
-    pub(crate) registry: Arc<Registry>,
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        self.registry.shut_down();
-    }
 }
 
 /// Making one, and its parts.

@@ -34,9 +34,3 @@ pub enum Notice {
         status: Status,
     },
 }
-
-impl Serialize for ConnectionId {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}

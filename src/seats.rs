@@ -2,9 +2,17 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Largest limit that can be set; one more stands for "no limit" inside.
-pub(crate) const LIMIT_MAX: u32 = u32::MAX - 1;
-const NO_LIMIT: u32 = u32::MAX;
+use crate::config::LIMIT_MAX;
+
+/// Stands for "no limit" inside.
+const NO_LIMIT: u32 = LIMIT_MAX + 1;
+
+/// The seats of the engine.
+#[derive(Debug)]
+pub(crate) struct Pools {
+    pub(crate) edit: SeatPool,
+    pub(crate) live: SeatPool,
+}
 
 /// A counter of seats under a limit.
 ///

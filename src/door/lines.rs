@@ -1,6 +1,7 @@
 //! Lines out of a stream of bytes, of bounded length.
 
-use super::LINE_MAX;
+/// Most bytes of a line, its end not counted: 1 MiB.
+pub const LINE_MAX: usize = 1 << 20;
 
 /// Cuts a stream into lines, and keeps no more than one line's bytes.
 ///

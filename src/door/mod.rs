@@ -30,7 +30,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-pub use lines::Lines;
+pub use lines::{LINE_MAX, Lines};
 pub use tally::Tally;
 
 use crate::access::{Access, Grant};
@@ -42,10 +42,7 @@ use crate::error::{ConfigError, ErrorCode};
 use crate::ids::{ConnectionId, DocumentKey, User};
 use crate::time::{Clock, ManualClock, Timestamp};
 use command::{Command, Request};
-use write::Out;
-
-/// Most bytes of a line, its end not counted: 1 MiB.
-pub const LINE_MAX: usize = 1 << 20;
+use write::{Answer, Out, Outcome};
 
 /// Who acknowledges callbacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,17 +78,6 @@ struct Opened {
     key: DocumentKey,
     user: User,
     grant: Grant,
-}
-
-/// The outcome of a command: the code, or what the reply adds.
-type Outcome = Result<Answer, ErrorCode>;
-
-/// What a reply adds to `error`, `key` and `id`.
-enum Answer {
-    Nothing,
-    Member(&'static str, serde_json::Value),
-    Opened { label: String, grant: Grant },
-    License(Box<crate::license::License>),
 }
 
 impl Door {

@@ -3,11 +3,23 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{Answer, Outcome};
+use crate::access::Grant;
 use crate::callback::Callback;
 use crate::error::ErrorCode;
 use crate::ids::ConnectionId;
+use crate::license::License;
 use crate::notice::Notice;
+
+/// The outcome of a command: the code, or what the reply adds.
+pub(super) type Outcome = Result<Answer, ErrorCode>;
+
+/// What a reply adds to `error`, `key` and `id`.
+pub(super) enum Answer {
+    Nothing,
+    Member(&'static str, serde_json::Value),
+    Opened { label: String, grant: Grant },
+    License(Box<License>),
+}
 
 /// Appends lines.
 pub(super) struct Out<'a>(pub(super) &'a mut Vec<u8>);

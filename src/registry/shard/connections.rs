@@ -5,7 +5,7 @@ use crate::session::{NONE, StayId};
 
 /// The connections of one shard. Those of one stay are linked, so that a drop finds them.
 #[derive(Debug)]
-pub(super) struct Connections {
+pub(crate) struct Connections {
     places: Vec<Place>,
     free: u32,
     len: u32,
@@ -28,31 +28,31 @@ enum State {
 
 /// One open connection.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Connection {
+pub(crate) struct Connection {
     /// Its document's place in the shard.
-    pub(super) document: u32,
-    pub(super) stay: StayId,
-    pub(super) access: Access,
+    pub(crate) document: u32,
+    pub(crate) stay: StayId,
+    pub(crate) access: Access,
     /// Neighbours among the connections of its stay.
-    pub(super) previous: u32,
-    pub(super) next: u32,
+    pub(crate) previous: u32,
+    pub(crate) next: u32,
 }
 
 impl Connections {
-    pub(super) fn new(most: u32) -> Self {
+    pub(crate) fn new(most: u32) -> Self {
         Connections { places: Vec::new(), free: NONE, len: 0, most }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len as usize
     }
 
-    pub(super) fn has_room(&self) -> bool {
+    pub(crate) fn has_room(&self) -> bool {
         self.free != NONE || self.places.len() < self.most as usize
     }
 
     /// Adds a connection; its slot and generation name it. Only while there is room.
-    pub(super) fn insert(&mut self, connection: Connection) -> (u32, u32) {
+    pub(crate) fn insert(&mut self, connection: Connection) -> (u32, u32) {
         self.len += 1;
         let slot = self.free;
         if let Some(place) = self.places.get_mut(slot as usize) {
@@ -67,7 +67,7 @@ impl Connections {
     }
 
     /// The connection in `slot` if it is still the one of this generation.
-    pub(super) fn get(&self, slot: u32, generation: u32) -> Option<&Connection> {
+    pub(crate) fn get(&self, slot: u32, generation: u32) -> Option<&Connection> {
         let place = self.places.get(slot as usize)?;
         match &place.state {
             State::Open(connection) if place.generation == generation => Some(connection),
@@ -76,7 +76,7 @@ impl Connections {
     }
 
     /// The open connection in `slot`, and its generation.
-    pub(super) fn at(&mut self, slot: u32) -> Option<(&mut Connection, u32)> {
+    pub(crate) fn at(&mut self, slot: u32) -> Option<(&mut Connection, u32)> {
         let place = self.places.get_mut(slot as usize)?;
         match &mut place.state {
             State::Open(connection) => Some((connection, place.generation)),
@@ -84,7 +84,7 @@ impl Connections {
         }
     }
 
-    pub(super) fn remove(&mut self, slot: u32) {
+    pub(crate) fn remove(&mut self, slot: u32) {
         let Some(place) = self.places.get_mut(slot as usize) else {
             return;
         };
@@ -98,7 +98,7 @@ impl Connections {
     }
 
     /// All slots that are in use.
-    pub(super) fn open(&self) -> impl Iterator<Item = (u32, &Connection)> {
+    pub(crate) fn open(&self) -> impl Iterator<Item = (u32, &Connection)> {
         (0..).zip(&self.places).filter_map(|(slot, place)| match &place.state {
             State::Open(connection) => Some((slot, connection)),
             State::Free { .. } => None,

@@ -1,0 +1,104 @@
+//! The storage's and the transport's side: what is handed out, how it is settled, and the end.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use super::Registry;
+use super::queue::{Nothing, Queue};
+use super::ready::Location;
+use crate::callback::Callback;
+use crate::ids::DocumentKey;
+use crate::notice::Notice;
+use crate::session::{Session, Verdict};
+use crate::time::Timestamp;
+
+/// How long to wait for a value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wait {
+    Not,
+    Until(Instant),
+    Forever,
+}
+
+impl Wait {
+    fn on<T>(self, queue: &Queue<T>) -> Result<T, Nothing> {
+        match self {
+            Wait::Not => queue.try_pop(),
+            Wait::Until(deadline) => queue.pop(Some(deadline)),
+            Wait::Forever => queue.pop(None),
+        }
+    }
+}
+
+impl Registry {
+    /// The next callback that is to be handed out; waits for one if asked to, until the deadline if there is one.
+    pub(crate) fn next_callback(&self, wait: Wait) -> Result<(Location, Arc<Callback>), Nothing> {
+        loop {
+            let location = wait.on(&self.ready.queue)?;
+            let callback =
+                self.locked(location.shard as usize, Timestamp::default(), |shard, context, after| {
+                    shard.take(location.place, context, after)
+                });
+            if let Some(callback) = callback {
+                return Ok((location, callback));
+            }
+        }
+    }
+
+    pub(crate) fn settle(&self, location: Location, verdict: Verdict, kept_at: Option<Arc<str>>) {
+        // Only a failure starts a pause.
+        let now = if verdict == Verdict::Failed { self.now() } else { Timestamp::default() };
+        let shut_down = self.shut_down.load(Ordering::SeqCst);
+        self.locked(location.shard as usize, now, |shard, context, after| {
+            shard.settle(location.place, verdict, kept_at, shut_down, context, after);
+        });
+    }
+
+    /// Whether a callback of this document is with a worker.
+    pub(crate) fn is_outstanding(&self, key: &DocumentKey) -> bool {
+        let (hash, index) = self.locate(key);
+        let shard = self.shards[index].shard.lock();
+        shard.find(key, hash).and_then(|place| shard.session(place)).is_some_and(Session::is_outstanding)
+    }
+
+    pub(crate) fn listen(&self) {
+        self.listeners.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(crate) fn stop_listening(&self) {
+        self.listeners.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    pub(crate) fn next_notice(&self, wait: Wait) -> Result<Notice, Nothing> {
+        wait.on(&self.notices)
+    }
+
+    pub(crate) fn notices_missed(&self) -> u64 {
+        self.notices_missed.load(Ordering::Relaxed)
+    }
+
+    /// No handle is left: closes all connections, lets every save be due at once, and ends every receiver when it has
+    /// taken what there is.
+    pub(crate) fn shut_down(&self) {
+        self.draining.store(true, Ordering::SeqCst);
+        self.shut_down.store(true, Ordering::SeqCst);
+        self.sleeper.wake();
+        let now = self.now();
+        for index in 0..self.shards.len() {
+            // Counted before any of them can be done: the lock is released only after.
+            self.locked(index, now, |shard, context, after| {
+                let awaited = shard.shut_down(context, after);
+                self.unfinished.fetch_add(awaited, Ordering::SeqCst);
+            });
+        }
+        self.notices.end();
+        self.finished(1);
+    }
+
+    pub(super) fn finished(&self, count: usize) {
+        if self.unfinished.fetch_sub(count, Ordering::SeqCst) == count {
+            self.ready.queue.end();
+        }
+    }
+}
