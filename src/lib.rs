@@ -134,6 +134,8 @@
 //! Methods are written for `&mut self`; the lock stands one layer above. A seat is freed by its owner. Every queue has a
 //! bound, and [`Bounds`] names it. No error changes anything. [`Engine::validate`] recounts every total.
 
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod access;
 mod callback;
 mod config;

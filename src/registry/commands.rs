@@ -167,9 +167,7 @@ impl Registry {
 
     pub(crate) fn drain(&self) {
         self.draining.store(true, Ordering::SeqCst);
-        for index in 0..self.shards.len() {
-            self.locked(index, Timestamp::default(), Shard::hurry);
-        }
+        self.on_every_shard(Timestamp::default(), Shard::hurry);
     }
 
     pub(crate) fn is_draining(&self) -> bool {

@@ -125,8 +125,10 @@ impl Registry {
             let mut shard = place.shard.lock();
             // Read under the lock: whoever drains or shuts down visits every shard afterwards.
             let draining = self.draining.load(Ordering::SeqCst);
+            let shut_down = self.shut_down.load(Ordering::SeqCst);
             let Registry { rules, pools, ready, .. } = self;
-            let result = act(&mut shard, Context { rules, pools, ready, now, draining }, &mut after);
+            let result =
+                act(&mut shard, Context { rules, pools, ready, now, draining, shut_down }, &mut after);
             let earliest = after.deadlines_moved.then(|| {
                 let earliest = shard.earliest_deadline().map_or(NEVER, Timestamp::as_millis);
                 place.earliest.store(earliest, Ordering::SeqCst);
@@ -143,9 +145,8 @@ impl Registry {
         let [edit, live] = after.freed;
         drop((self.pools.edit.held(edit), self.pools.live.held(live)));
         drop((after.garbage, after.settled));
-        let shard = u32::try_from(index).unwrap_or(0);
         for place in after.ready {
-            self.ready.queue.push(Location { shard, place });
+            self.push_ready(index, place);
         }
         for notice in after.notices {
             self.notify(notice);
@@ -156,6 +157,11 @@ impl Registry {
         if after.done > 0 {
             self.finished(after.done);
         }
+    }
+
+    fn push_ready(&self, index: usize, place: u32) {
+        let shard = u32::try_from(index).unwrap_or(0);
+        self.ready.queue.push(Location { shard, place });
     }
 
     fn notify(&self, notice: Notice) {

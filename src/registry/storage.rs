@@ -49,9 +49,8 @@ impl Registry {
     pub(crate) fn settle(&self, location: Location, verdict: Verdict, kept_at: Option<Arc<str>>) {
         // Only a failure starts a pause.
         let now = if verdict == Verdict::Failed { self.now() } else { Timestamp::default() };
-        let shut_down = self.shut_down.load(Ordering::SeqCst);
         self.locked(location.shard as usize, now, |shard, context, after| {
-            shard.settle(location.place, verdict, kept_at, shut_down, context, after);
+            shard.settle(location.place, verdict, kept_at, context, after);
         });
     }
 
@@ -84,14 +83,11 @@ impl Registry {
         self.draining.store(true, Ordering::SeqCst);
         self.shut_down.store(true, Ordering::SeqCst);
         self.sleeper.wake();
-        let now = self.now();
-        for index in 0..self.shards.len() {
+        self.on_every_shard(self.now(), |shard, context, after, ready| {
             // Counted before any of them can be done: the lock is released only after.
-            self.locked(index, now, |shard, context, after| {
-                let awaited = shard.shut_down(context, after);
-                self.unfinished.fetch_add(awaited, Ordering::SeqCst);
-            });
-        }
+            let awaited = shard.shut_down(context, after, ready);
+            self.unfinished.fetch_add(awaited, Ordering::SeqCst);
+        });
         self.notices.end();
         self.finished(1);
     }

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::Registry;
-use super::ready::Location;
+use super::shard::{After, Context, Due, Shard};
 use super::sleeper::NEVER;
 use crate::time::Timestamp;
 
@@ -27,26 +27,57 @@ impl Registry {
     fn fall_due(&self, now: Timestamp) {
         self.sleeper.forget();
         let mut ready = Vec::new();
-        for (shard, place) in (0..).zip(&self.shards) {
+        for (index, place) in self.shards.iter().enumerate() {
             let mut more = place.earliest.load(Ordering::SeqCst) <= now.as_millis();
             while more {
-                let mut fallen = Vec::new();
-                more = self.locked(shard as usize, now, |shard, context, after| {
-                    shard.fall_due(SLICE, context, after, &mut fallen)
+                more = self.gather(index, now, &mut ready, |shard, context, after, ready| {
+                    shard.fall_due(SLICE, context, after, ready)
                 });
-                ready.extend(
-                    fallen.into_iter().map(|(due, key, place)| (due, key, Location { shard, place })),
-                );
             }
             let earliest = place.earliest.load(Ordering::SeqCst);
             if earliest != NEVER {
                 self.sleeper.at(earliest);
             }
         }
-        // In the order of their deadlines, whatever the shards: a run on a manual clock is reproducible.
-        ready.sort_unstable_by(|one, other| (one.0, &one.1).cmp(&(other.0, &other.1)));
-        for (_, _, location) in ready {
-            self.ready.queue.push(location);
+        self.enter(ready);
+    }
+
+    /// Runs `act` on one shard after the other.
+    pub(super) fn on_every_shard(
+        &self,
+        now: Timestamp,
+        act: impl Fn(&mut Shard, Context<'_>, &mut After, &mut Vec<Due>),
+    ) {
+        let mut ready = Vec::new();
+        for index in 0..self.shards.len() {
+            self.gather(index, now, &mut ready, &act);
+        }
+        self.enter(ready);
+    }
+
+    /// Runs `act` on a shard and keeps what is to enter the ready queue.
+    fn gather<R>(
+        &self,
+        index: usize,
+        now: Timestamp,
+        ready: &mut Vec<(Due, usize)>,
+        act: impl FnOnce(&mut Shard, Context<'_>, &mut After, &mut Vec<Due>) -> R,
+    ) -> R {
+        let mut gathered = Vec::new();
+        let result =
+            self.locked(index, now, |shard, context, after| act(shard, context, after, &mut gathered));
+        ready.extend(gathered.into_iter().map(|due| (due, index)));
+        result
+    }
+
+    /// Lets documents enter the ready queue in the order in which they fell due, whatever their shards: a run on a manual
+    /// clock is reproducible.
+    fn enter(&self, mut ready: Vec<(Due, usize)>) {
+        ready.sort_unstable_by(|((one, one_key, _), _), ((other, other_key, _), _)| {
+            (one, one_key).cmp(&(other, other_key))
+        });
+        for ((_, _, place), shard) in ready {
+            self.push_ready(shard, place);
         }
     }
 

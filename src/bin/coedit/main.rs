@@ -1,5 +1,7 @@
 //! The `coedit` program: the JSON door on standard input and output.
 
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod options;
 mod replay;
 mod serve;

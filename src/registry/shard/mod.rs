@@ -89,7 +89,12 @@ pub(crate) struct Context<'a> {
     pub(crate) now: Timestamp,
     /// The engine is draining: no edit access is given out, and saves are due without a delay.
     pub(crate) draining: bool,
+    /// No handle is left: failures are tried again without a pause.
+    pub(crate) shut_down: bool,
 }
+
+/// A document that is to enter the ready queue: when it fell due, its key, its place.
+pub(crate) type Due = (Timestamp, DocumentKey, u32);
 
 impl Shard {
     pub(crate) fn new(number: u32, of: u32) -> Self {
@@ -146,27 +151,39 @@ impl Shard {
 
 /// Time and the storage.
 impl Shard {
-    /// Lets up to `most` deadlines fall due and says which documents they let enter the ready queue.
+    /// Lets up to `most` deadlines fall due. Whether there may be more.
     pub(crate) fn fall_due(
         &mut self,
         most: usize,
         context: Context<'_>,
         after: &mut After,
-        ready: &mut Vec<(Timestamp, DocumentKey, u32)>,
+        ready: &mut Vec<Due>,
     ) -> bool {
         for _ in 0..most {
             let Some((due, place)) = self.deadlines.first().copied().filter(|(due, _)| *due <= context.now)
             else {
                 return false;
             };
-            let handle = |session: &mut Session| {
-                session.handle_timeout(context.rules, context.now);
-                session.key().clone()
-            };
-            let key = self.update(place, context, after, handle);
-            ready.extend(after.ready.drain(..).zip(key).map(|(place, key)| (due, key, place)));
+            self.update(place, context, after, |session| session.handle_timeout(context.rules, context.now));
+            self.collect(due, after, ready);
         }
         true
+    }
+
+    /// Lets every save and every retry that waits for its time be due at once.
+    pub(crate) fn hurry(&mut self, context: Context<'_>, after: &mut After, ready: &mut Vec<Due>) {
+        let waiting: Vec<(Timestamp, u32)> = self.deadlines.iter().copied().collect();
+        for (due, place) in waiting {
+            self.update(place, context, after, Session::hurry);
+            self.collect(due, after, ready);
+        }
+    }
+
+    /// Takes what is to enter the ready queue out of `after`, so that it can be put in an order across shards.
+    fn collect(&self, due: Timestamp, after: &mut After, ready: &mut Vec<Due>) {
+        for place in after.ready.drain(..) {
+            ready.extend(self.session(place).map(|session| (due, session.key().clone(), place)));
+        }
     }
 
     /// The next callback of a document that stood in the ready queue.
@@ -189,12 +206,11 @@ impl Shard {
         place: u32,
         verdict: Verdict,
         kept_at: Option<Arc<str>>,
-        again_at_once: bool,
         context: Context<'_>,
         after: &mut After,
     ) {
         let settled = self.update(place, context, after, |session| {
-            let settled = session.settle(context.rules, verdict, kept_at, context.now, again_at_once);
+            let settled = session.settle(context.rules, verdict, kept_at, context.now, context.shut_down);
             (settled, session.key().clone())
         });
         let Some((settled, key)) = settled else { return };
@@ -220,16 +236,13 @@ impl Shard {
         sessions.filter(|session| session.is_forgotten())
     }
 
-    /// Lets every save and every retry that waits for its time be due at once.
-    pub(crate) fn hurry(&mut self, context: Context<'_>, after: &mut After) {
-        let waiting: Vec<u32> = self.deadlines.iter().map(|(_, place)| *place).collect();
-        for place in waiting {
-            self.update(place, context, after, Session::hurry);
-        }
-    }
-
     /// Closes every connection and counts the documents that still have something to tell.
-    pub(crate) fn shut_down(&mut self, context: Context<'_>, after: &mut After) -> usize {
+    pub(crate) fn shut_down(
+        &mut self,
+        context: Context<'_>,
+        after: &mut After,
+        ready: &mut Vec<Due>,
+    ) -> usize {
         let open: Vec<u32> = self.connections.open().map(|(slot, _)| slot).collect();
         for slot in open {
             if let Some((_, generation)) = self.connections.at(slot) {
@@ -237,7 +250,8 @@ impl Shard {
                 self.close(id, context, after);
             }
         }
-        self.hurry(context, after);
+        self.collect(context.now, after, ready);
+        self.hurry(context, after, ready);
         let mut awaited = 0;
         for document in self.documents.iter_mut().filter_map(|place| place.document.as_mut()) {
             document.awaited = !document.session.is_told();

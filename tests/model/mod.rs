@@ -1,0 +1,311 @@
+//! A second implementation of the wire contract, as naive as can be: lists, no shards, no cleverness. It is written from the
+//! contract, not from the engine, and produces what an engine must: replies, callbacks in order, notices.
+//!
+//! Not in it: what happens once more actions wait than the bound allows (the simulation judges that by what must hold).
+#![allow(dead_code, unreachable_pub, reason = "shared with the fuzz targets")]
+
+pub mod both;
+mod document;
+
+use coedit::{
+    Access, Callback, ChangeError, ConnectionError, ConnectionId, DocumentError, DocumentKey, Dropped,
+    ForceSaveError, ForceSaveType, Grant, InfoError, Notice, Participant, Reason, User, UserId,
+};
+use document::{Document, Settled};
+
+/// The settings that the model knows, times in milliseconds.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub edit_limit: Option<u32>,
+    pub live_limit: Option<u32>,
+    pub save_delay: u64,
+    pub retry_pauses: Vec<u64>,
+    pub force_save_interval: Option<u64>,
+    pub asked: usize,
+    pub turns: usize,
+}
+
+pub struct Model {
+    pub settings: Settings,
+    pub now: u64,
+    pub notices: Vec<Notice>,
+    draining: bool,
+    documents: Vec<Document>,
+    /// The documents that have something to tell, in the order in which they began to.
+    ready: Vec<DocumentKey>,
+}
+
+impl Model {
+    pub fn new(settings: Settings, now: u64) -> Self {
+        Model {
+            settings,
+            now,
+            notices: Vec::new(),
+            draining: false,
+            documents: Vec::new(),
+            ready: Vec::new(),
+        }
+    }
+
+    fn document(&mut self, key: &DocumentKey) -> Option<&mut Document> {
+        self.documents.iter_mut().find(|document| document.key == *key)
+    }
+
+    fn open_document(&mut self, key: &DocumentKey) -> Option<&mut Document> {
+        self.document(key).filter(|document| document.is_open())
+    }
+
+    fn document_of(&mut self, id: ConnectionId) -> Option<&mut Document> {
+        self.documents.iter_mut().find(|document| document.connections.iter().any(|one| one.id == id))
+    }
+
+    /// After every step: whoever has something to tell stands in the queue, and who has nothing left is forgotten.
+    fn follow_up(&mut self, key: &DocumentKey) {
+        let Some(document) = self.documents.iter().find(|document| document.key == *key) else { return };
+        if document.has_next() && !self.ready.contains(key) {
+            self.ready.push(key.clone());
+        }
+        if document.is_over() {
+            self.documents.retain(|document| document.key != *key);
+        }
+    }
+
+    /// Every step on the document of a connection.
+    fn on<R>(
+        &mut self,
+        id: ConnectionId,
+        step: impl FnOnce(&mut Document, &Settings, u64, bool) -> R,
+    ) -> Option<R> {
+        let (settings, now, draining) = (self.settings.clone(), self.now, self.draining);
+        let document = self.document_of(id)?;
+        let key = document.key.clone();
+        let result = step(document, &settings, now, draining);
+        self.follow_up(&key);
+        Some(result)
+    }
+
+    pub fn in_use(&self, access: Access) -> u32 {
+        let all = self.documents.iter().flat_map(|document| &document.connections);
+        u32::try_from(all.filter(|one| one.access == access).count()).unwrap()
+    }
+
+    /// What an open is answered. Who is let in gets a name by [`opened`](Self::opened).
+    pub fn grant(&mut self, key: &DocumentKey, asked: Access) -> Grant {
+        let full = |limit: Option<u32>, in_use| limit.is_some_and(|limit| in_use >= limit);
+        let saving = self.document(key).is_some_and(|document| document.saving);
+        let reason = match asked {
+            Access::View => None,
+            Access::Edit if self.draining => Some(Reason::Draining),
+            Access::Edit if saving => Some(Reason::Saving),
+            Access::Edit if full(self.settings.edit_limit, self.in_use(Access::Edit)) => {
+                Some(Reason::ConnectionLimit)
+            }
+            Access::LiveView if full(self.settings.live_limit, self.in_use(Access::LiveView)) => {
+                Some(Reason::LiveViewLimit)
+            }
+            _ => None,
+        };
+        Grant { access: if reason.is_some() { Access::View } else { asked }, reason }
+    }
+
+    pub fn opened(&mut self, id: ConnectionId, key: &DocumentKey, user: &User, access: Access) {
+        if self.document(key).is_none() {
+            self.documents.push(Document::new(key.clone()));
+        }
+        if let Some(document) = self.document(key) {
+            document.join(id, user, access);
+        }
+        self.follow_up(key);
+    }
+
+    pub fn close(&mut self, id: ConnectionId) -> Result<(), ConnectionError> {
+        self.on(id, |document, settings, now, draining| document.leave(id, settings, now, draining))
+            .ok_or(ConnectionError::Unknown)
+    }
+
+    pub fn change(&mut self, id: ConnectionId) -> Result<(), ChangeError> {
+        self.on(id, |document, settings, now, _| document.change(id, settings, now))
+            .ok_or(ChangeError::Unknown)?
+    }
+
+    pub fn access(&self, id: ConnectionId) -> Option<Access> {
+        let mut all = self.documents.iter().flat_map(|document| &document.connections);
+        all.find(|one| one.id == id).map(|one| one.access)
+    }
+
+    pub fn info(&mut self, key: &DocumentKey, userdata: Option<&str>) -> Result<Vec<UserId>, InfoError> {
+        let asked = self.settings.asked;
+        let result = self.open_document(key).ok_or(InfoError::NotOpen)?.info(userdata, asked);
+        self.follow_up(key);
+        result
+    }
+
+    pub fn force_save(&mut self, key: &DocumentKey, userdata: Option<&str>) -> Result<(), ForceSaveError> {
+        let asked = self.settings.asked;
+        let document = self.open_document(key).ok_or(ForceSaveError::NotOpen)?;
+        let result = document.force_save(ForceSaveType::Command, None, userdata, asked);
+        self.follow_up(key);
+        result
+    }
+
+    pub fn force_save_by(&mut self, id: ConnectionId, kind: ForceSaveType) -> Result<(), ForceSaveError> {
+        let by = |document: &mut Document, settings: &Settings, _, _| {
+            let user = document.connection(id).user.id().clone();
+            document.force_save(kind, Some(user), None, settings.asked)
+        };
+        self.on(id, by).ok_or(ForceSaveError::UnknownConnection)?
+    }
+
+    /// `users`: all, if none are named.
+    pub fn drop_access(
+        &mut self,
+        key: &DocumentKey,
+        users: Option<&[UserId]>,
+    ) -> Result<Dropped, DocumentError> {
+        let (settings, now) = (self.settings.clone(), self.now);
+        let document = self.open_document(key).ok_or(DocumentError::NotOpen)?;
+        let mut dropped = Dropped::default();
+        match users {
+            None => document.stays_above_view().into_iter().for_each(|(user, access)| {
+                document.demote(
+                    |one| *one.user.id() == user && one.access == access,
+                    &settings,
+                    now,
+                    &mut dropped,
+                );
+            }),
+            Some(users) => {
+                for user in users {
+                    if !document.connections.iter().any(|one| one.user.id() == user) {
+                        dropped.unmatched.push(user.clone());
+                    }
+                    for access in [Access::Edit, Access::LiveView] {
+                        let theirs =
+                            |one: &document::Connection| one.user.id() == user && one.access == access;
+                        document.demote(theirs, &settings, now, &mut dropped);
+                    }
+                }
+            }
+        }
+        self.dropped(key, &dropped);
+        Ok(dropped)
+    }
+
+    pub fn drop_connection(&mut self, id: ConnectionId) -> Result<Dropped, ConnectionError> {
+        let mut dropped = Dropped::default();
+        let demote = |document: &mut Document, settings: &Settings, now, _| {
+            document.demote(|one| one.id == id && one.access > Access::View, settings, now, &mut dropped);
+            document.key.clone()
+        };
+        let key = self.on(id, demote).ok_or(ConnectionError::Unknown)?;
+        self.dropped(&key, &dropped);
+        Ok(dropped)
+    }
+
+    fn dropped(&mut self, key: &DocumentKey, dropped: &Dropped) {
+        for id in &dropped.connections {
+            if let Some(document) = self.document_of(*id) {
+                let user = document.connection(*id).user.id().clone();
+                self.notices.push(Notice::Dropped { connection: *id, key: key.clone(), user });
+            }
+        }
+        self.follow_up(key);
+    }
+
+    pub fn rename(&mut self, key: &DocumentKey, title: &str) -> Result<(), DocumentError> {
+        self.open_document(key).ok_or(DocumentError::NotOpen)?;
+        self.notices.push(Notice::Meta { key: key.clone(), title: title.to_owned() });
+        Ok(())
+    }
+
+    pub fn editors(&self, key: &DocumentKey) -> Vec<UserId> {
+        self.documents.iter().find(|document| document.key == *key).map(Document::editors).unwrap_or_default()
+    }
+
+    pub fn participants(&self, key: &DocumentKey) -> Vec<Participant> {
+        self.documents
+            .iter()
+            .find(|document| document.key == *key)
+            .map(Document::participants)
+            .unwrap_or_default()
+    }
+
+    pub fn is_open(&self, key: &DocumentKey) -> bool {
+        self.documents.iter().any(|document| document.key == *key && document.is_open())
+    }
+
+    pub fn open_documents(&self) -> usize {
+        self.documents.iter().filter(|document| document.is_open()).count()
+    }
+
+    pub fn forgotten(&self) -> Vec<(DocumentKey, Option<String>)> {
+        let forgotten = self.documents.iter().filter(|document| document.forgotten);
+        let mut all: Vec<_> =
+            forgotten.map(|document| (document.key.clone(), document.url.clone())).collect();
+        all.sort();
+        all
+    }
+
+    pub fn delete_forgotten(&mut self, key: &DocumentKey) -> bool {
+        let deleted = self.document(key).is_some_and(Document::delete_forgotten);
+        self.follow_up(key);
+        deleted
+    }
+
+    pub fn next_deadline(&self) -> Option<u64> {
+        self.documents.iter().filter_map(Document::next_deadline).min()
+    }
+
+    pub fn pass(&mut self, millis: u64) {
+        self.now += millis;
+        let now = self.now;
+        let settings = self.settings.clone();
+        for key in self.by_deadline(|due| due <= now) {
+            if let Some(document) = self.document(&key) {
+                document.fall_due(&settings, now);
+            }
+            self.follow_up(&key);
+        }
+    }
+
+    pub fn drain(&mut self) {
+        self.draining = true;
+        for key in self.by_deadline(|_| true) {
+            if let Some(document) = self.document(&key) {
+                document.hurry();
+            }
+            self.follow_up(&key);
+        }
+    }
+
+    fn by_deadline(&self, which: impl Fn(u64) -> bool) -> Vec<DocumentKey> {
+        let with = |document: &Document| Some((document.next_deadline()?, document.key.clone()));
+        let mut due: Vec<_> = self.documents.iter().filter_map(with).filter(|(due, _)| which(*due)).collect();
+        due.sort();
+        due.into_iter().map(|(_, key)| key).collect()
+    }
+
+    /// The callback that a worker is handed next.
+    pub fn take(&mut self) -> Option<Callback> {
+        while !self.ready.is_empty() {
+            let key = self.ready.remove(0);
+            let settings = self.settings.clone();
+            let callback = self.document(&key).and_then(|document| document.take(&settings));
+            self.follow_up(&key);
+            if callback.is_some() {
+                return callback;
+            }
+        }
+        None
+    }
+
+    pub fn settle(&mut self, key: &DocumentKey, done: bool, url: Option<&str>) {
+        let (settings, now) = (self.settings.clone(), self.now);
+        if let Some(document) = self.document(key) {
+            if let Settled::GivenUp(status) = document.settle(done, url, &settings, now) {
+                self.notices.push(Notice::Storage { key: key.clone(), status });
+            }
+        }
+        self.follow_up(key);
+    }
+}
