@@ -127,6 +127,7 @@
 //! | `config.rs` | [`Config`], [`Bounds`] |
 //! | `callback.rs`, `notice.rs`, `license.rs`, `access.rs` | what goes out |
 //! | `time.rs`, `ids.rs`, `error.rs` | moments and clocks, names, errors |
+//! | `sync.rs` | locks, atomics, channels; a model checker swaps them |
 //!
 //! # The rules of the code
 //!
@@ -150,6 +151,7 @@ mod notice;
 mod registry;
 mod seats;
 mod session;
+mod sync;
 mod time;
 mod timer;
 

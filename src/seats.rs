@@ -1,8 +1,7 @@
 //! Seats: how many connections may have an access at one time, counted by one compare-and-swap.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use crate::config::LIMIT_MAX;
+use crate::sync::{AtomicU64, Ordering};
 
 /// Stands for "no limit" inside.
 const NO_LIMIT: u32 = LIMIT_MAX + 1;

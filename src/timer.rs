@@ -1,15 +1,14 @@
 //! The built-in timer thread.
 
+use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 
 use crate::registry::Registry;
+use crate::sync::{AtomicBool, JoinHandle, Ordering, current, spawn};
 
 /// A thread that keeps an engine's time. Dropped, it stops; so it does when the last handle of the engine is gone.
 ///
 /// It sleeps until the next deadline and is woken only for an earlier one. It keeps no engine alive.
-#[derive(Debug)]
 #[must_use = "a timer that is dropped stops"]
 pub struct Timer {
     registry: Arc<Registry>,
@@ -26,7 +25,7 @@ impl Timer {
         let thread = {
             let (registry, stopped) = (registry.clone(), stopped.clone());
             let keep_time = move || registry.keep_time(|| stopped.load(Ordering::SeqCst));
-            std::thread::Builder::new().name("coedit-timer".to_owned()).spawn(keep_time)
+            spawn("coedit-timer", keep_time)
         };
         match thread {
             Ok(thread) => Ok(Timer { registry, stopped, thread: Some(thread) }),
@@ -44,8 +43,14 @@ impl Drop for Timer {
         self.registry.wake_timer();
         let Some(thread) = self.thread.take() else { return };
         // A hook may drop the timer on its own thread, which cannot wait for itself.
-        if thread.thread().id() != std::thread::current().id() {
+        if thread.thread().id() != current().id() {
             let _ = thread.join();
         }
+    }
+}
+
+impl fmt::Debug for Timer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Timer").finish_non_exhaustive()
     }
 }

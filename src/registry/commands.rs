@@ -12,8 +12,8 @@ use crate::error::{
 use crate::ids::{ConnectionId, DocumentKey, User, UserId};
 use crate::notice::Notice;
 use crate::session::Session;
+use crate::sync::Ordering;
 use crate::time::Timestamp;
-use std::sync::atomic::Ordering;
 
 impl Registry {
     pub(crate) fn open(

@@ -17,15 +17,13 @@ mod timing;
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-
-use parking_lot::Mutex;
 
 use crate::config::Config;
 use crate::ids::{ConnectionId, DocumentKey};
 use crate::notice::Notice;
 use crate::seats::{Pools, SeatPool};
 use crate::session::Rules;
+use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering};
 use crate::time::{Clock, Timestamp};
 pub(crate) use handle::Handle;
 pub(crate) use queue::Nothing;

@@ -1,12 +1,10 @@
 //! A queue to the host, with an end, and a hook for hosts that must not block.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
-
 use crate::config::Hook;
+use crate::sync::{AtomicBool, Ordering, Receiver, RecvTimeoutError, Sender, fence, unbounded};
 
 /// An unbounded channel; whoever pushes sees to the bound.
 pub(crate) struct Queue<T> {

@@ -1,9 +1,8 @@
 //! The documents that have something to tell the storage.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use super::queue::Queue;
 use crate::config::Hook;
+use crate::sync::{AtomicUsize, Ordering};
 
 /// A document's place: its shard, and where it stands in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,10 +1,8 @@
 //! When the next deadline falls due, and the thread that may be sleeping until then.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
-
+use crate::sync::{AtomicU64, Condvar, Mutex, Ordering};
 use crate::time::Timestamp;
 
 /// No deadline.

@@ -1,7 +1,6 @@
 //! The storage's and the transport's side: what is handed out, how it is settled, and the end.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::Registry;
@@ -11,6 +10,7 @@ use crate::callback::Callback;
 use crate::ids::DocumentKey;
 use crate::notice::Notice;
 use crate::session::{Session, Verdict};
+use crate::sync::Ordering;
 use crate::time::Timestamp;
 
 /// How long to wait for a value.

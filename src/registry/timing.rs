@@ -1,10 +1,9 @@
 //! Deadlines that fall due, shard by shard.
 
-use std::sync::atomic::Ordering;
-
 use super::Registry;
 use super::shard::{After, Context, Due, Shard};
 use super::sleeper::NEVER;
+use crate::sync::Ordering;
 use crate::time::Timestamp;
 
 /// Deadlines that fall due under one hold of a shard's lock.

@@ -1,0 +1,270 @@
+//! The seams where threads meet, under a model checker that picks the interleavings:
+//! `RUSTFLAGS="--cfg shuttle" cargo test --release --test interleavings`.
+//!
+//! `COEDIT_INTERLEAVINGS` sets how many a test; a failure prints the schedule, which `shuttle::replay` runs again.
+#![cfg(shuttle)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use coedit::{
+    Access, Config, Connection, DocumentKey, Engine, ManualClock, Status, Timestamp, TryRecvError, User,
+    UserId,
+};
+use shuttle::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use shuttle::sync::{Condvar, Mutex};
+use shuttle::thread;
+
+/// Checks half of the interleavings at random, and half by priorities with few changes (PCT), which finds rarer bugs.
+fn check(scenario: impl Fn() + Send + Sync + 'static) {
+    let count =
+        std::env::var("COEDIT_INTERLEAVINGS").ok().and_then(|text| text.parse().ok()).unwrap_or(2_000);
+    let scenario = Arc::new(scenario);
+    let again = scenario.clone();
+    shuttle::check_random(move || scenario(), count / 2);
+    shuttle::check_pct(move || again(), count / 2, 3);
+}
+
+/// One shard, so that a schedule is the same at every run whatever the keyed hash says.
+fn engine(set: impl FnOnce(Config) -> Config) -> (Engine, Arc<ManualClock>) {
+    let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_000_000)));
+    (Engine::new(set(Config::new().shards(1)).clock(clock.clone())).unwrap(), clock)
+}
+
+fn key(text: &str) -> DocumentKey {
+    DocumentKey::new(text).unwrap()
+}
+
+fn open(engine: &Engine, document: &str, user: &str) -> Connection {
+    engine.open(&key(document), &User::new(user).unwrap(), Access::Edit).unwrap()
+}
+
+#[test]
+fn p1_the_last_seat_goes_to_one() {
+    check(|| {
+        let (engine, _) = engine(|config| config.edit_limit(Some(1)));
+        let editing = Arc::new(AtomicUsize::new(0));
+        let threads: Vec<_> = ["a", "b", "c"]
+            .map(|user| {
+                let (engine, editing) = (engine.clone(), editing.clone());
+                thread::spawn(move || {
+                    let connection = open(&engine, user, user);
+                    let got_in = connection.may_edit();
+                    if got_in {
+                        assert_eq!(
+                            editing.fetch_add(1, Ordering::SeqCst),
+                            0,
+                            "two edit under a limit of one"
+                        );
+                        editing.fetch_sub(1, Ordering::SeqCst);
+                    }
+                    drop(connection);
+                    got_in
+                })
+            })
+            .into();
+        let got_in =
+            threads.into_iter().filter_map(|thread| thread.join().ok()).filter(|got_in| *got_in).count();
+        assert!(got_in >= 1, "all were refused while the seat was free");
+        assert!(open(&engine, "d", "d").may_edit(), "the seat is free again");
+        engine.validate().unwrap();
+    });
+}
+
+#[test]
+fn p1_a_limit_that_falls_meanwhile_is_kept() {
+    check(|| {
+        let (engine, _) = engine(|config| config.edit_limit(Some(2)));
+        let lowering = {
+            let engine = engine.clone();
+            thread::spawn(move || {
+                engine.set_edit_limit(Some(0)).unwrap();
+                engine.limits().edit.in_use
+            })
+        };
+        let first = open(&engine, "x", "a");
+        let second = open(&engine, "x", "b");
+        let in_use_when_lowered = lowering.join().unwrap();
+        assert!(engine.limits().edit.in_use <= in_use_when_lowered, "nobody came in after the limit fell");
+        drop((first, second));
+        assert_eq!(engine.limits().edit.in_use, 0);
+    });
+}
+
+#[test]
+fn p4_a_document_is_with_one_worker_at_a_time_and_nothing_is_missed() {
+    check(|| {
+        let (engine, _) = engine(|config| config);
+        let in_hand = Arc::new(AtomicUsize::new(0));
+        let editors = Arc::new(Mutex::new(Vec::<UserId>::new()));
+        let workers: Vec<_> = (0..2)
+            .map(|_| {
+                let (callbacks, in_hand, editors) = (engine.callbacks(), in_hand.clone(), editors.clone());
+                thread::spawn(move || {
+                    for delivery in callbacks.iter() {
+                        assert_eq!(in_hand.fetch_add(1, Ordering::SeqCst), 0, "two have it in hand");
+                        let told = delivery.callback().users.clone().unwrap_or_default();
+                        *editors.lock().unwrap() = told;
+                        in_hand.fetch_sub(1, Ordering::SeqCst);
+                        delivery.ack();
+                    }
+                })
+            })
+            .collect();
+        let other = {
+            let engine = engine.clone();
+            thread::spawn(move || drop(open(&engine, "x", "b")))
+        };
+        let stays = open(&engine, "x", "a");
+        other.join().unwrap();
+        let _ = engine.info(&key("x"), None);
+        drop((stays, engine));
+        for worker in workers {
+            worker.join().unwrap();
+        }
+        assert!(editors.lock().unwrap().is_empty(), "the last that was told: nobody");
+    });
+}
+
+#[test]
+fn p5_a_failed_save_is_handed_out_again_while_others_end() {
+    check(|| {
+        let (engine, _) = engine(|config| config.retry_pauses([Duration::from_secs(1)]));
+        let (failed, saved) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let workers: Vec<_> = (0..2)
+            .map(|_| {
+                let (callbacks, failed, saved) = (engine.callbacks(), failed.clone(), saved.clone());
+                thread::spawn(move || {
+                    for delivery in callbacks.iter() {
+                        if delivery.callback().status != Status::Save {
+                            delivery.ack();
+                        } else if !failed.swap(true, Ordering::SeqCst) {
+                            drop(delivery);
+                        } else {
+                            saved.fetch_add(1, Ordering::SeqCst);
+                            delivery.ack();
+                        }
+                    }
+                })
+            })
+            .collect();
+        let tab = open(&engine, "x", "a");
+        tab.change().unwrap();
+        drop((tab, engine));
+        for worker in workers {
+            worker.join().unwrap();
+        }
+        assert_eq!(saved.load(Ordering::SeqCst), 1);
+    });
+}
+
+#[test]
+fn the_last_handle_ends_every_receiver() {
+    check(|| {
+        let (engine, _) = engine(|config| config);
+        let waiting: Vec<_> = (0..2)
+            .map(|_| {
+                let (callbacks, notices) = (engine.callbacks(), engine.notices());
+                [
+                    thread::spawn(move || while callbacks.recv().map(|delivery| delivery.ack()).is_ok() {}),
+                    thread::spawn(move || while notices.recv().is_ok() {}),
+                ]
+            })
+            .flatten()
+            .collect();
+        let other = engine.clone();
+        let handles =
+            [thread::spawn(move || drop(open(&other, "x", "a"))), thread::spawn(move || drop(engine))];
+        for thread in waiting.into_iter().chain(handles) {
+            thread.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn p3_after_a_drop_no_change_is_accepted() {
+    check(|| {
+        let (engine, _) = engine(|config| config);
+        let tab = open(&engine, "x", "a");
+        let dropped = Arc::new(AtomicBool::new(false));
+        let dropping = {
+            let (engine, dropped) = (engine.clone(), dropped.clone());
+            thread::spawn(move || {
+                engine.drop_all(&key("x")).unwrap();
+                dropped.store(true, Ordering::SeqCst);
+            })
+        };
+        for _ in 0..3 {
+            let after = dropped.load(Ordering::SeqCst);
+            assert!(!(after && tab.change().is_ok()), "accepted after the drop returned");
+        }
+        dropping.join().unwrap();
+        assert!(tab.change().is_err());
+        engine.validate().unwrap();
+    });
+}
+
+/// A host that must not block: it takes until nothing is there, and then waits for the hook.
+#[test]
+fn the_hook_misses_nothing() {
+    check(|| {
+        let signal = Arc::new((Mutex::new(false), Condvar::new()));
+        let hook = signal.clone();
+        let (engine, _) = engine(|config| {
+            config.on_callbacks(move || {
+                *hook.0.lock().unwrap() = true;
+                hook.1.notify_all();
+            })
+        });
+        let callbacks = engine.callbacks();
+        let host = thread::spawn(move || {
+            let mut seen = 0;
+            loop {
+                match callbacks.try_recv() {
+                    Ok(delivery) => {
+                        delivery.ack();
+                        seen += 1;
+                    }
+                    Err(TryRecvError::Disconnected) => return seen,
+                    Err(TryRecvError::Empty) => {
+                        let mut woken = signal.0.lock().unwrap();
+                        while !*woken {
+                            woken = signal.1.wait(woken).unwrap();
+                        }
+                        *woken = false;
+                    }
+                }
+            }
+        });
+        let opening: Vec<_> = ["x", "y"]
+            .map(|document| {
+                let engine = engine.clone();
+                thread::spawn(move || drop(open(&engine, document, "a")))
+            })
+            .into();
+        drop(engine);
+        for thread in opening {
+            thread.join().unwrap();
+        }
+        assert_eq!(host.join().unwrap(), 4, "each came and went");
+    });
+}
+
+/// The timer sleeps without a deadline when the save delay of the only document begins.
+#[test]
+fn the_timer_is_woken_for_a_new_deadline() {
+    check(|| {
+        let (engine, clock) = engine(|config| config.save_delay(Duration::from_secs(10)));
+        let timer = engine.spawn_timer().unwrap();
+        let callbacks = engine.callbacks();
+        let tab = open(&engine, "x", "a");
+        tab.change().unwrap();
+        callbacks.recv().unwrap().ack();
+        let closing = thread::spawn(move || drop(tab));
+        closing.join().unwrap();
+        clock.advance(Duration::from_secs(10));
+        assert_eq!(callbacks.recv().unwrap().ack().status, Status::Save);
+        drop(timer);
+        engine.validate().unwrap();
+    });
+}
