@@ -1,10 +1,11 @@
 //! What a connection may do, what it asked for, and why it got less.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{ConnectionId, User, UserId};
+use crate::ids::{ConnectionId, DocumentKey, User, UserId};
 
 /// What a connection may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -89,6 +90,15 @@ pub struct Participant {
     pub access: Access,
     /// How many connections the user has to this document.
     pub connections: u32,
+}
+
+/// A document whose last save was given up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forgotten {
+    /// The document.
+    pub key: DocumentKey,
+    /// Where the host said that it put the file; `None` if it said nothing.
+    pub url: Option<Arc<str>>,
 }
 
 /// What a `drop` did.

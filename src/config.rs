@@ -8,7 +8,7 @@ use crate::error::ConfigError;
 use crate::time::{Clock, SystemClock};
 
 /// Called when a queue stops being empty. See [`Config::on_callbacks`].
-pub type Hook = Arc<dyn Fn() + Send + Sync>;
+pub(crate) type Hook = Arc<dyn Fn() + Send + Sync>;
 
 /// How much of a thing the engine keeps before it merges, drops pairs that cancel out, or refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,8 +151,8 @@ impl Config {
     /// [`Callbacks::try_recv`](crate::Callbacks::try_recv), or never yet looked at. An async host wakes its task here.
     ///
     /// It runs on the thread whose call caused it, with no lock held, and may call the engine. It must be quick and
-    /// must not panic. A worker that is woken takes until the queue is empty; then the hook is armed again. Default:
-    /// none.
+    /// must not panic. Whoever is woken takes with `try_recv` until nothing is left, which arms the hook again; a host
+    /// with several such tasks wakes them all. A blocking `recv` arms nothing. Default: none.
     #[must_use]
     pub fn on_callbacks(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
         self.on_callbacks = Some(Arc::new(hook));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::access::{Access, Dropped, Participant};
+use crate::access::{Access, Dropped, Forgotten, Participant};
 use crate::callback::ForceSaveType;
 use crate::config::{Config, limit_fits};
 use crate::connection::Connection;
@@ -200,9 +200,8 @@ impl Engine {
         License::of(self.limits())
     }
 
-    /// The documents whose last save was given up, by key, each with the address at which the host said that it put
-    /// the file. Costs all documents of the shards that have any.
-    pub fn forgotten(&self) -> Vec<(DocumentKey, Option<Arc<str>>)> {
+    /// The documents whose last save was given up, by key. Costs the shards and those documents.
+    pub fn forgotten(&self) -> Vec<Forgotten> {
         self.registry().forgotten()
     }
 
@@ -278,7 +277,8 @@ impl Engine {
     }
 
     /// Recounts every total from scratch and says the first that does not hold. For tests: costs everything that is
-    /// open. Seats are compared only if no other thread makes a call meanwhile.
+    /// open. May be called at any moment; the seats of all shards are compared only if no other thread changed
+    /// anything meanwhile.
     pub fn validate(&self) -> Result<(), String> {
         self.registry().validate()
     }

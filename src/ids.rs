@@ -321,7 +321,7 @@ impl ConnectionId {
 
 impl fmt::Display for ConnectionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:x}", self.to_bits())
+        write!(f, "{}", self.to_bits())
     }
 }
 

@@ -155,9 +155,9 @@ mod sync;
 mod time;
 mod timer;
 
-pub use access::{Access, Dropped, Grant, Participant, Reason};
+pub use access::{Access, Dropped, Forgotten, Grant, Participant, Reason};
 pub use callback::{Action, ActionKind, Author, Callback, ForceSaveType, History, Status, Turn};
-pub use config::{Bounds, Config, Hook};
+pub use config::{Bounds, Config};
 pub use connection::Connection;
 pub use delivery::{Callbacks, Delivery, Notices, RecvError, RecvTimeoutError, TryRecvError};
 pub use engine::Engine;

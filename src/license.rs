@@ -23,6 +23,7 @@ pub struct Limit {
 
 /// The limits in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// Connections with edit access.
     pub edit: Limit,
@@ -32,6 +33,7 @@ pub struct Limits {
 
 /// The answer to `license`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct License {
     /// The limits in force.
     pub license: LicenseTerms,
@@ -43,6 +45,7 @@ pub struct License {
 
 /// The limits in force, as the command service names them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct LicenseTerms {
     /// When they end.
     pub end_date: String,
@@ -65,6 +68,7 @@ pub struct LicenseTerms {
 /// The server, as the command service names it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct LicenseServer {
     /// 3: the terms are valid.
     pub result_type: u32,
@@ -80,6 +84,7 @@ pub struct LicenseServer {
 
 /// The named users that count.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Quota {
     /// Those who may edit.
     pub users: Vec<NamedUser>,
@@ -89,6 +94,7 @@ pub struct Quota {
 
 /// A named user that counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct NamedUser {
     /// Who.
     pub userid: UserId,

@@ -1,5 +1,6 @@
 //! Seats: how many connections may have an access at one time, counted by one compare-and-swap.
 
+use crate::access::Access;
 use crate::config::LIMIT_MAX;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -13,6 +14,17 @@ pub(crate) struct Pools {
     pub(crate) live: SeatPool,
 }
 
+impl Pools {
+    /// Frees the seat that a connection with this access kept.
+    pub(crate) fn free(&self, access: Access) {
+        match access {
+            Access::Edit => drop(self.edit.held()),
+            Access::LiveView => drop(self.live.held()),
+            Access::View => {}
+        }
+    }
+}
+
 /// A counter of seats under a limit.
 ///
 /// Both live in one word, so that no interleaving of takers with a change of the limit lets anybody past it.
@@ -22,15 +34,14 @@ pub(crate) struct SeatPool {
     word: AtomicU64,
 }
 
-/// Seats that are held. Dropped, they are free again.
+/// A seat that is held. Dropped, it is free again.
 ///
-/// A connection's entry in its shard holds its seat without keeping this guard: [`keep`](Seats::keep) hands the seat
+/// A connection's entry in its shard holds its seat without keeping this guard: [`keep`](Seat::keep) hands the seat
 /// to the entry, and whoever removes the entry gets it back with [`SeatPool::held`].
 #[derive(Debug)]
-#[must_use = "seats that nobody keeps are free again"]
-pub(crate) struct Seats<'a> {
+#[must_use = "a seat that nobody keeps is free again"]
+pub(crate) struct Seat<'a> {
     pool: &'a SeatPool,
-    count: u32,
 }
 
 impl SeatPool {
@@ -39,18 +50,18 @@ impl SeatPool {
     }
 
     /// Takes one seat, unless as many as the limit are in use.
-    pub(crate) fn try_take(&self) -> Option<Seats<'_>> {
+    pub(crate) fn try_take(&self) -> Option<Seat<'_>> {
         let take = |word| {
             let (limit, in_use) = unpack(word);
             (in_use < limit).then(|| word + 1)
         };
         self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, take).ok()?;
-        Some(Seats { pool: self, count: 1 })
+        Some(Seat { pool: self })
     }
 
-    /// The guard of `count` seats that were kept before.
-    pub(crate) fn held(&self, count: u32) -> Seats<'_> {
-        Seats { pool: self, count }
+    /// The guard of a seat that was kept before.
+    fn held(&self) -> Seat<'_> {
+        Seat { pool: self }
     }
 
     /// Changes the limit. Whoever holds a seat keeps it, also past a lower limit.
@@ -70,18 +81,16 @@ impl SeatPool {
     }
 }
 
-impl Seats<'_> {
-    /// Leaves the seats taken: from now on the connection's entry stands for them.
+impl Seat<'_> {
+    /// Leaves the seat taken: from now on the connection's entry stands for them.
     pub(crate) fn keep(self) {
         std::mem::forget(self);
     }
 }
 
-impl Drop for Seats<'_> {
+impl Drop for Seat<'_> {
     fn drop(&mut self) {
-        if self.count > 0 {
-            self.pool.word.fetch_sub(u64::from(self.count), Ordering::AcqRel);
-        }
+        self.pool.word.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -114,7 +123,7 @@ mod tests {
         let pool = SeatPool::new(Some(1));
         pool.try_take().unwrap().keep();
         assert!(pool.try_take().is_none());
-        drop(pool.held(1));
+        drop(pool.held());
         assert_eq!(pool.in_use(), 0);
     }
 

@@ -61,8 +61,12 @@ impl<'a> Request<'a> {
         };
         let echo = |value: Option<&'a RawValue>| value.filter(|value| can_be_echoed(value));
         let (id, key) = (echo(found[ID]), echo(found[KEY]));
-        if id.is_none() && found[ID].is_some() || key.is_none() && found[KEY].is_some() {
-            return Request { id, key, ..Request::default() };
+        // What could not be sent back in a form that others can read is malformed, whatever the command.
+        if key.is_none() && found[KEY].is_some() {
+            return Request { id, key, command: Err(ErrorCode::Key) };
+        }
+        if id.is_none() && found[ID].is_some() {
+            return Request { id, key, command: Err(ErrorCode::Command) };
         }
         // A member that is null is as good as absent.
         let parameters = Parameters(found.map(|value| value.filter(|value| value.get() != "null")));
@@ -109,7 +113,7 @@ type Read<T> = Result<T, Refusal>;
 impl<'a> Parameters<'a> {
     /// Every command reads its key first: a malformed one comes before all other errors.
     fn command(&self) -> Read<(Command<'a>, Option<Timestamp>)> {
-        let name = self.text(C, usize::MAX)?.ok_or(ErrorCode::Command)?;
+        let name = self.0[C].and_then(string).unwrap_or_default();
         let command = match &*name {
             "change" => Command::Change { connection: self.connection()? },
             "open" => self.open()?,
@@ -125,6 +129,7 @@ impl<'a> Parameters<'a> {
             "getForgotten" => Command::Forgotten { key: self.key()? },
             "deleteForgotten" => Command::DeleteForgotten { key: self.key()? },
             "ack" => Command::Ack { key: self.key()?, done: self.done()?, url: self.text(URL, URL_MAX)? },
+            _ if self.0[KEY].is_some() && self.key().is_err() => return Err(ErrorCode::Key),
             _ => return Err(ErrorCode::Command),
         };
         Ok((command, self.at()?))
@@ -220,8 +225,12 @@ impl<'a> Parameters<'a> {
     /// An integer. One before the epoch is as early as can be.
     fn at(&self) -> Read<Option<Timestamp>> {
         let Some(value) = self.0[AT] else { return Ok(None) };
-        let millis: i64 = value.get().parse().map_err(|_| ErrorCode::Command)?;
-        let millis = u64::try_from(millis).unwrap_or(0);
+        let (early, digits) =
+            value.get().strip_prefix('-').map_or((false, value.get()), |digits| (true, digits));
+        if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(ErrorCode::Command);
+        }
+        let millis = if early { 0 } else { digits.parse().map_err(|_| ErrorCode::Command)? };
         if millis > Timestamp::MAX.as_millis() {
             return Err(ErrorCode::Command);
         }

@@ -225,7 +225,10 @@ impl Door {
             Command::License => return Ok(Answer::License(Box::new(engine.license()))),
             Command::ForgottenList => {
                 let forgotten = engine.forgotten();
-                return Ok(Answer::Member("keys", names(forgotten.iter().map(|(key, _)| key.as_str()))));
+                return Ok(Answer::Member(
+                    "keys",
+                    names(forgotten.iter().map(|forgotten| forgotten.key.as_str())),
+                ));
             }
             Command::Forgotten { key } => {
                 let url = engine.forgotten_at(&key).map_err(crate::ForgottenError::code)?;

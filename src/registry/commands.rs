@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::Registry;
 use super::shard::{Shard, Whom};
-use crate::access::{Access, Dropped, Grant, Participant};
+use super::timing::SLICE;
+use crate::access::{Access, Dropped, Forgotten, Grant, Participant};
 use crate::callback::ForceSaveType;
 use crate::error::{
     ChangeError, ConnectionError, DocumentError, ForceSaveError, ForgottenError, InfoError, OpenError,
@@ -40,7 +41,7 @@ impl Registry {
     }
 
     pub(crate) fn access(&self, id: ConnectionId) -> Option<Access> {
-        Some(self.shards[self.shard_of(id)].shard.lock().connection(id)?.access)
+        self.read(self.shard_of(id), |shard| Some(shard.connection(id)?.access))
     }
 
     /// Acts on the session of an open document.
@@ -58,7 +59,12 @@ impl Registry {
         key: &DocumentKey,
         userdata: Option<Arc<str>>,
     ) -> Result<Vec<UserId>, InfoError> {
-        self.on_open(key, |session| session.info(&self.rules, userdata)).map_err(|_| InfoError::NotOpen)?
+        // What an info asks for is never dropped, so none is taken up where documents are.
+        let too_many = self.rules.callbacks && self.ready.are_too_many();
+        self.on_open(key, |session| {
+            if too_many { Err(InfoError::TooManyAsked) } else { session.info(&self.rules, userdata) }
+        })
+        .map_err(|_| InfoError::NotOpen)?
     }
 
     pub(crate) fn force_save(
@@ -111,14 +117,14 @@ impl Registry {
 
     pub(crate) fn rename(&self, key: &DocumentKey, title: String) -> Result<(), DocumentError> {
         self.read_open(key, |_| ()).ok_or(DocumentError::NotOpen)?;
-        self.notify(Notice::Meta { key: key.clone(), title });
+        self.push_notice(Notice::Meta { key: key.clone(), title });
+        self.notices.announce();
         Ok(())
     }
 
     fn read_open<R>(&self, key: &DocumentKey, read: impl FnOnce(&Session) -> R) -> Option<R> {
         let (hash, index) = self.locate(key);
-        let shard = self.shards[index].shard.lock();
-        shard.session(shard.find_open(key, hash)?).map(read)
+        self.read(index, |shard| shard.session(shard.find_open(key, hash)?).map(read))
     }
 
     pub(crate) fn participants(&self, key: &DocumentKey) -> Vec<Participant> {
@@ -134,27 +140,25 @@ impl Registry {
     }
 
     pub(crate) fn open_documents(&self) -> usize {
-        self.shards.iter().map(|place| place.shard.lock().open_documents()).sum()
+        (0..self.shards.len()).map(|index| self.read(index, Shard::open_documents)).sum()
     }
 
-    /// The forgotten documents and where each was kept, by key.
-    pub(crate) fn forgotten(&self) -> Vec<(DocumentKey, Option<Arc<str>>)> {
-        let mut all = Vec::new();
-        for place in &self.shards {
-            let shard = place.shard.lock();
-            all.extend(shard.forgotten().map(|session| (session.key().clone(), session.kept_at())));
-        }
-        all.sort_unstable();
+    /// The forgotten documents, by key.
+    pub(crate) fn forgotten(&self) -> Vec<Forgotten> {
+        let of = |session: &Session| Forgotten { key: session.key().clone(), url: session.kept_at() };
+        let in_shard = |index| self.read(index, |shard| shard.forgotten().map(of).collect::<Vec<_>>());
+        let mut all: Vec<Forgotten> = (0..self.shards.len()).flat_map(in_shard).collect();
+        all.sort_unstable_by(|one, other| one.key.cmp(&other.key));
         all
     }
 
     pub(crate) fn forgotten_at(&self, key: &DocumentKey) -> Result<Option<Arc<str>>, ForgottenError> {
         let (hash, index) = self.locate(key);
-        let shard = self.shards[index].shard.lock();
-        let session = shard.find(key, hash).and_then(|place| shard.session(place));
-        let forgotten =
-            session.filter(|session| session.is_forgotten()).ok_or(ForgottenError::NotForgotten)?;
-        Ok(forgotten.kept_at())
+        self.read(index, |shard| {
+            let session = shard.find(key, hash).and_then(|place| shard.session(place));
+            session.filter(|session| session.is_forgotten()).map(Session::kept_at)
+        })
+        .ok_or(ForgottenError::NotForgotten)
     }
 
     pub(crate) fn delete_forgotten(&self, key: &DocumentKey) -> Result<(), ForgottenError> {
@@ -167,24 +171,33 @@ impl Registry {
 
     pub(crate) fn drain(&self) {
         self.draining.store(true, Ordering::SeqCst);
-        self.on_every_shard(Timestamp::default(), Shard::hurry);
+        self.on_every_shard(Timestamp::default(), |gather| {
+            let mut cursor = None;
+            while gather(&mut |shard, context, after, ready| {
+                shard.hurry(SLICE, &mut cursor, context, after, ready)
+            }) {}
+        });
     }
 
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::SeqCst)
     }
 
-    /// Recounts every total from scratch. Seats are compared only if no other thread is in a call meanwhile.
+    /// Recounts every total from scratch. The seats are those of all shards at one moment, so they are compared only if
+    /// nobody changed anything while they were counted.
     pub(crate) fn validate(&self) -> Result<(), String> {
-        let held = || [self.pools.edit.in_use(), self.pools.live.in_use()];
-        let before = held();
+        let calls = || -> Vec<u64> {
+            (0..self.shards.len()).map(|index| self.read(index, |shard| shard.calls)).collect()
+        };
+        let before = calls();
         let mut seats = [0, 0];
-        for place in &self.shards {
-            let [edit, live] = place.shard.lock().validate(&self.rules)?;
+        for index in 0..self.shards.len() {
+            let [edit, live] = self.read(index, |shard| shard.validate(&self.rules))?;
             seats = [seats[0] + edit, seats[1] + live];
         }
-        if before == held() && seats != before {
-            return Err(format!("{before:?} seats in use, counted {seats:?}"));
+        let in_use = [self.pools.edit.in_use(), self.pools.live.in_use()];
+        if before == calls() && seats != in_use {
+            return Err(format!("{in_use:?} seats in use, counted {seats:?}"));
         }
         Ok(())
     }

@@ -2,8 +2,8 @@
 //!
 //! # The lock rule
 //!
-//! At most one shard's lock is held at any time, and only inside [`Registry::locked`]. Under it no host code runs, no
-//! clock is read, and nothing is sent: what a call leaves to do is collected in an [`After`] and done by
+//! At most one shard's lock is held at any time, and only inside [`Registry::locked`] and [`Registry::read`]. Under it no
+//! host code runs, no clock is read, and nothing is sent: what a call leaves to do is collected in an [`After`] and done by
 //! [`Registry::finish`] once the lock is released. The sleeper's lock is taken with no other lock held.
 
 mod commands;
@@ -121,6 +121,7 @@ impl Registry {
         let place = &self.shards[index];
         let (result, earliest) = {
             let mut shard = place.shard.lock();
+            shard.calls += 1;
             // Read under the lock: whoever drains or shuts down visits every shard afterwards.
             let draining = self.draining.load(Ordering::SeqCst);
             let shut_down = self.shut_down.load(Ordering::SeqCst);
@@ -138,22 +139,33 @@ impl Registry {
         result
     }
 
-    /// What a call leaves to do, with no lock held.
+    /// Looks at one shard.
+    fn read<R>(&self, index: usize, look: impl FnOnce(&Shard) -> R) -> R {
+        look(&self.shards[index].shard.lock())
+    }
+
+    /// What a call leaves to do, with no lock held. The hooks come last: host code may panic.
     fn finish(&self, index: usize, after: After, earliest: Option<u64>) {
-        let [edit, live] = after.freed;
-        drop((self.pools.edit.held(edit), self.pools.live.held(live)));
-        drop((after.garbage, after.settled));
-        for place in after.ready {
+        let After { ready, notices, deadlines_moved: _, done, garbage } = after;
+        drop(garbage);
+        let (any_ready, any_notices) = (!ready.is_empty(), !notices.is_empty());
+        for place in ready {
             self.push_ready(index, place);
         }
-        for notice in after.notices {
-            self.notify(notice);
+        for notice in notices {
+            self.push_notice(notice);
         }
         if let Some(earliest) = earliest {
             self.sleeper.at(earliest);
         }
-        if after.done > 0 {
-            self.finished(after.done);
+        if done > 0 {
+            self.finished(done);
+        }
+        if any_ready {
+            self.ready.queue.announce();
+        }
+        if any_notices {
+            self.notices.announce();
         }
     }
 
@@ -162,14 +174,12 @@ impl Registry {
         self.ready.queue.push(Location { shard, place });
     }
 
-    fn notify(&self, notice: Notice) {
+    fn push_notice(&self, notice: Notice) {
         if self.listeners.load(Ordering::Acquire) == 0 {
             return;
         }
-        if self.notices.len() >= self.most_notices {
+        if self.notices.len() >= self.most_notices || !self.notices.push(notice) {
             self.notices_missed.fetch_add(1, Ordering::Relaxed);
-        } else {
-            self.notices.push(notice);
         }
     }
 }

@@ -14,6 +14,7 @@ pub(crate) struct Queue<T> {
     hook: Option<Hook>,
     /// Whether the hook is to be called at the next push: nobody has looked yet, or who looked last found nothing.
     armed: AtomicBool,
+    ended: AtomicBool,
 }
 
 /// Why there is nothing to take.
@@ -28,28 +29,38 @@ pub(crate) enum Nothing {
 impl<T> Queue<T> {
     pub(crate) fn new(hook: Option<Hook>) -> Self {
         let (sender, receiver) = unbounded();
-        Queue { sender, receiver, hook, armed: AtomicBool::new(true) }
+        Queue { sender, receiver, hook, armed: AtomicBool::new(true), ended: AtomicBool::new(false) }
     }
 
-    /// Appends `value`. Calls the hook if it is armed: never with a lock held.
-    pub(crate) fn push(&self, value: T) {
-        self.append(Some(value));
+    /// Appends `value`; after the end it is lost. The caller [`announce`](Self::announce)s it.
+    pub(crate) fn push(&self, value: T) -> bool {
+        let open = !self.ended.load(Ordering::SeqCst);
+        if open {
+            self.append(Some(value));
+        }
+        open
     }
 
-    /// Lets every receiver end once it has taken all that was pushed before.
-    pub(crate) fn end(&self) {
-        self.append(None);
-    }
-
-    fn append(&self, value: Option<T>) {
-        // A receiver lives in `self`, so this cannot fail.
-        let _ = self.sender.send(value);
+    /// Calls the hook if it is armed: host code, so with no lock held, and with all of the engine's own work done.
+    pub(crate) fn announce(&self) {
         let Some(hook) = &self.hook else { return };
         // Pairs with the fence in `try_pop`: either this sees the hook armed, or that sees the value.
         fence(Ordering::SeqCst);
         if self.armed.load(Ordering::Relaxed) && self.armed.swap(false, Ordering::AcqRel) {
             hook();
         }
+    }
+
+    /// Lets every receiver end once it has taken all that was pushed before.
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::SeqCst);
+        self.append(None);
+        self.announce();
+    }
+
+    fn append(&self, value: Option<T>) {
+        // A receiver lives in `self`, so this cannot fail.
+        let _ = self.sender.send(value);
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -60,14 +71,13 @@ impl<T> Queue<T> {
         if let Ok(value) = self.receiver.try_recv() {
             return self.unless_ended(value);
         }
-        if self.hook.is_none() {
-            return Err(Nothing::Empty);
-        }
+        // Only the end is pushed after this is set, and it may be in the hands of another receiver just now.
+        let nothing = if self.ended.load(Ordering::SeqCst) { Nothing::Ended } else { Nothing::Empty };
         self.armed.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
         match self.receiver.try_recv() {
             Ok(value) => self.unless_ended(value),
-            Err(_) => Err(Nothing::Empty),
+            Err(_) => Err(nothing),
         }
     }
 
@@ -85,7 +95,7 @@ impl<T> Queue<T> {
 
     fn unless_ended(&self, value: Option<T>) -> Result<T, Nothing> {
         value.ok_or_else(|| {
-            let _ = self.sender.send(None);
+            self.append(None);
             Nothing::Ended
         })
     }
@@ -111,14 +121,15 @@ mod tests {
             counted.fetch_add(1, Ordering::SeqCst);
         });
         let queue = Queue::new(Some(hook));
-        queue.push(1);
-        queue.push(2);
+        let push = |value| queue.push(value).then(|| queue.announce());
+        push(1);
+        push(2);
         assert_eq!(calls.load(Ordering::SeqCst), 1);
         assert_eq!((queue.try_pop(), queue.try_pop()), (Ok(1), Ok(2)));
-        queue.push(3);
+        push(3);
         assert_eq!(calls.load(Ordering::SeqCst), 1, "nobody has seen it empty yet");
         assert_eq!((queue.try_pop(), queue.try_pop()), (Ok(3), Err(Nothing::Empty)));
-        queue.push(4);
+        push(4);
         assert_eq!(calls.load(Ordering::SeqCst), 2);
     }
 
@@ -131,5 +142,7 @@ mod tests {
         assert_eq!((queue.pop(None), queue.pop(None)), (Err(Nothing::Ended), Err(Nothing::Ended)));
         assert_eq!(queue.try_pop(), Err(Nothing::Ended));
         assert_eq!(queue.pop(Some(Instant::now())), Err(Nothing::Ended));
+        assert!(!queue.push('b'), "lost after the end");
+        assert_eq!(queue.try_pop(), Err(Nothing::Ended));
     }
 }

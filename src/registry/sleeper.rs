@@ -11,8 +11,10 @@ pub(super) const NEVER: u64 = u64::MAX;
 /// The earliest deadline of all shards, and who waits for it.
 #[derive(Debug)]
 pub(super) struct Sleeper {
-    /// In milliseconds. May be too early, never too late.
+    /// In milliseconds. May be too early; too late only while somebody looks again.
     next_due: AtomicU64,
+    looks_begun: AtomicU64,
+    looks_done: AtomicU64,
     /// Until when a thread sleeps; 0 while none does.
     wake_at: AtomicU64,
     lock: Mutex<()>,
@@ -23,19 +25,32 @@ impl Sleeper {
     pub(super) fn new() -> Self {
         Sleeper {
             next_due: AtomicU64::new(NEVER),
+            looks_begun: AtomicU64::new(0),
+            looks_done: AtomicU64::new(0),
             wake_at: AtomicU64::new(0),
             lock: Mutex::new(()),
             wake: Condvar::new(),
         }
     }
 
+    /// May be too late while somebody looks again.
     pub(super) fn next_due(&self) -> u64 {
         self.next_due.load(Ordering::SeqCst)
     }
 
-    /// Before the shards are asked for their earliest deadlines again, each by [`at`](Self::at).
-    pub(super) fn forget(&self) {
+    /// The same, unless somebody looks again just now.
+    pub(super) fn settled_next_due(&self) -> Option<u64> {
+        let done = self.looks_done.load(Ordering::SeqCst);
+        let due = self.next_due();
+        (self.looks_begun.load(Ordering::SeqCst) == done).then_some(due)
+    }
+
+    /// Forgets the earliest deadline, to be found again from those of the shards, each by [`at`](Self::at), before the
+    /// result is dropped.
+    pub(super) fn look_again(&self) -> Looking<'_> {
+        self.looks_begun.fetch_add(1, Ordering::SeqCst);
         self.next_due.store(NEVER, Ordering::SeqCst);
+        Looking(self)
     }
 
     /// There is a deadline at `due`. Wakes a sleeper that would sleep longer; call it with no lock held.
@@ -71,5 +86,14 @@ impl Sleeper {
             }
         }
         self.wake_at.store(0, Ordering::SeqCst);
+    }
+}
+
+/// Somebody looks for the earliest deadline.
+pub(super) struct Looking<'a>(&'a Sleeper);
+
+impl Drop for Looking<'_> {
+    fn drop(&mut self) {
+        self.0.looks_done.fetch_add(1, Ordering::SeqCst);
     }
 }

@@ -57,8 +57,9 @@ impl Registry {
     /// Whether a callback of this document is with a worker.
     pub(crate) fn is_outstanding(&self, key: &DocumentKey) -> bool {
         let (hash, index) = self.locate(key);
-        let shard = self.shards[index].shard.lock();
-        shard.find(key, hash).and_then(|place| shard.session(place)).is_some_and(Session::is_outstanding)
+        self.read(index, |shard| {
+            shard.find(key, hash).and_then(|place| shard.session(place)).is_some_and(Session::is_outstanding)
+        })
     }
 
     pub(crate) fn listen(&self) {
@@ -66,7 +67,10 @@ impl Registry {
     }
 
     pub(crate) fn stop_listening(&self) {
-        self.listeners.fetch_sub(1, Ordering::AcqRel);
+        if self.listeners.fetch_sub(1, Ordering::AcqRel) == 1 {
+            // Nobody is there to hear them, and the next one is to hear what happens then.
+            while self.notices.try_pop().is_ok() {}
+        }
     }
 
     pub(crate) fn next_notice(&self, wait: Wait) -> Result<Notice, Nothing> {
@@ -83,10 +87,13 @@ impl Registry {
         self.draining.store(true, Ordering::SeqCst);
         self.shut_down.store(true, Ordering::SeqCst);
         self.sleeper.wake();
-        self.on_every_shard(self.now(), |shard, context, after, ready| {
-            // Counted before any of them can be done: the lock is released only after.
-            let awaited = shard.shut_down(context, after, ready);
-            self.unfinished.fetch_add(awaited, Ordering::SeqCst);
+        self.on_every_shard(self.now(), |gather| {
+            gather(&mut |shard, context, after, ready| {
+                // Counted before any of them can be done: the lock is released only after.
+                let awaited = shard.shut_down(context, after, ready);
+                self.unfinished.fetch_add(awaited, Ordering::SeqCst);
+                false
+            });
         });
         self.notices.end();
         self.finished(1);

@@ -7,7 +7,10 @@ use crate::sync::Ordering;
 use crate::time::Timestamp;
 
 /// Deadlines that fall due under one hold of a shard's lock.
-const SLICE: usize = 128;
+pub(super) const SLICE: usize = 128;
+
+/// Does something to a shard under its lock and says whether there is more to do.
+type Act<'a> = &'a mut dyn FnMut(&mut Shard, Context<'_>, &mut After, &mut Vec<Due>) -> bool;
 
 impl Registry {
     /// Lets all that is due fall due. Where nothing is, it takes no lock.
@@ -20,16 +23,18 @@ impl Registry {
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
-        Some(self.sleeper.next_due()).filter(|due| *due != NEVER).map(Timestamp::from_millis)
+        let earliest = || self.shards.iter().map(|place| place.earliest.load(Ordering::SeqCst)).min();
+        let due = self.sleeper.settled_next_due().or_else(earliest);
+        due.filter(|due| *due != NEVER).map(Timestamp::from_millis)
     }
 
     fn fall_due(&self, now: Timestamp) {
-        self.sleeper.forget();
+        let _looking = self.sleeper.look_again();
         let mut ready = Vec::new();
         for (index, place) in self.shards.iter().enumerate() {
             let mut more = place.earliest.load(Ordering::SeqCst) <= now.as_millis();
             while more {
-                more = self.gather(index, now, &mut ready, |shard, context, after, ready| {
+                more = self.gather(index, now, &mut ready, &mut |shard, context, after, ready| {
                     shard.fall_due(SLICE, context, after, ready)
                 });
             }
@@ -41,43 +46,36 @@ impl Registry {
         self.enter(ready);
     }
 
-    /// Runs `act` on one shard after the other.
-    pub(super) fn on_every_shard(
-        &self,
-        now: Timestamp,
-        act: impl Fn(&mut Shard, Context<'_>, &mut After, &mut Vec<Due>),
-    ) {
+    /// Lets `visit` act on one shard after the other, each as often as it likes.
+    pub(super) fn on_every_shard(&self, now: Timestamp, visit: impl Fn(&mut dyn FnMut(Act<'_>) -> bool)) {
         let mut ready = Vec::new();
         for index in 0..self.shards.len() {
-            self.gather(index, now, &mut ready, &act);
+            visit(&mut |act| self.gather(index, now, &mut ready, act));
         }
         self.enter(ready);
     }
 
-    /// Runs `act` on a shard and keeps what is to enter the ready queue.
-    fn gather<R>(
-        &self,
-        index: usize,
-        now: Timestamp,
-        ready: &mut Vec<(Due, usize)>,
-        act: impl FnOnce(&mut Shard, Context<'_>, &mut After, &mut Vec<Due>) -> R,
-    ) -> R {
+    /// Acts on a shard and keeps what is to enter the ready queue.
+    fn gather(&self, index: usize, now: Timestamp, ready: &mut Vec<(Due, usize)>, act: Act<'_>) -> bool {
         let mut gathered = Vec::new();
-        let result =
-            self.locked(index, now, |shard, context, after| act(shard, context, after, &mut gathered));
+        let more = self.locked(index, now, |shard, context, after| act(shard, context, after, &mut gathered));
         ready.extend(gathered.into_iter().map(|due| (due, index)));
-        result
+        more
     }
 
     /// Lets documents enter the ready queue in the order in which they fell due, whatever their shards: a run on a manual
     /// clock is reproducible.
     fn enter(&self, mut ready: Vec<(Due, usize)>) {
+        if ready.is_empty() {
+            return;
+        }
         ready.sort_unstable_by(|((one, one_key, _), _), ((other, other_key, _), _)| {
             (one, one_key).cmp(&(other, other_key))
         });
         for ((_, _, place), shard) in ready {
             self.push_ready(shard, place);
         }
+        self.ready.queue.announce();
     }
 
     /// Whether nobody was keeping time until now.
@@ -89,14 +87,20 @@ impl Registry {
         self.timed.store(false, Ordering::SeqCst);
     }
 
-    /// Runs the engine's time until it shuts down or `stopped` says so. One thread at a time.
+    /// Runs the engine's time until it shuts down or `stopped` says so. One thread at a time; it leaves, whatever ends it.
     pub(crate) fn keep_time(&self, stopped: impl Fn() -> bool) {
+        struct Leaves<'a>(&'a Registry);
+        impl Drop for Leaves<'_> {
+            fn drop(&mut self) {
+                self.0.leave_time();
+            }
+        }
+        let _leaves = Leaves(self);
         let stopped = || stopped() || self.shut_down.load(Ordering::SeqCst);
         while !stopped() {
             self.tick();
             self.sleeper.sleep(self.now(), stopped);
         }
-        self.leave_time();
     }
 
     /// Lets whoever is in [`keep_time`](Self::keep_time) look whether to stop.

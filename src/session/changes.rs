@@ -9,13 +9,18 @@ use crate::time::Timestamp;
 
 /// The changes of a document since its last save of status 2 was acknowledged. There is one as soon as anything was
 /// changed; a saved document has none.
+///
+/// They are numbered from the beginning of the session, so that a force save which was asked for earlier never claims
+/// to hold later ones.
 #[derive(Debug)]
 pub(crate) struct Changes {
-    /// How many there were.
+    /// The number of the last change before these.
+    before: u64,
+    /// The number of the last one.
     made: u64,
-    /// How many of them the latest force save under way covers.
+    /// Up to which the latest force save under way reaches.
     asked: u64,
-    /// How many of them the latest acknowledged force save holds.
+    /// Up to which the latest acknowledged force save reaches.
     forced: u64,
     last_author: UserId,
     last_at: Timestamp,
@@ -31,10 +36,22 @@ pub(crate) struct Reach {
 }
 
 impl Changes {
-    /// The first change.
-    pub(crate) fn first(user: &User, now: Timestamp) -> Self {
-        let turns = VecDeque::from([turn(user, now)]);
-        Changes { made: 1, asked: 0, forced: 0, last_author: user.id().clone(), last_at: now, turns }
+    /// The first change after the one with the number `before`.
+    pub(crate) fn first(before: u64, user: &User, now: Timestamp) -> Self {
+        Changes {
+            before,
+            made: before + 1,
+            asked: before,
+            forced: before,
+            last_author: user.id().clone(),
+            last_at: now,
+            turns: VecDeque::from([turn(user, now)]),
+        }
+    }
+
+    /// The number of the last change.
+    pub(crate) fn last(&self) -> u64 {
+        self.made
     }
 
     /// A further change. O(1).
@@ -70,8 +87,10 @@ impl Changes {
         self.asked = reach.changes;
     }
 
-    pub(crate) fn force_save_acknowledged(&mut self, reach: u64) {
+    /// Whether it holds any of these changes.
+    pub(crate) fn force_save_acknowledged(&mut self, reach: u64) -> bool {
         self.forced = self.forced.max(reach);
+        reach > self.before
     }
 
     /// What it was to hold is unsaved again, unless a later one under way holds it too.
@@ -118,7 +137,7 @@ mod tests {
 
     #[test]
     fn consecutive_changes_are_one_turn() {
-        let mut changes = Changes::first(&user("a"), Timestamp::from_millis(1_500));
+        let mut changes = Changes::first(0, &user("a"), Timestamp::from_millis(1_500));
         changes.add(&user("a"), Timestamp::from_millis(2_500), 9);
         changes.add(&user("b"), Timestamp::from_millis(3_500), 9);
         changes.add(&user("a"), Timestamp::from_millis(4_500), 9);
@@ -128,7 +147,7 @@ mod tests {
 
     #[test]
     fn past_the_bound_the_oldest_turns_merge() {
-        let mut changes = Changes::first(&user("a"), Timestamp::from_millis(1_000));
+        let mut changes = Changes::first(0, &user("a"), Timestamp::from_millis(1_000));
         for (second, id) in ["b", "c", "d", "e"].into_iter().enumerate() {
             changes.add(&user(id), Timestamp::from_millis(2_000 + 1_000 * second as u64), 3);
         }
@@ -143,7 +162,7 @@ mod tests {
 
     #[test]
     fn p5_a_given_up_force_save_leaves_its_changes_unsaved() {
-        let mut changes = Changes::first(&user("a"), Timestamp::default());
+        let mut changes = Changes::first(0, &user("a"), Timestamp::default());
         let first = changes.reach();
         changes.force_save_asked(&first);
         assert!(!changes.unsaved());
@@ -160,7 +179,7 @@ mod tests {
 
     #[test]
     fn time_does_not_go_backward() {
-        let mut changes = Changes::first(&user("a"), Timestamp::from_millis(5_000));
+        let mut changes = Changes::first(0, &user("a"), Timestamp::from_millis(5_000));
         changes.add(&user("b"), Timestamp::from_millis(1_000), 9);
         assert_eq!(changes.reach().last_at, Timestamp::from_millis(5_000));
         assert_eq!(changes.turns()[1].created, Timestamp::from_millis(5_000));

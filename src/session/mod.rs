@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use ordered::NONE;
+pub(crate) use outbox::Outbox;
 pub(crate) use roster::{Stay, StayId};
 pub(crate) use storage::{Settled, Verdict};
 
@@ -28,9 +29,29 @@ use crate::error::{ForceSaveError, InfoError};
 use crate::ids::{DocumentKey, User, UserId};
 use crate::time::Timestamp;
 use changes::Changes;
-use outbox::{ForceSaveAsked, InfoAnswer, InfoAsked, Outbox};
+use outbox::{ForceSaveAsked, InfoAnswer, InfoAsked};
 use phase::{Phase, Step};
 use roster::Roster;
+
+/// Whether a save or a retry waits for its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// It does.
+    Usual,
+    /// It is due at once: after a drop, while draining, at the end.
+    AtOnce,
+}
+
+impl Pace {
+    pub(crate) fn at_once_if(hurried: bool) -> Self {
+        if hurried { Pace::AtOnce } else { Pace::Usual }
+    }
+
+    /// When something falls due after `delay`; `None` if that is now.
+    fn due(self, now: Timestamp, delay: Duration) -> Option<Timestamp> {
+        Some(now.after(delay)).filter(|due| self == Pace::Usual && *due > now)
+    }
+}
 
 /// The settings that every session of an engine goes by.
 #[derive(Debug)]
@@ -61,14 +82,19 @@ pub(crate) struct Session {
     phase: Phase,
     roster: Roster,
     changes: Option<Box<Changes>>,
+    /// The number of the last change that is saved or deleted.
+    settled_changes: u64,
     outbox: Outbox,
-    /// When unsaved changes are to be force saved. Runs as long as there are any.
+    /// When unsaved changes are to be force saved. It counts while somebody edits; one that passed while nobody did is
+    /// overdue as soon as somebody comes.
     force_save_at: Option<Timestamp>,
     /// Whether the document is listed as forgotten: from the moment its save is given up until a later one is
     /// acknowledged or the host deletes it.
     forgotten: bool,
-    /// Where the host put a file that it could not save.
+    /// Where the host put the file of the save that was given up.
     kept_at: Option<Arc<str>>,
+    /// Where it would put that of the save under way.
+    would_keep_at: Option<Arc<str>>,
 }
 
 /// Questions.
@@ -79,10 +105,12 @@ impl Session {
             phase: Phase::Viewed,
             roster: Roster::new(),
             changes: None,
+            settled_changes: 0,
             outbox: Outbox::new(),
             force_save_at: None,
             forgotten: false,
             kept_at: None,
+            would_keep_at: None,
         }
     }
 
@@ -128,8 +156,9 @@ impl Session {
         self.outbox.outstanding().is_some()
     }
 
-    pub(crate) fn connections_by_stay(&self) -> impl Iterator<Item = (StayId, u32)> {
-        self.roster.stays.iter().map(|(id, stay)| (id, stay.connections))
+    /// Every stay, in order of joining.
+    pub(crate) fn stays(&self) -> impl Iterator<Item = (StayId, &Stay)> {
+        self.roster.stays.iter()
     }
 
     pub(crate) fn connections(&self, access: Access) -> u32 {
@@ -184,8 +213,8 @@ impl Session {
         stay
     }
 
-    /// Takes one connection away. The save of the last editor's leave is due after the save delay, or at once.
-    pub(crate) fn leave(&mut self, rules: &Rules, stay: StayId, now: Timestamp, at_once: bool) {
+    /// Takes one connection away. If it was the last editor's, the save is due after the save delay, or at once.
+    pub(crate) fn leave(&mut self, rules: &Rules, stay: StayId, now: Timestamp, pace: Pace) {
         let access = self.roster.stay(stay).access;
         self.roster.leave(stay);
         if access != Access::Edit {
@@ -195,7 +224,7 @@ impl Session {
         let most = rules.bounds.waiting_actions;
         let last = self.roster.editing() == 0;
         if last && self.changes.is_some() {
-            let due = (!at_once).then(|| now.after(rules.save_delay)).filter(|due| *due > now);
+            let due = pace.due(now, rules.save_delay);
             self.phase = self.phase.after(Step::LastEditorLeftChanged { leaver: stay, due });
             return;
         }
@@ -219,7 +248,7 @@ impl Session {
             viewing = self.roster.join(&user, Access::View);
         }
         for _ in 0..count {
-            self.leave(rules, stay, now, true);
+            self.leave(rules, stay, now, Pace::AtOnce);
         }
         viewing
     }
@@ -232,9 +261,14 @@ impl Session {
         let user = &self.roster.stay(stay).user;
         match &mut self.changes {
             Some(changes) => changes.add(user, now, rules.bounds.turns),
-            None => self.changes = Some(Box::new(Changes::first(user, now))),
+            None => self.changes = Some(Box::new(Changes::first(self.settled_changes, user, now))),
         }
-        if self.force_save_at.is_none() {
+        self.plan_force_save(rules, now);
+    }
+
+    /// Sees to it that unsaved changes are force saved in time.
+    fn plan_force_save(&mut self, rules: &Rules, now: Timestamp) {
+        if self.force_save_at.is_none() && self.changes.as_ref().is_some_and(|changes| changes.unsaved()) {
             self.force_save_at = rules.force_save_interval.map(|interval| now.after(interval));
         }
     }
@@ -290,14 +324,18 @@ impl Session {
         Ok(())
     }
 
-    /// Takes the document off the list of forgotten ones. False if it is not on it.
-    pub(crate) fn delete_forgotten(&mut self) -> bool {
-        if self.forgotten && self.phase == Phase::Forgotten {
-            self.phase = self.phase.after(Step::Remembered);
-            self.changes = None;
+    /// Takes the document off the list of forgotten ones; changes nothing if it is not on it.
+    pub(crate) fn delete_forgotten(&mut self) -> Settled {
+        let mut settled = Settled::default();
+        if std::mem::take(&mut self.forgotten) {
+            self.kept_at = None;
+            settled.forgotten = Some(false);
+            if self.phase == Phase::Forgotten {
+                self.phase = self.phase.after(Step::Remembered);
+                settled.garbage.1 = self.settle_changes();
+            }
         }
-        self.kept_at = None;
-        std::mem::take(&mut self.forgotten)
+        settled
     }
 
     /// The save that waits for its delay is due now.
@@ -310,11 +348,11 @@ impl Session {
         }
     }
 
-    /// Drops what waits to be told, unless anything of this document was told or asked before.
-    pub(crate) fn forget_untold(&mut self) {
-        if self.came_and_went() && self.outbox.untold(&self.roster) {
-            self.outbox.forget_untold(&mut self.roster);
-        }
+    /// Drops what waits to be told, unless anything of this document was told or asked before. Returns what is to be
+    /// freed.
+    pub(crate) fn forget_untold(&mut self) -> Option<Outbox> {
+        let untold = self.came_and_went() && self.outbox.untold(&self.roster);
+        untold.then(|| self.outbox.forget_untold(&mut self.roster))
     }
 }
 
@@ -326,7 +364,8 @@ impl Session {
             Phase::Closing { due, .. } => due,
             _ => None,
         };
-        [save, self.outbox.retry_at(), self.force_save_at].into_iter().flatten().min()
+        let force_save = self.force_save_at.filter(|_| self.phase == Phase::Edited);
+        [save, self.outbox.retry_at(), force_save].into_iter().flatten().min()
     }
 
     /// Lets all that is due by `now` fall due.
@@ -339,17 +378,10 @@ impl Session {
         if self.outbox.retry_at().is_some_and(|at| at <= now) {
             self.outbox.retry();
         }
-        if self.force_save_at.is_some_and(|at| at <= now) {
+        if self.phase == Phase::Edited && self.force_save_at.is_some_and(|at| at <= now) {
             self.force_save_at = None;
-            let saved = self.phase == Phase::Edited
-                && !matches!(
-                    self.force_save(rules, ForceSaveType::Timer, None, None),
-                    Err(ForceSaveError::TooManyAsked)
-                );
-            let unsaved = self.changes.as_ref().is_some_and(|changes| changes.unsaved());
-            if !saved && unsaved {
-                self.force_save_at = rules.force_save_interval.map(|interval| now.after(interval));
-            }
+            // Refused where too many requests wait: the next change starts the interval anew.
+            let _ = self.force_save(rules, ForceSaveType::Timer, None, None);
         }
     }
 }

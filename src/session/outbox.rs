@@ -4,7 +4,7 @@
 //! roster when its turn comes. Every stay counts its connections three times: as they are, as they will have been told
 //! when all that waits is told (`queued`), and as they were told (`told`).
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use super::changes::Reach;
@@ -185,25 +185,32 @@ impl Outbox {
         self.waiting.push_back(Event::ForceSave(Box::new(asked)));
     }
 
-    /// Queues what is left of the actions that were not queued, goings first. A last going after which nobody edits,
-    /// with nothing to save, closes the document. O(stays).
+    /// Queues what is left of the actions that were not queued: comings, goings, and last the comings of users who go
+    /// first. So nobody is listed twice, and nobody edits only where that is true. A last going after which nobody
+    /// edits, with nothing to save, closes the document. O(stays).
     fn catch_up(&mut self, roster: &mut Roster, withheld: Option<StayId>) {
         if !std::mem::take(&mut self.behind) {
             return;
         }
-        let target = |id: StayId, roster: &Roster| {
-            let stay = roster.stay(id);
-            let edits = if stay.access == Access::Edit { stay.connections } else { 0 };
-            edits + u32::from(withheld == Some(id))
-        };
-        let ids: Vec<StayId> = roster.stays.ids().collect();
+        let ids: Vec<StayId> =
+            roster.stays.ids().filter(|id| roster.stay(*id).access == Access::Edit).collect();
+        let target = |id: StayId, stay: &Stay| stay.connections + u32::from(withheld == Some(id));
+        let ended = |id: &&StayId| target(**id, roster.stay(**id)) == 0 && roster.stay(**id).queued > 0;
+        let going: HashSet<UserId> =
+            ids.iter().filter(ended).map(|id| roster.stay(*id).user.id().clone()).collect();
+        let (returned, new): (Vec<StayId>, Vec<StayId>) =
+            ids.iter().partition(|id| going.contains(roster.stay(**id).user.id()));
+        for id in new {
+            let stay = roster.stay_mut(id);
+            self.queue_comings(id, stay, target(id, stay));
+        }
         let mut last_going = None;
         for id in &ids {
-            let target = target(*id, roster);
-            for _ in target..roster.stay(*id).queued {
+            let stay = roster.stay_mut(*id);
+            for _ in target(*id, stay)..stay.queued {
                 last_going = Some((self.waiting.len(), *id));
                 self.waiting.push_back(Event::Left(*id));
-                roster.stay_mut(*id).queued -= 1;
+                stay.queued -= 1;
             }
         }
         if let Some((position, id)) = last_going
@@ -212,11 +219,16 @@ impl Outbox {
         {
             self.waiting[position] = Event::Closed(id);
         }
-        for id in ids {
-            for _ in roster.stay(id).queued..target(id, roster) {
-                self.waiting.push_back(Event::Came(id));
-                roster.stay_mut(id).queued += 1;
-            }
+        for id in returned {
+            let stay = roster.stay_mut(id);
+            self.queue_comings(id, stay, target(id, stay));
+        }
+    }
+
+    fn queue_comings(&mut self, id: StayId, stay: &mut Stay, target: u32) {
+        for _ in stay.queued..target {
+            self.waiting.push_back(Event::Came(id));
+            stay.queued += 1;
         }
     }
 
@@ -244,23 +256,26 @@ impl Outbox {
         self.in_flight.is_none() && self.asked == 0 && roster.stays.iter().all(|(_, stay)| stay.told == 0)
     }
 
-    /// Drops all actions that wait. Only where [`untold`](Self::untold) holds and nobody edits.
-    pub(crate) fn forget_untold(&mut self, roster: &mut Roster) {
-        *self = Outbox::new();
+    /// Drops all actions that wait. Only where [`untold`](Self::untold) holds and nobody edits. Returns what is to be
+    /// freed.
+    pub(crate) fn forget_untold(&mut self, roster: &mut Roster) -> Outbox {
+        let forgotten = std::mem::replace(self, Outbox::new());
         let ids: Vec<StayId> = roster.stays.ids().collect();
         for id in ids {
             roster.stay_mut(id).queued = 0;
             roster.release(id);
         }
+        forgotten
     }
 
     /// The next callback but for the save, marked outstanding: the one that is to be handed out again, or the next that
-    /// waits. O(1) and the users that the callback lists.
+    /// waits. `saved`: nothing is unsaved now. O(1) and the users that the callback lists.
     pub(crate) fn take(
         &mut self,
         key: &DocumentKey,
         roster: &mut Roster,
         withheld: Option<StayId>,
+        saved: bool,
     ) -> Option<Arc<Callback>> {
         if let Some(in_flight) = &mut self.in_flight {
             let ready = in_flight.standing == Standing::Ready;
@@ -271,7 +286,7 @@ impl Outbox {
             Self::merge_returned(roster, withheld);
             self.catch_up(roster, withheld);
         }
-        let (kind, callback) = form(self.waiting.pop_front()?, key, roster);
+        let (kind, callback) = form(self.waiting.pop_front()?, key, roster, saved);
         Some(self.hand_out(kind, callback))
     }
 
@@ -348,8 +363,8 @@ impl Outbox {
     }
 }
 
-/// Builds the callback of an event and tells the roster that it is told.
-fn form(event: Event, key: &DocumentKey, roster: &mut Roster) -> (Kind, Callback) {
+/// Builds the callback of an event and tells the roster that it is told. `saved`: nothing is unsaved now.
+fn form(event: Event, key: &DocumentKey, roster: &mut Roster, saved: bool) -> (Kind, Callback) {
     let action = |kind, user: &UserId| Some(Action { kind, user: user.clone() });
     match event {
         Event::Came(id) => {
@@ -377,8 +392,9 @@ fn form(event: Event, key: &DocumentKey, roster: &mut Roster) -> (Kind, Callback
         Event::Info(asked) => {
             let (status, users) = match asked.answer {
                 InfoAnswer::Editing => (Status::Editing, Some(roster.told_editors())),
-                InfoAnswer::Unsaved => (Status::Editing, Some(Vec::new())),
-                InfoAnswer::Closed => (Status::Closed, None),
+                InfoAnswer::Unsaved if !saved => (Status::Editing, Some(Vec::new())),
+                // Asked for while the save was under way, told after it.
+                InfoAnswer::Unsaved | InfoAnswer::Closed => (Status::Closed, None),
             };
             (Kind::Info, Callback { users, userdata: asked.userdata, ..Callback::new(key.clone(), status) })
         }

@@ -170,7 +170,7 @@ impl Roster {
         present
             .chunk_by(|one, other| one.joined == other.joined)
             .map(|stays| Participant {
-                user: stays[0].user.clone(),
+                user: stays.iter().find(|stay| stay.user.name().is_some()).unwrap_or(&stays[0]).user.clone(),
                 access: stays.iter().map(|stay| stay.access).max().unwrap_or(Access::View),
                 connections: stays.iter().map(|stay| stay.connections).sum(),
             })

@@ -6,7 +6,7 @@ use super::changes::Changes;
 use super::outbox::Kind;
 use super::phase::{Phase, Step};
 use super::roster::StayId;
-use super::{Rules, Session};
+use super::{Pace, Rules, Session};
 use crate::callback::{Action, ActionKind, Callback, History, Status};
 use crate::license::VERSION;
 use crate::time::Timestamp;
@@ -45,7 +45,8 @@ impl Session {
     pub(crate) fn take(&mut self) -> Option<Arc<Callback>> {
         let failed_before = matches!(self.phase, Phase::Closing { failures: 1.., .. });
         if !failed_before {
-            let callback = self.outbox.take(&self.key, &mut self.roster, self.phase.withheld());
+            let callback =
+                self.outbox.take(&self.key, &mut self.roster, self.phase.withheld(), self.changes.is_none());
             if callback.is_some() || self.outbox.in_flight() {
                 return callback;
             }
@@ -72,25 +73,27 @@ impl Session {
         callback
     }
 
-    /// Settles the outstanding callback. `kept_at`: where the host put the file that it could not save. `at_once`:
-    /// without pauses before retries.
+    /// Settles the outstanding callback. `kept_at`: where the host put the file that it could not save. `pace`: of
+    /// retries.
     pub(crate) fn settle(
         &mut self,
         rules: &Rules,
         verdict: Verdict,
         kept_at: Option<Arc<str>>,
         now: Timestamp,
-        at_once: bool,
+        pace: Pace,
     ) -> Settled {
         let Some((kind, failures)) = self.outbox.outstanding() else {
             return Settled::default();
         };
-        if kept_at.is_some() && matches!(kind, Kind::Save | Kind::SaveFailed) {
-            self.kept_at = kept_at;
+        match kind {
+            Kind::Save if kept_at.is_some() => self.would_keep_at = kept_at,
+            Kind::SaveFailed if kept_at.is_some() && self.forgotten => self.kept_at = kept_at,
+            _ => {}
         }
         match verdict {
             Verdict::Done => self.done(kind),
-            Verdict::Failed => self.failed(rules, kind, failures, now, at_once),
+            Verdict::Failed => self.failed(rules, kind, failures, now, pace),
         }
     }
 
@@ -100,18 +103,19 @@ impl Session {
             Kind::Save => {
                 self.tell_withheld();
                 self.phase = self.phase.after(Step::SaveAcknowledged);
-                settled.garbage.1 = self.saved();
+                self.would_keep_at = None;
+                settled.garbage.1 = self.settle_changes();
                 settled.forgotten = self.unlist();
             }
             Kind::ForceSave { reach } => {
-                if let Some(changes) = &mut self.changes {
-                    changes.force_save_acknowledged(reach);
-                }
-                settled.forgotten = self.unlist();
-                // Nobody edits a forgotten document, so this save holds all of it.
-                if self.phase == Phase::Forgotten {
-                    self.phase = self.phase.after(Step::Remembered);
-                    settled.garbage.1 = self.saved();
+                let holds_some = |changes: &mut Box<Changes>| changes.force_save_acknowledged(reach);
+                if self.changes.as_mut().is_some_and(holds_some) {
+                    settled.forgotten = self.unlist();
+                    // Nobody edits a forgotten document, so this save holds all of it.
+                    if self.phase == Phase::Forgotten {
+                        self.phase = self.phase.after(Step::Remembered);
+                        settled.garbage.1 = self.settle_changes();
+                    }
                 }
             }
             Kind::Action | Kind::Info | Kind::ForceSaveFailed | Kind::SaveFailed => {}
@@ -119,21 +123,14 @@ impl Session {
         settled
     }
 
-    fn failed(
-        &mut self,
-        rules: &Rules,
-        kind: Kind,
-        failures: usize,
-        now: Timestamp,
-        at_once: bool,
-    ) -> Settled {
+    fn failed(&mut self, rules: &Rules, kind: Kind, failures: usize, now: Timestamp, pace: Pace) -> Settled {
         // A failed save is no longer in flight: an editor may come back before it is tried again. The phase counts.
         let failures = match self.phase {
             Phase::Saving { failures, .. } => failures,
             _ => failures,
         };
         if let Some(pause) = rules.retry_pauses.get(failures) {
-            let again = (!at_once).then(|| now.after(*pause)).filter(|at| *at > now);
+            let again = pace.due(now, *pause);
             if kind != Kind::Save {
                 self.outbox.fail(again);
                 return Settled::default();
@@ -145,7 +142,8 @@ impl Session {
             Kind::Save => {
                 self.tell_withheld();
                 self.phase = self.phase.after(Step::SaveGivenUp);
-                self.force_save_at = None;
+                self.kept_at = self.would_keep_at.take();
+                self.plan_force_save(rules, now);
                 self.outbox.save_failed(Kind::SaveFailed, Status::SaveFailed);
                 let newly = !std::mem::replace(&mut self.forgotten, true);
                 Settled { forgotten: newly.then_some(true), ..Settled::default() }
@@ -153,10 +151,8 @@ impl Session {
             Kind::ForceSave { reach } => {
                 if let Some(changes) = &mut self.changes {
                     changes.force_save_given_up(reach);
-                    if changes.unsaved() && self.force_save_at.is_none() && self.phase == Phase::Edited {
-                        self.force_save_at = rules.force_save_interval.map(|interval| now.after(interval));
-                    }
                 }
+                self.plan_force_save(rules, now);
                 self.outbox.save_failed(Kind::ForceSaveFailed, Status::ForceSaveFailed);
                 Settled::default()
             }
@@ -183,9 +179,11 @@ impl Session {
     }
 
     /// Nothing is unsaved any more. Returns what is to be freed.
-    fn saved(&mut self) -> Option<Box<Changes>> {
+    pub(super) fn settle_changes(&mut self) -> Option<Box<Changes>> {
         self.force_save_at = None;
-        self.changes.take()
+        let changes = self.changes.take();
+        self.settled_changes = changes.as_ref().map_or(self.settled_changes, |changes| changes.last());
+        changes
     }
 
     fn unlist(&mut self) -> Option<bool> {

@@ -246,7 +246,7 @@ impl Both {
             Op::Pass(millis) => self.pass(u64::from(*millis)),
             Op::PassToDeadline => {
                 if let Some(due) = self.model.next_deadline() {
-                    self.pass(due - self.model.now);
+                    self.pass(due.saturating_sub(self.model.now));
                 }
             }
             Op::Take => {
@@ -312,7 +312,7 @@ impl Both {
             .engine
             .forgotten()
             .into_iter()
-            .map(|(key, url)| (key, url.map(|url| url.to_string())))
+            .map(|one| (one.key, one.url.map(|url| url.to_string())))
             .collect();
         assert_eq!(forgotten, self.model.forgotten(), "forgotten after {op:?}");
         let (engine, model) =
@@ -348,8 +348,8 @@ impl Both {
         }
         self.compare(&Op::Take);
         assert_eq!((self.engine.documents(), self.engine.limits().edit.in_use), (0, 0));
-        for (key, _) in self.engine.forgotten() {
-            self.engine.delete_forgotten(&key).unwrap();
+        for forgotten in self.engine.forgotten() {
+            self.engine.delete_forgotten(&forgotten.key).unwrap();
         }
         self.engine.validate().unwrap();
     }

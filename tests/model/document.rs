@@ -28,13 +28,14 @@ enum Event {
     ForceSave {
         callback: Callback,
         reach: usize,
+        generation: u32,
     },
 }
 
 enum Kind {
     Action,
     Asked,
-    ForceSave { reach: usize },
+    ForceSave { reach: usize, generation: u32 },
     Save,
     SaveFailed,
 }
@@ -78,6 +79,8 @@ pub struct Document {
     out: Option<Outstanding>,
     /// Every change since the last acknowledged save of status 2.
     changes: Vec<(User, u64)>,
+    /// Counts how often they were cleared.
+    generation: u32,
     /// How many of them an acknowledged force save holds.
     forced: usize,
     /// How far the force saves under way reach.
@@ -86,6 +89,8 @@ pub struct Document {
     pub saving: bool,
     pub forgotten: bool,
     pub url: Option<String>,
+    /// Where the file of the save under way would be.
+    offered_url: Option<String>,
     force_at: Option<u64>,
 }
 
@@ -115,12 +120,14 @@ impl Document {
             waiting: Vec::new(),
             out: None,
             changes: Vec::new(),
+            generation: 0,
             forced: 0,
             asked_reach: Vec::new(),
             closing: None,
             saving: false,
             forgotten: false,
             url: None,
+            offered_url: None,
             force_at: None,
         }
     }
@@ -239,10 +246,14 @@ impl Document {
             return Err(ChangeError::ViewOnly);
         }
         self.changes.push((connection.user, now));
-        if self.force_at.is_none() {
+        self.plan_force_save(settings, now);
+        Ok(())
+    }
+
+    fn plan_force_save(&mut self, settings: &Settings, now: u64) {
+        if self.force_at.is_none() && self.unsaved() {
             self.force_at = settings.force_save_interval.map(|interval| now + interval);
         }
-        Ok(())
     }
 
     fn asked(&self) -> usize {
@@ -292,7 +303,11 @@ impl Document {
         callback.action = asked_by.map(|user| Action { kind: ActionKind::AskedForSave, user });
         self.force_at = None;
         self.asked_reach.push(self.changes.len());
-        self.waiting.push(Event::ForceSave { callback, reach: self.changes.len() });
+        self.waiting.push(Event::ForceSave {
+            callback,
+            reach: self.changes.len(),
+            generation: self.generation,
+        });
         Ok(())
     }
 
@@ -324,14 +339,19 @@ impl Document {
     }
 
     pub fn delete_forgotten(&mut self) -> bool {
-        if self.forgotten && !self.somebody_edits() && self.closing.is_none() {
+        if !self.forgotten {
+            return false;
+        }
+        if !self.somebody_edits() && self.closing.is_none() {
             self.clear_changes();
         }
-        self.url = None;
-        std::mem::take(&mut self.forgotten)
+        (self.forgotten, self.url) = (false, None);
+        true
     }
 
     fn clear_changes(&mut self) {
+        // What is under way holds what is cleared, and nothing that comes.
+        self.generation += 1;
         self.changes.clear();
         self.forced = 0;
         self.force_at = None;
@@ -344,7 +364,8 @@ impl Document {
             _ => None,
         });
         let save = self.closing.as_ref().and_then(|closing| closing.due);
-        [retry, save, self.force_at].into_iter().flatten().min()
+        let force = self.force_at.filter(|_| self.somebody_edits());
+        [retry, save, force].into_iter().flatten().min()
     }
 
     pub fn fall_due(&mut self, settings: &Settings, now: u64) {
@@ -356,16 +377,9 @@ impl Document {
                 out.standing = Standing::Ready;
             }
         }
-        if self.force_at.is_some_and(|at| at <= now) {
+        if self.somebody_edits() && self.force_at.is_some_and(|at| at <= now) {
             self.force_at = None;
-            let asked = if !self.somebody_edits() {
-                Err(ForceSaveError::TooManyAsked)
-            } else {
-                self.force_save(ForceSaveType::Timer, None, None, settings.asked)
-            };
-            if asked == Err(ForceSaveError::TooManyAsked) && self.unsaved() {
-                self.force_at = settings.force_save_interval.map(|interval| now + interval);
-            }
+            let _ = self.force_save(ForceSaveType::Timer, None, None, settings.asked);
         }
     }
 
@@ -431,20 +445,29 @@ impl Document {
                 (callback, Kind::Action)
             }
             Event::Info { userdata, fixed } => {
-                let (status, users) = fixed.unwrap_or_else(|| (Status::Editing, Some(distinct(&self.told))));
+                let (status, users) = match fixed {
+                    None => (Status::Editing, Some(distinct(&self.told))),
+                    // Saved since it was asked for.
+                    Some(_) if self.changes.is_empty() => (Status::Closed, None),
+                    Some(fixed) => fixed,
+                };
                 let mut callback = new(status);
                 callback.users = users;
                 callback.userdata = userdata.map(Into::into);
                 (callback, Kind::Asked)
             }
-            Event::ForceSave { callback, reach } => (callback, Kind::ForceSave { reach }),
+            Event::ForceSave { callback, reach, generation } => {
+                (callback, Kind::ForceSave { reach, generation })
+            }
         }
     }
 
     pub fn settle(&mut self, done: bool, url: Option<&str>, settings: &Settings, now: u64) -> Settled {
         let Some(mut out) = self.out.take() else { return Settled::Quietly };
-        if url.is_some() && matches!(out.kind, Kind::Save | Kind::SaveFailed) {
-            self.url = url.map(str::to_owned);
+        match (&out.kind, url) {
+            (Kind::Save, Some(url)) => self.offered_url = Some(url.to_owned()),
+            (Kind::SaveFailed, Some(url)) if self.forgotten => self.url = Some(url.to_owned()),
+            _ => {}
         }
         if done {
             self.done(&out.kind);
@@ -473,16 +496,17 @@ impl Document {
         match out.kind {
             Kind::Save => {
                 self.tell_last_leave();
-                self.force_at = None;
+                self.url = self.offered_url.take();
+                self.plan_force_save(settings, now);
                 self.forgotten = true;
                 out.callback.status = Status::SaveFailed;
                 self.out = again(out.callback, Kind::SaveFailed);
             }
-            Kind::ForceSave { reach } => {
-                self.asked_reach.retain(|other| *other != reach);
-                if self.unsaved() && self.force_at.is_none() && self.somebody_edits() {
-                    self.force_at = settings.force_save_interval.map(|interval| now + interval);
+            Kind::ForceSave { reach, generation } => {
+                if generation == self.generation {
+                    self.asked_reach.retain(|other| *other != reach);
                 }
+                self.plan_force_save(settings, now);
                 out.callback.status = Status::ForceSaveFailed;
                 self.out = again(out.callback, Kind::Asked);
             }
@@ -496,9 +520,11 @@ impl Document {
             Kind::Save => {
                 self.tell_last_leave();
                 self.clear_changes();
+                self.offered_url = None;
                 (self.forgotten, self.url) = (false, None);
             }
-            Kind::ForceSave { reach } => {
+            Kind::ForceSave { generation, .. } if *generation != self.generation => {}
+            Kind::ForceSave { reach, .. } => {
                 self.asked_reach.retain(|other| other != reach);
                 self.forced = self.forced.max(*reach);
                 if self.forgotten && !self.somebody_edits() && self.closing.is_none() {

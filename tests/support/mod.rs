@@ -1,6 +1,9 @@
 //! What the tests share: an engine on a manual clock, a door that is talked to, a few short names.
 #![allow(dead_code, unreachable_pub, reason = "every test file uses its own part")]
 
+pub mod random;
+pub mod story;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -96,16 +99,16 @@ impl World {
 /// A callback in short: its status, its action (`+` came, `-` left, `!` asked for a save), its users.
 /// `1 +ann [ann ben]`, `2 -ann [ann]`, `4 -ann`.
 pub fn brief(callback: &Callback) -> String {
-    let mut text = callback.status.number().to_string();
+    let mut parts = vec![callback.status.number().to_string()];
     if let Some(action) = &callback.action {
         let sign = ['-', '+', '!'][usize::from(action.kind.number())];
-        text += &format!(" {sign}{}", action.user);
+        parts.push(format!("{sign}{}", action.user));
     }
     if let Some(users) = &callback.users {
         let users: Vec<&str> = users.iter().map(UserId::as_str).collect();
-        text += &format!(" [{}]", users.join(" "));
+        parts.push(format!("[{}]", users.join(" ")));
     }
-    text
+    parts.join(" ")
 }
 
 /// A door on a manual clock, talked to in lines.

@@ -6,8 +6,8 @@ use crate::access::{Access, Dropped, Grant, Reason};
 use crate::error::{ChangeError, OpenError};
 use crate::ids::{ConnectionId, DocumentKey, User, UserId};
 use crate::notice::Notice;
-use crate::seats::Seats;
-use crate::session::{NONE, Session, StayId};
+use crate::seats::Seat;
+use crate::session::{NONE, Pace, Session, StayId};
 
 /// Which connections a drop is about.
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +59,7 @@ impl Shard {
         let (slot, generation) = self.connections.insert(connection);
         self.link(slot, place, stay, next);
         // From here on the connection's entry stands for the seat.
-        seat.into_iter().for_each(Seats::keep);
+        seat.into_iter().for_each(Seat::keep);
         Ok((self.id(slot, generation), grant))
     }
 
@@ -71,9 +71,9 @@ impl Shard {
         };
         self.unlink(&connection);
         self.connections.remove(slot);
-        after.free_seats(connection.access, 1);
+        context.pools.free(connection.access);
         self.update(connection.document, context, after, |session| {
-            session.leave(context.rules, connection.stay, context.now, context.draining);
+            session.leave(context.rules, connection.stay, context.now, Pace::at_once_if(context.draining));
         });
         true
     }
@@ -148,7 +148,7 @@ impl Shard {
             let viewing = self.update(place, context, after, |session| {
                 session.demote(context.rules, connection.stay, 1, context.now)
             });
-            self.become_viewer(id.place() / self.of, viewing.unwrap_or(NONE), after, &mut dropped);
+            self.become_viewer(id.place() / self.of, viewing.unwrap_or(NONE), context, after, &mut dropped);
         }
         Some(dropped)
     }
@@ -165,24 +165,25 @@ impl Shard {
             return;
         };
         let count = document.session.stay(stay).connections;
-        let mut slots = Vec::with_capacity(count as usize);
-        let mut next = document.session.stay(stay).first_connection;
-        while let Some((connection, _)) = self.connections.at(next) {
-            slots.push(next);
-            next = connection.next;
-        }
+        let first = document.session.stay(stay).first_connection;
         let viewing = document.session.demote(context.rules, stay, count, context.now);
-        // The list begins with the latest.
-        for slot in slots.into_iter().rev() {
-            self.become_viewer(slot, viewing, after, dropped);
+        for slot in self.chain(first) {
+            self.become_viewer(slot, viewing, context, after, dropped);
         }
     }
 
-    fn become_viewer(&mut self, slot: u32, stay: StayId, after: &mut After, dropped: &mut Dropped) {
+    fn become_viewer(
+        &mut self,
+        slot: u32,
+        stay: StayId,
+        context: Context<'_>,
+        after: &mut After,
+        dropped: &mut Dropped,
+    ) {
         let Some((connection, generation)) = self.connections.at(slot) else {
             return;
         };
-        after.free_seats(connection.access, 1);
+        context.pools.free(connection.access);
         let place = connection.document;
         let Some(document) = self.documents[place as usize].document.as_ref() else {
             return;
@@ -197,6 +198,18 @@ impl Shard {
             user: document.session.stay(stay).user.id().clone(),
         });
         self.link(slot, place, stay, next);
+    }
+
+    /// The connections that are linked from `first` on, in the order in which they came: the list begins with the latest.
+    pub(super) fn chain(&mut self, first: u32) -> Vec<u32> {
+        let mut slots = Vec::new();
+        let mut next = first;
+        while let Some((connection, _)) = self.connections.at(next) {
+            slots.push(next);
+            next = connection.next;
+        }
+        slots.reverse();
+        slots
     }
 
     /// Puts a connection, whose `next` is set, at the head of its stay's list.

@@ -6,18 +6,18 @@ mod connections;
 mod validate;
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use hashbrown::HashTable;
 use smallvec::SmallVec;
 
 use super::ready::Ready;
-use crate::access::Access;
 use crate::callback::Callback;
 use crate::ids::DocumentKey;
 use crate::notice::Notice;
 use crate::seats::Pools;
-use crate::session::{NONE, Rules, Session, Settled, Verdict};
+use crate::session::{NONE, Outbox, Pace, Rules, Session, Settled, Verdict};
 use crate::time::Timestamp;
 pub(crate) use access::Whom;
 use connections::Connections;
@@ -37,7 +37,9 @@ pub(crate) struct Shard {
     /// The next deadline of each document that has one.
     deadlines: BTreeSet<(Timestamp, u32)>,
     open: usize,
-    forgotten: usize,
+    forgotten: BTreeSet<u32>,
+    /// How often the lock was taken to change anything: tells whether a recount of all shards is of one moment.
+    pub(crate) calls: u64,
 }
 
 /// A place for a document.
@@ -68,15 +70,12 @@ pub(crate) struct After {
     /// Documents that enter the ready queue.
     pub(crate) ready: SmallVec<[u32; 2]>,
     pub(crate) notices: Vec<Notice>,
-    /// Seats of connections that are gone or were demoted: edit, live view.
-    pub(crate) freed: [u32; 2],
     /// The shard's earliest deadline is to be read again.
     pub(crate) deadlines_moved: bool,
     /// Documents a shutdown waited for that are done.
     pub(crate) done: usize,
-    /// To be dropped.
-    pub(crate) garbage: SmallVec<[Box<Session>; 1]>,
-    pub(crate) settled: Option<Settled>,
+    /// To be freed.
+    pub(crate) garbage: (Option<Settled>, Option<Outbox>, SmallVec<[Box<Session>; 1]>),
 }
 
 /// What a call needs to know of the engine.
@@ -107,7 +106,8 @@ impl Shard {
             connections: Connections::new(u32::MAX / of),
             deadlines: BTreeSet::new(),
             open: 0,
-            forgotten: 0,
+            forgotten: BTreeSet::new(),
+            calls: 0,
         }
     }
 
@@ -170,13 +170,24 @@ impl Shard {
         true
     }
 
-    /// Lets every save and every retry that waits for its time be due at once.
-    pub(crate) fn hurry(&mut self, context: Context<'_>, after: &mut After, ready: &mut Vec<Due>) {
-        let waiting: Vec<(Timestamp, u32)> = self.deadlines.iter().copied().collect();
-        for (due, place) in waiting {
-            self.update(place, context, after, Session::hurry);
-            self.collect(due, after, ready);
+    /// Lets saves and retries that wait for their time be due at once, up to `most` from `cursor` on. Whether there may
+    /// be more.
+    pub(crate) fn hurry(
+        &mut self,
+        most: usize,
+        cursor: &mut Option<(Timestamp, u32)>,
+        context: Context<'_>,
+        after: &mut After,
+        ready: &mut Vec<Due>,
+    ) -> bool {
+        let from = cursor.map_or(Bound::Unbounded, Bound::Excluded);
+        let waiting: Vec<_> = self.deadlines.range((from, Bound::Unbounded)).take(most).copied().collect();
+        for (due, place) in &waiting {
+            self.update(*place, context, after, Session::hurry);
+            self.collect(*due, after, ready);
         }
+        *cursor = waiting.last().copied();
+        waiting.len() == most
     }
 
     /// Takes what is to enter the ready queue out of `after`, so that it can be put in an order across shards.
@@ -210,54 +221,78 @@ impl Shard {
         after: &mut After,
     ) {
         let settled = self.update(place, context, after, |session| {
-            let settled = session.settle(context.rules, verdict, kept_at, context.now, context.shut_down);
+            let settled = session.settle(
+                context.rules,
+                verdict,
+                kept_at,
+                context.now,
+                Pace::at_once_if(context.shut_down),
+            );
             (settled, session.key().clone())
         });
         let Some((settled, key)) = settled else { return };
-        match settled.forgotten {
-            Some(true) => self.forgotten += 1,
-            Some(false) => self.forgotten -= 1,
-            None => {}
-        }
         after.notices.extend(settled.given_up.map(|status| Notice::Storage { key, status }));
-        after.settled = Some(settled);
+        self.list(place, settled, after);
     }
 
+    /// False if it was not forgotten.
     pub(crate) fn delete_forgotten(&mut self, place: u32, context: Context<'_>, after: &mut After) -> bool {
-        let deleted = self.update(place, context, after, Session::delete_forgotten).unwrap_or(false);
-        self.forgotten -= usize::from(deleted);
+        let settled = self.update(place, context, after, Session::delete_forgotten).unwrap_or_default();
+        let deleted = settled.forgotten.is_some();
+        self.list(place, settled, after);
         deleted
     }
 
-    /// The documents that are forgotten, and where each was kept.
-    pub(crate) fn forgotten(&self) -> impl Iterator<Item = &Session> {
-        let all = if self.forgotten > 0 { self.documents.as_slice() } else { &[] };
-        let sessions = all.iter().filter_map(|place| Some(&place.document.as_ref()?.session));
-        sessions.filter(|session| session.is_forgotten())
+    /// Keeps the list of forgotten documents.
+    fn list(&mut self, place: u32, settled: Settled, after: &mut After) {
+        match settled.forgotten {
+            Some(true) => self.forgotten.insert(place),
+            Some(false) => self.forgotten.remove(&place),
+            None => false,
+        };
+        after.garbage.0 = Some(settled);
     }
 
-    /// Closes every connection and counts the documents that still have something to tell.
+    /// The documents that are forgotten.
+    pub(crate) fn forgotten(&self) -> impl Iterator<Item = &Session> {
+        self.forgotten.iter().filter_map(|place| self.session(*place))
+    }
+
+    /// Closes every connection and counts the documents that still have something to tell. All in one go: no handle is
+    /// left that could wait for it.
     pub(crate) fn shut_down(
         &mut self,
         context: Context<'_>,
         after: &mut After,
         ready: &mut Vec<Due>,
     ) -> usize {
-        let open: Vec<u32> = self.connections.open().map(|(slot, _)| slot).collect();
-        for slot in open {
-            if let Some((_, generation)) = self.connections.at(slot) {
-                let id = self.id(slot, generation);
-                self.close(id, context, after);
+        for place in (0..).take(self.documents.len()) {
+            for slot in self.connections_of(place) {
+                if let Some((_, generation)) = self.connections.at(slot) {
+                    let id = self.id(slot, generation);
+                    self.close(id, context, after);
+                }
             }
         }
         self.collect(context.now, after, ready);
-        self.hurry(context, after, ready);
+        self.hurry(usize::MAX, &mut None, context, after, ready);
         let mut awaited = 0;
         for document in self.documents.iter_mut().filter_map(|place| place.document.as_mut()) {
             document.awaited = !document.session.is_told();
             awaited += usize::from(document.awaited);
         }
         awaited
+    }
+
+    /// The connections of a document, by stay.
+    fn connections_of(&mut self, place: u32) -> Vec<u32> {
+        let Some(session) = self.session(place) else { return Vec::new() };
+        let firsts: Vec<u32> = session
+            .stays()
+            .filter(|(_, stay)| stay.connections > 0)
+            .map(|(_, stay)| stay.first_connection)
+            .collect();
+        firsts.into_iter().flat_map(|first| self.chain(first)).collect()
     }
 }
 
@@ -300,7 +335,7 @@ impl Shard {
             return;
         };
         if document.session.came_and_went() && context.ready.are_too_many() {
-            document.session.forget_untold();
+            after.garbage.1 = document.session.forget_untold();
         }
         if !standing.queued && document.session.has_next() {
             standing.queued = true;
@@ -342,16 +377,6 @@ impl Shard {
         if let Ok(entry) = self.table.find_entry(document.hash, |other| *other == place) {
             entry.remove();
         }
-        after.garbage.push(Box::new(document.session));
-    }
-}
-
-impl After {
-    fn free_seats(&mut self, access: Access, count: u32) {
-        match access {
-            Access::Edit => self.freed[0] += count,
-            Access::LiveView => self.freed[1] += count,
-            Access::View => {}
-        }
+        after.garbage.2.push(Box::new(document.session));
     }
 }

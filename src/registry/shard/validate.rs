@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{Document, Shard};
 use crate::access::{ACCESSES, Access};
-use crate::session::{Rules, StayId};
+use crate::session::{Rules, Stay, StayId};
 
 impl Shard {
     /// Recounts everything. Returns the seats that connections hold: edit, live view.
@@ -47,15 +47,15 @@ impl Shard {
             if !in_order {
                 return Err(format!("document {} is not in order: {session:?}", session.key()));
             }
-            for (stay, connections) in session.connections_by_stay() {
-                if counted.remove(&(place, stay)).unwrap_or(0) != connections {
+            for (stay, Stay { connections, .. }) in session.stays() {
+                if counted.remove(&(place, stay)).unwrap_or(0) != *connections {
                     return Err(format!("stay {stay} of {} has other connections", session.key()));
                 }
             }
         }
         let sums = [documents, open, forgotten, deadlines, connections.iter().sum::<u32>() as usize];
         let totals =
-            [self.table.len(), self.open, self.forgotten, self.deadlines.len(), self.connections.len()];
+            [self.table.len(), self.open, self.forgotten.len(), self.deadlines.len(), self.connections.len()];
         if sums != totals || seats != [connections[2], connections[1]] {
             return Err(format!("shard {}: totals {totals:?} and {seats:?}, counted {sums:?}", self.number));
         }

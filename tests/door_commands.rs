@@ -1,0 +1,513 @@
+//! The commands of the command service, as WIRE.md section 3 has them: replies, what each causes, errors.
+
+mod support;
+use support::*;
+
+use coedit::door::Acknowledge;
+use coedit::{Access, Config, VERSION};
+use serde_json::{Value, json};
+
+/// A line that opens `label` on `key` for editing.
+fn open(key: &str, label: &str, user: &str) -> String {
+    json!({"c": "open", "key": key, "connection": label, "user": {"id": user}}).to_string()
+}
+
+/// A line that opens `label` on `key` for viewing, live or not.
+fn view(key: &str, label: &str, user: &str, live: bool) -> String {
+    json!({"c": "open", "key": key, "connection": label, "user": {"id": user}, "mode": "view", "live": live})
+        .to_string()
+}
+
+/// A line about one connection.
+fn by(command: &str, label: &str) -> String {
+    json!({"c": command, "connection": label}).to_string()
+}
+
+/// `line`, `millis` after [`START`].
+fn at(millis: u64, line: &str) -> String {
+    line.replacen('{', &format!(r#"{{"at":{},"#, START + millis), 1)
+}
+
+/// A door that gives a callback up at its first failure.
+fn strict() -> Talk {
+    Talk::new(Config::new().retry_pauses(Vec::new()), Acknowledge::Manual)
+}
+
+fn acks(talk: &mut Talk, key: &str, errors: &[u8]) {
+    for error in errors {
+        assert_eq!(talk.error(json!({"c": "ack", "key": key, "error": error}).to_string()), 0);
+    }
+}
+
+/// Makes `key` forgotten: its save is given up, and the storage has heard so.
+fn forget(talk: &mut Talk, key: &str, url: Option<&str>) {
+    talk.say(open(key, key, "ann"));
+    talk.say(by("change", key));
+    acks(talk, key, &[0]);
+    talk.say(json!({"c": "drop", "key": key}).to_string());
+    let mut given_up = json!({"c": "ack", "key": key, "error": 1});
+    if let Some(url) = url {
+        given_up["url"] = url.into();
+    }
+    assert_eq!(talk.error(given_up.to_string()), 0);
+    acks(talk, key, &[0]);
+    talk.say(by("close", key));
+}
+
+/// The output, without the envelopes and whatever is not of this kind.
+fn only(kind: &str, said: &[Value]) -> Vec<Value> {
+    said.iter().filter_map(|line| line.get(kind).cloned()).collect()
+}
+
+#[test]
+fn info_answers_with_the_editors_and_tells_the_storage() {
+    let mut talk = Talk::auto();
+    for line in
+        [open("k", "b1", "ben"), open("k", "a1", "ann"), open("k", "b2", "ben"), view("k", "v", "cara", true)]
+    {
+        talk.say(line);
+    }
+    assert_eq!(
+        talk.say(r#"{"c":"info","key":"k","userdata":"job 7"}"#),
+        [
+            json!({"reply": {"error": 0, "key": "k", "users": ["ben", "ann"]}}),
+            json!({"callback": {"key": "k", "status": 1, "users": ["ben", "ann"], "userdata": "job 7"}}),
+        ]
+    );
+    assert_eq!(
+        talk.callbacks(r#"{"c":"info","key":"k"}"#),
+        [json!({"key": "k", "status": 1, "users": ["ben", "ann"]})],
+        "no userdata asked, none sent"
+    );
+    talk.say(by("close", "b1"));
+    assert_eq!(
+        talk.reply(r#"{"c":"info","key":"k"}"#)["users"],
+        json!(["ben", "ann"]),
+        "ben has a second tab"
+    );
+    talk.say(by("close", "b2"));
+    assert_eq!(talk.reply(r#"{"c":"info","key":"k"}"#)["users"], json!(["ann"]));
+}
+
+#[test]
+fn info_where_nobody_edits_says_whether_a_save_is_to_come() {
+    let mut talk = Talk::auto();
+    talk.say(at(0, &view("k", "v", "vic", false)));
+    let info = |talk: &mut Talk| {
+        let said = talk.say(r#"{"c":"info","key":"k","userdata":"u"}"#);
+        assert_eq!(said[0], json!({"reply": {"error": 0, "key": "k", "users": []}}));
+        only("callback", &said)
+    };
+    let closed = [json!({"key": "k", "status": 4, "userdata": "u"})];
+    assert_eq!(info(&mut talk), closed, "nobody ever edited");
+    talk.say(open("k", "a", "ann"));
+    talk.say(by("close", "a"));
+    assert_eq!(info(&mut talk), closed, "nothing was changed");
+    talk.say(open("k", "a", "ann"));
+    talk.say(by("change", "a"));
+    talk.say(by("close", "a"));
+    assert_eq!(info(&mut talk), [json!({"key": "k", "status": 1, "users": [], "userdata": "u"})]);
+    assert_eq!(talk.callbacks(at(10_000, r#"{"c":"version"}"#))[0]["status"], 2);
+    assert_eq!(info(&mut talk), closed, "all is saved");
+}
+
+#[test]
+fn drop_takes_the_access_of_the_named_users_at_once() {
+    let mut talk = Talk::auto();
+    for line in
+        [open("k", "a1", "ann"), open("k", "a2", "ann"), open("k", "b", "ben"), open("other", "x", "ann")]
+    {
+        talk.say(line);
+    }
+    talk.say(view("k", "a3", "ann", true));
+    talk.say(view("k", "l", "liv", true));
+    let said = talk.say(r#"{"c":"drop","key":"k","users":["ann","nobody"]}"#);
+    assert_eq!(said[0], json!({"reply": {"error": 0, "key": "k"}}));
+    let mut notices = only("notice", &said);
+    notices.sort_by_key(ToString::to_string);
+    assert_eq!(
+        notices,
+        ["a1", "a2", "a3"]
+            .map(|label| json!({"type": "dropped", "connection": label, "key": "k", "user": "ann"}))
+    );
+    let left = json!([{"type": 0, "userid": "ann"}]);
+    let gone = |users: &[&str]| json!({"key": "k", "status": 1, "users": users, "actions": left});
+    assert_eq!(only("callback", &said), [gone(&["ann", "ben"]), gone(&["ben"])]);
+    for (label, error) in [("a1", 5), ("a2", 5), ("b", 0), ("x", 0)] {
+        assert_eq!(talk.error(by("change", label)), error, "{label}");
+    }
+    assert_eq!(talk.door.engine().limits().live.in_use, 1, "liv keeps the live view");
+    assert_eq!(
+        talk.say(r#"{"c":"drop","key":"k","users":["ann"]}"#),
+        [json!({"reply": {"error": 0, "key": "k"}})],
+        "nothing is left to take"
+    );
+}
+
+#[test]
+fn drop_without_users_takes_the_access_of_all_and_saves_at_once() {
+    let mut talk = Talk::auto();
+    talk.say(at(0, &open("k", "a", "ann")));
+    talk.say(view("k", "l", "liv", true));
+    talk.say(view("k", "v", "vic", false));
+    talk.say(by("change", "a"));
+    let said = talk.say(r#"{"c":"drop","key":"k"}"#);
+    let mut notices = only("notice", &said);
+    notices.sort_by_key(ToString::to_string);
+    assert_eq!(
+        notices,
+        [("a", "ann"), ("l", "liv")]
+            .map(|(label, user)| json!({"type": "dropped", "connection": label, "key": "k", "user": user}))
+    );
+    let callbacks = only("callback", &said);
+    assert_eq!(callbacks.len(), 1);
+    assert_eq!(
+        (&callbacks[0]["status"], &callbacks[0]["actions"]),
+        (&json!(2), &json!([{"type": 0, "userid": "ann"}]))
+    );
+    let (limits, present) = (talk.door.engine().limits(), talk.door.engine().participants(&key("k")));
+    assert_eq!((limits.edit.in_use, limits.live.in_use), (0, 0));
+    assert!(present.len() == 3 && present.iter().all(|one| one.access == Access::View), "{present:?}");
+    assert_eq!(talk.error(by("change", "a")), 5);
+}
+
+#[test]
+fn drop_takes_an_array_or_a_string_that_holds_one() {
+    for (users, dropped) in [
+        (r#"["ann","ben"]"#, "ab"),
+        (r#""[\"ann\",\"ben\"]""#, "ab"),
+        (r#""[\"ben\"]""#, "b"),
+        (r#"["ben","ben"]"#, "b"),
+        ("[]", ""),
+        (r#""[]""#, ""),
+        (r#"["Ann","be"]"#, ""),
+    ] {
+        let mut talk = Talk::auto();
+        talk.say(open("k", "a", "ann"));
+        talk.say(open("k", "b", "ben"));
+        assert_eq!(
+            talk.reply(format!(r#"{{"c":"drop","key":"k","users":{users}}}"#)),
+            json!({"error": 0, "key": "k"})
+        );
+        for label in ["a", "b"] {
+            let error = if dropped.contains(label) { 5 } else { 0 };
+            assert_eq!(talk.error(by("change", label)), error, "{users} {label}");
+        }
+    }
+}
+
+#[test]
+fn forcesave_saves_what_is_unsaved_once() {
+    let mut talk = Talk::auto();
+    let ask = r#"{"c":"forcesave","key":"k","userdata":"u"}"#;
+    talk.say(at(0, &open("k", "a", "ann")));
+    assert_eq!(talk.say(ask), [json!({"reply": {"error": 4, "key": "k"}})], "nothing was changed");
+    talk.say(at(1500, &by("change", "a")));
+    let saved = |user: &str, time: &str| {
+        let saved = json!({
+            "key": "k", "status": 6, "users": [user], "forcesavetype": 0,
+            "lastsave": format!("2023-11-22T00:00:{time}Z"), "userdata": "u",
+        });
+        [json!({"reply": {"error": 0, "key": "k"}}), json!({"callback": saved})]
+    };
+    assert_eq!(talk.say(ask), saved("ann", "01.500"));
+    assert_eq!(talk.say(ask), [json!({"reply": {"error": 4, "key": "k"}})], "nothing since the force save");
+    talk.say(open("k", "b", "ben"));
+    talk.say(at(2250, &by("change", "b")));
+    assert_eq!(talk.say(at(3000, ask)), saved("ben", "02.250"));
+    talk.say(by("change", "b"));
+    let plain = talk.callbacks(r#"{"c":"forcesave","key":"k"}"#);
+    assert_eq!(plain.len(), 1);
+    assert_eq!(plain[0].get("userdata"), None);
+}
+
+#[test]
+fn forcesave_under_way_counts_as_a_save_until_it_is_given_up() {
+    let mut talk = strict();
+    let ask = r#"{"c":"forcesave","key":"k"}"#;
+    talk.say(open("k", "a", "ann"));
+    talk.say(by("change", "a"));
+    assert_eq!(talk.say(ask), [json!({"reply": {"error": 0, "key": "k"}})], "the coming is outstanding");
+    assert_eq!(talk.error(ask), 4, "one waits");
+    acks(&mut talk, "k", &[0]);
+    assert_eq!(talk.error(ask), 4, "one is outstanding");
+    acks(&mut talk, "k", &[1]);
+    assert_eq!(talk.error(ask), 0, "it was given up");
+    acks(&mut talk, "k", &[0, 0]);
+    assert_eq!(talk.error(ask), 4, "it was acknowledged");
+}
+
+#[test]
+fn the_65th_unanswered_request_of_a_document_is_error_3() {
+    let mut talk = Talk::manual();
+    talk.say(open("k", "a", "ann"));
+    talk.say(open("other", "o", "ann"));
+    talk.say(by("change", "a"));
+    assert_eq!(talk.error(r#"{"c":"forcesave","key":"k"}"#), 0);
+    let info = r#"{"c":"info","key":"k"}"#;
+    for _ in 0..63 {
+        assert_eq!(talk.error(info), 0);
+    }
+    talk.say(by("change", "a"));
+    for line in [info, r#"{"c":"forcesave","key":"k"}"#] {
+        assert_eq!(talk.say(line), [json!({"reply": {"error": 3, "key": "k"}})]);
+    }
+    assert_eq!(talk.error(r#"{"c":"info","key":"other"}"#), 0, "each document has its own bound");
+    acks(&mut talk, "k", &[0]);
+    assert_eq!(talk.error(info), 3, "the coming was answered, none of the 64");
+    acks(&mut talk, "k", &[0]);
+    assert_eq!(talk.error(info), 0);
+    assert_eq!(talk.error(info), 3);
+}
+
+#[test]
+fn meta_tells_the_document_its_title() {
+    let mut talk = Talk::auto();
+    talk.say(open("k", "a", "ann"));
+    talk.say(view("k", "v", "vic", false));
+    for title in ["Plan \"B\"\n\u{1F600}", ""] {
+        assert_eq!(
+            talk.say(json!({"c": "meta", "key": "k", "meta": {"title": title, "more": [1]}}).to_string()),
+            [
+                json!({"reply": {"error": 0, "key": "k"}}),
+                json!({"notice": {"type": "meta", "key": "k", "title": title}}),
+            ]
+        );
+    }
+}
+
+#[test]
+fn version_is_a_string() {
+    let mut talk = Talk::auto();
+    assert_eq!(talk.say(r#"{"c":"version"}"#), [json!({"reply": {"error": 0, "version": VERSION}})]);
+    assert!(!VERSION.is_empty());
+}
+
+#[test]
+fn license_tells_the_limits_in_force() {
+    for command in ["license", "licence"] {
+        for (edit, live) in [(Some(20), Some(7)), (None, None)] {
+            let mut talk = Talk::new(Config::new().edit_limit(edit).live_limit(live), Acknowledge::Auto);
+            let said = talk.say(json!({"c": command}).to_string());
+            assert_eq!(said.len(), 1);
+            let reply = &said[0]["reply"];
+            let (license, server) = (&reply["license"], &reply["server"]);
+            assert!(license["end_date"].is_string() && license["users_expire"].is_u64(), "{license}");
+            for member in ["buildDate", "buildVersion", "buildNumber"] {
+                assert!(!server[member].is_null(), "{member}");
+            }
+            let expected = json!({
+                "error": 0,
+                "license": {
+                    "connections": edit.unwrap_or(0), "connections_view": live.unwrap_or(0),
+                    "users_count": 0, "users_view_count": 0, "users_expire": license["users_expire"],
+                    "end_date": license["end_date"], "trial": false, "customization": false,
+                },
+                "server": {
+                    "resultType": 3, "packageType": 0, "buildDate": server["buildDate"],
+                    "buildVersion": server["buildVersion"], "buildNumber": server["buildNumber"],
+                },
+                "quota": {"users": [], "users_view": []},
+            });
+            assert_eq!(*reply, expected);
+        }
+    }
+}
+
+#[test]
+fn license_follows_a_limit_that_was_changed() {
+    let mut talk = Talk::auto();
+    talk.door.engine().set_edit_limit(Some(3)).unwrap();
+    talk.door.engine().set_live_limit(Some(4)).unwrap();
+    let license = &talk.reply(r#"{"c":"license"}"#)["license"];
+    assert_eq!((&license["connections"], &license["connections_view"]), (&json!(3), &json!(4)));
+}
+
+#[test]
+fn forgotten_documents_are_listed_found_and_deleted() {
+    let mut talk = strict();
+    for (line, key) in [
+        (r#"{"c":"getForgottenList"}"#, None),
+        (r#"{"c":"getForgottenList","key":""}"#, Some("")),
+        (r#"{"c":"getForgottenList","key":null}"#, None),
+    ] {
+        let reply = talk.reply(line);
+        assert_eq!((&reply["error"], &reply["keys"]), (&json!(0), &json!([])));
+        assert_eq!(reply["key"].as_str(), key);
+    }
+    forget(&mut talk, "lost", Some("https://store/lost.docx"));
+    forget(&mut talk, "gone", None);
+    let mut keys = talk.reply(r#"{"c":"getForgottenList"}"#)["keys"].as_array().unwrap().clone();
+    keys.sort_by_key(ToString::to_string);
+    assert_eq!(keys, ["gone", "lost"]);
+    for (key, url) in [("lost", "https://store/lost.docx"), ("gone", "")] {
+        assert_eq!(
+            talk.say(json!({"c": "getForgotten", "key": key}).to_string()),
+            [json!({"reply": {"error": 0, "key": key, "url": url}})]
+        );
+    }
+    let delete = r#"{"c":"deleteForgotten","key":"lost"}"#;
+    assert_eq!(talk.say(delete), [json!({"reply": {"error": 0, "key": "lost"}})]);
+    assert_eq!(talk.say(delete), [json!({"reply": {"error": 1, "key": "lost"}})]);
+    assert_eq!(talk.error(r#"{"c":"getForgotten","key":"lost"}"#), 1);
+    assert_eq!(talk.reply(r#"{"c":"getForgottenList"}"#)["keys"], json!(["gone"]));
+}
+
+#[test]
+fn an_open_document_is_not_a_forgotten_one() {
+    let mut talk = Talk::auto();
+    talk.say(open("k", "a", "ann"));
+    for command in ["getForgotten", "deleteForgotten"] {
+        assert_eq!(talk.error(json!({"c": command, "key": "k"}).to_string()), 1, "{command}");
+    }
+}
+
+/// Lines of all commands that name a document, with everything else in order.
+fn about(key: &Value) -> Vec<Value> {
+    vec![
+        json!({"c": "info", "key": key, "userdata": "u"}),
+        json!({"c": "drop", "key": key, "users": ["ann"]}),
+        json!({"c": "drop", "key": key}),
+        json!({"c": "forcesave", "key": key, "userdata": "u"}),
+        json!({"c": "meta", "key": key, "meta": {"title": "T"}}),
+        json!({"c": "getForgotten", "key": key}),
+        json!({"c": "deleteForgotten", "key": key}),
+    ]
+}
+
+#[test]
+fn a_document_that_is_not_open_is_error_1() {
+    let mut talk = Talk::auto();
+    talk.say(at(0, &open("closed", "a", "ann")));
+    talk.say(by("close", "a"));
+    talk.say(open("saved", "a", "ann"));
+    talk.say(by("change", "a"));
+    talk.say(by("close", "a"));
+    assert_eq!(talk.callbacks(at(10_000, r#"{"c":"version"}"#))[0]["status"], 2);
+    for key in ["never", "closed", "saved"] {
+        for line in about(&json!(key)) {
+            assert_eq!(talk.say(line.to_string()), [json!({"reply": {"error": 1, "key": key}})], "{line}");
+        }
+    }
+}
+
+#[test]
+fn a_malformed_or_missing_key_is_error_1_and_echoed_as_it_came() {
+    let mut talk = Talk::auto();
+    for key in [json!("a b"), json!(""), json!(7), json!(true), json!(null), json!(["k"]), json!({"k": 1})] {
+        for line in about(&key) {
+            assert_eq!(talk.say(line.to_string()), [json!({"reply": {"error": 1, "key": key}})], "{line}");
+        }
+    }
+    for mut line in about(&json!("k")) {
+        line.as_object_mut().unwrap().remove("key");
+        assert_eq!(talk.say(line.to_string()), [json!({"reply": {"error": 1}})], "{line}");
+    }
+}
+
+#[test]
+fn an_ill_formed_parameter_is_error_5() {
+    let mut talk = Talk::auto();
+    talk.say(open("k", "a", "ann"));
+    talk.say(by("change", "a"));
+    for line in [
+        r#"{"c":"info","key":"k","userdata":7}"#,
+        r#"{"c":"drop","key":"k","users":7}"#,
+        r#"{"c":"drop","key":"k","users":"ann"}"#,
+        r#"{"c":"forcesave","key":"k","userdata":{}}"#,
+        r#"{"c":"meta","key":"k"}"#,
+        r#"{"c":"meta","key":"k","meta":null}"#,
+        r#"{"c":"meta","key":"k","meta":{}}"#,
+        r#"{"c":"meta","key":"k","meta":"T"}"#,
+        r#"{"c":"unheardOf","key":"k"}"#,
+        r#"{"c":"INFO","key":"k"}"#,
+        r#"{"key":"k"}"#,
+    ] {
+        assert_eq!(talk.say(line), [json!({"reply": {"error": 5, "key": "k"}})], "{line}");
+    }
+    assert_eq!(talk.say("{}"), [json!({"reply": {"error": 5}})]);
+    assert_eq!(talk.error(by("change", "a")), 0, "ann was not dropped");
+}
+
+#[test]
+fn members_that_a_command_does_not_know_are_ignored() {
+    let ignored = r#","token":"e30.e30.x","iat":1700000000,"exp":1,"meta":null,"nonsense":[{"c":"drop"}]}"#;
+    for line in [
+        r#"{"c":"info","key":"k","userdata":"u"}"#,
+        r#"{"c":"drop","key":"k","users":["ann"]}"#,
+        r#"{"c":"forcesave","key":"k"}"#,
+        r#"{"c":"version"}"#,
+        r#"{"c":"license"}"#,
+        r#"{"c":"getForgottenList"}"#,
+        r#"{"c":"getForgotten","key":"k"}"#,
+    ] {
+        let [plain, more] = [line.to_owned(), line.replacen('}', ignored, 1)].map(|line| {
+            let mut talk = Talk::auto();
+            talk.say(open("k", "a", "ann"));
+            talk.say(by("change", "a"));
+            talk.say(line)
+        });
+        assert_eq!(plain, more, "{line}");
+    }
+}
+
+#[test]
+fn id_and_key_come_back_as_they_went_whatever_their_type() {
+    let values = [
+        "7",
+        "-1.50",
+        "1.0",
+        "1E2",
+        "123456789012345678901234567890",
+        r#""x\u00e9\n\"""#,
+        r#""""#,
+        "true",
+        "null",
+        "{}",
+        r#"[1,{"a":[null]},""]"#,
+    ];
+    for value in values {
+        for (line, error) in [
+            (format!(r#"{{"c":"version","key":{value},"id":{value}}}"#), 0),
+            (format!(r#"{{"id":{value},"c":"info","key":{value}}}"#), 1),
+            (format!(r#"{{"c":"getForgotten","key":{value},"id":{value},"more":[]}}"#), 1),
+        ] {
+            let mut talk = Talk::auto();
+            let mut out = Vec::new();
+            talk.door.line(line.as_bytes(), &mut out);
+            let text = String::from_utf8(out).unwrap();
+            for member in ["id", "key"] {
+                assert!(text.contains(&format!(r#""{member}":{value}"#)), "{line} {text}");
+            }
+            let echoed: Value = serde_json::from_str(value).unwrap();
+            let mut expected = json!({"error": error, "id": echoed, "key": echoed});
+            if error == 0 {
+                expected["version"] = VERSION.into();
+            }
+            assert_eq!(talk.reply(line), expected);
+        }
+    }
+}
+
+#[test]
+fn what_a_request_did_not_have_is_not_echoed() {
+    let mut talk = Talk::auto();
+    talk.say(open("k", "a", "ann"));
+    let echoed = |reply: Value| (reply.get("id").is_some(), reply.get("key").is_some());
+    assert_eq!(echoed(talk.reply(by("change", "a"))), (false, false));
+    assert_eq!(echoed(talk.reply(r#"{"c":"info","key":"k"}"#)), (false, true));
+    assert_eq!(echoed(talk.reply(r#"{"c":"licence","id":0}"#)), (true, false));
+}
+
+#[test]
+fn no_reply_waits_for_an_acknowledgement() {
+    let mut talk = Talk::manual();
+    talk.say(at(0, &open("k", "a", "ann")));
+    talk.say(by("change", "a"));
+    for mut line in about(&json!("k")) {
+        line["id"] = json!("now");
+        let reply = talk.reply(line.to_string());
+        assert_eq!(reply["id"], "now", "the first callback is still outstanding");
+    }
+    assert!(talk.door.engine().is_outstanding(&key("k")));
+}

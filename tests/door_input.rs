@@ -1,0 +1,657 @@
+//! What comes in: WIRE.md sections 1 and 2. Every bound at its edge and one past it, which error comes first, and
+//! that bad input of any kind gets one readable reply and changes nothing.
+
+mod support;
+use support::*;
+
+use coedit::door::{Acknowledge, LINE_MAX, Lines};
+use coedit::{Config, Limits, Participant, Timestamp};
+use serde_json::{Value, json};
+
+/// A request to open `label` on `key` for editing.
+fn open(key: &str, label: &str, user: &str) -> Value {
+    json!({"c": "open", "key": key, "connection": label, "user": {"id": user}})
+}
+
+fn changed(label: &str) -> Value {
+    json!({"c": "change", "connection": label})
+}
+
+/// All that a host can see of an engine.
+#[derive(Debug, PartialEq)]
+struct State {
+    participants: Vec<Vec<Participant>>,
+    documents: usize,
+    limits: Limits,
+    deadline: Option<Timestamp>,
+    forgotten: String,
+    outstanding: Vec<bool>,
+}
+
+const KEYS: [&str; 3] = ["k", "closing", "lost"];
+
+fn state(talk: &Talk) -> State {
+    let engine = talk.door.engine();
+    engine.validate().unwrap();
+    State {
+        participants: KEYS.iter().map(|name| engine.participants(&key(name))).collect(),
+        documents: engine.documents(),
+        limits: engine.limits(),
+        deadline: engine.next_deadline(),
+        forgotten: format!("{:?}", engine.forgotten()),
+        outstanding: KEYS.iter().map(|name| engine.is_outstanding(&key(name))).collect(),
+    }
+}
+
+/// A door at [`START`] behind which there is something of everything: on `k` the editor `a` with something unsaved and
+/// the viewers `l` and `v`, `closing` waits for its save delay, `lost` is forgotten.
+fn furnished() -> Talk {
+    let mut talk = Talk::new(Config::new().retry_pauses(Vec::new()), Acknowledge::Manual);
+    let ack = |talk: &mut Talk, key: &str, error: u8| {
+        assert_eq!(talk.error(json!({"c": "ack", "key": key, "error": error, "url": "u"}).to_string()), 0);
+    };
+    for (name, label) in [("lost", "x"), ("closing", "c"), ("k", "a")] {
+        let mut line = open(name, label, "ann");
+        line["at"] = START.into();
+        talk.say(line.to_string());
+        ack(&mut talk, name, 0);
+        assert_eq!(talk.error(changed(label).to_string()), 0);
+    }
+    talk.say(r#"{"c":"drop","key":"lost"}"#);
+    ack(&mut talk, "lost", 1);
+    ack(&mut talk, "lost", 0);
+    for label in ["x", "c"] {
+        talk.say(json!({"c": "close", "connection": label}).to_string());
+    }
+    for (label, live) in [("l", true), ("v", false)] {
+        let mut line = open("k", label, label);
+        line["mode"] = "view".into();
+        line["live"] = live.into();
+        talk.say(line.to_string());
+    }
+    let state = state(&talk);
+    assert_eq!((state.documents, state.limits.edit.in_use, state.limits.live.in_use), (2, 1, 1));
+    assert_eq!(state.deadline.map(Timestamp::as_millis), Some(START + 10_000));
+    assert_eq!((talk.door.engine().forgotten().len(), state.participants[0].len()), (1, 3));
+    talk
+}
+
+/// Says a line that is to be refused: one readable reply with this error and nothing else, and nothing changed.
+fn refuse(talk: &mut Talk, line: impl AsRef<[u8]>, error: u64) -> Value {
+    let line = line.as_ref();
+    let shown = String::from_utf8_lossy(&line[..line.len().min(200)]).into_owned();
+    let before = state(talk);
+    let said = talk.say(line);
+    assert_eq!(said.len(), 1, "{shown}");
+    assert_eq!(said[0]["reply"]["error"], error, "{shown}");
+    assert_eq!(state(talk), before, "{shown}");
+    said[0]["reply"].clone()
+}
+
+fn refuse_all<L: AsRef<[u8]>>(lines: impl IntoIterator<Item = (L, u64)>) {
+    let mut talk = furnished();
+    for (line, error) in lines {
+        refuse(&mut talk, line, error);
+    }
+}
+
+/// `text` as it stands in JSON, in quotes.
+fn quoted(text: &str) -> String {
+    Value::from(text).to_string()
+}
+
+fn nested(levels: usize) -> String {
+    format!("{}{}", "[".repeat(levels), "]".repeat(levels))
+}
+
+/// Feeds a stream of bytes and returns what came back.
+fn stream(talk: &mut Talk, parts: &[&[u8]]) -> Vec<Value> {
+    let (mut lines, mut out) = (Lines::default(), Vec::new());
+    let mut each = |line: Option<&[u8]>| match line {
+        Some(line) => talk.door.line(line, &mut out),
+        None => talk.door.too_long(&mut out),
+    };
+    for part in parts {
+        lines.feed(part, &mut each);
+    }
+    lines.end(&mut each);
+    parsed(&out)
+}
+
+/// `{"c":"drop","key":"k","x":"…"}`, so many bytes long.
+fn long_line(length: usize) -> Vec<u8> {
+    let (head, tail) = (r#"{"c":"drop","key":"k","x":""#, r#""}"#);
+    format!("{head}{}{tail}", "x".repeat(length - head.len() - tail.len())).into_bytes()
+}
+
+#[test]
+fn a_key_is_1_to_128_of_its_characters() {
+    let every = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-._=";
+    for key in ["k", &"k".repeat(128), every, ".", "..", "=-_."] {
+        let mut talk = Talk::auto();
+        let reply = talk.reply(open(key, "a", "ann").to_string());
+        assert_eq!((&reply["error"], &reply["key"]), (&json!(0), &json!(key)));
+    }
+    let mut talk = furnished();
+    let mut bad: Vec<String> =
+        ["", "é", "k\u{e9}", "ｋ", "\u{1F600}", "k\0", "\u{7f}"].map(Into::into).to_vec();
+    bad.push("k".repeat(129));
+    bad.push("k".repeat(100_000));
+    bad.extend((' '..='~').filter(|one| !every.contains(*one)).map(|one| format!("k{one}")));
+    for text in bad {
+        for line in [open(&text, "new", "ann"), json!({"c": "info", "key": text})] {
+            let reply = refuse(&mut talk, line.to_string(), 1);
+            assert_eq!(reply, json!({"error": 1, "key": text}));
+        }
+    }
+}
+
+#[test]
+fn a_user_id_is_1_to_240_bytes_without_control_characters() {
+    let good = [
+        "u".to_owned(),
+        "u".repeat(240),
+        "é".repeat(120),
+        "\u{1F600}".repeat(60),
+        "\"\\/ <b>{}[]".to_owned(),
+        "\u{200b}\u{a0}".to_owned(),
+    ];
+    for id in &good {
+        let mut talk = Talk::auto();
+        assert_eq!(talk.error(open("k", "a", id).to_string()), 0, "{id}");
+        assert_eq!(talk.reply(r#"{"c":"info","key":"k"}"#)["users"], json!([id]));
+        let said = talk.say(json!({"c": "drop", "key": "k", "users": [id]}).to_string());
+        assert_eq!(said[1]["notice"]["user"], json!(id));
+    }
+    let bad = [
+        String::new(),
+        "u".repeat(241),
+        format!("{}u", "é".repeat(120)),
+        format!("u{}", "\u{1F600}".repeat(60)),
+        "\0".to_owned(),
+        "u\n".to_owned(),
+        "u\u{1f}".to_owned(),
+        "u\u{7f}".to_owned(),
+        "u\u{85}".to_owned(),
+    ];
+    let mut talk = furnished();
+    for id in &bad {
+        refuse(&mut talk, open("k", "new", id).to_string(), 5);
+        refuse(&mut talk, json!({"c": "drop", "key": "k", "users": ["ann", id]}).to_string(), 5);
+        refuse(
+            &mut talk,
+            json!({"c": "drop", "key": "k", "users": json!(["ann", id]).to_string()}).to_string(),
+            5,
+        );
+    }
+}
+
+#[test]
+fn user_ids_are_compared_byte_for_byte() {
+    let mut talk = Talk::auto();
+    let ids = ["\u{e9}", "e\u{301}", "Ann", "ann", "ann "];
+    for id in ids {
+        talk.say(open("k", id, id).to_string());
+    }
+    assert_eq!(talk.reply(r#"{"c":"info","key":"k"}"#)["users"], json!(ids));
+    talk.say(json!({"c": "drop", "key": "k", "users": ["ann", "\u{e9}"]}).to_string());
+    assert_eq!(talk.reply(r#"{"c":"info","key":"k"}"#)["users"], json!(["e\u{301}", "Ann", "ann "]));
+}
+
+#[test]
+fn names_userdata_and_labels_have_their_bounds_in_bytes() {
+    let named = |name: String| {
+        let mut line = open("k", "new", "ann");
+        line["user"]["name"] = name.into();
+        line
+    };
+    let info = |userdata: String| json!({"c": "info", "key": "k", "userdata": userdata});
+    let forcesave = |userdata: String| json!({"c": "forcesave", "key": "k", "userdata": userdata});
+    let label = |label: String| open("k", &label, "ann");
+    let rows: [(&dyn Fn(String) -> Value, usize); 4] =
+        [(&named, 1_024), (&info, 4_096), (&forcesave, 4_096), (&label, 240)];
+    for (line, most) in rows {
+        for text in ["x".repeat(most), "é".repeat(most / 2), "\0".repeat(most), "x".to_owned()] {
+            assert_eq!(furnished().error(line(text).to_string()), 0, "{most}");
+        }
+        for text in ["x".repeat(most + 1), format!("{}x", "é".repeat(most / 2)), "\0".repeat(most + 1)] {
+            refuse_all([(line(text).to_string(), 5)]);
+        }
+    }
+    for line in [named(String::new()), info(String::new()), forcesave(String::new())] {
+        assert_eq!(furnished().error(line.to_string()), 0, "{line}");
+    }
+    for command in ["open", "change", "close", "lost", "forcesave"] {
+        for bad in ["", &"x".repeat(241)] {
+            let mut line = open("k", bad, "ann");
+            line["c"] = command.into();
+            refuse_all([(line.to_string(), 5)]);
+        }
+    }
+}
+
+#[test]
+fn userdata_comes_back_untouched() {
+    let texts = ["a\0b", "\u{1F600}\"\\/\n\u{7f}", "{\"error\":1}", &"é".repeat(2_048), " "];
+    for text in texts {
+        let mut talk = Talk::auto();
+        talk.say(open("k", "a", "ann").to_string());
+        talk.say(changed("a").to_string());
+        for command in ["info", "forcesave"] {
+            let line = json!({"c": command, "key": "k", "userdata": text}).to_string();
+            assert_eq!(talk.callbacks(line)[0]["userdata"], text, "{command}");
+        }
+    }
+}
+
+#[test]
+fn a_line_is_at_most_1_mib_and_a_longer_one_is_skipped() {
+    assert_eq!(LINE_MAX, 1_048_576);
+    let next = br#"{"c":"info","key":"k","id":"next"}"#;
+    let (most, over) = (long_line(LINE_MAX), long_line(LINE_MAX + 1));
+    let is_next =
+        |line: &Value| line["reply"] == json!({"error": 0, "key": "k", "id": "next", "users": ["ann"]});
+
+    let mut talk = furnished();
+    let before = state(&talk);
+    for parts in [&[&over, &b"\n"[..], next, b"\n"][..], &[&[&over, &b"\n"[..], next, b"\n"].concat()]] {
+        let said = stream(&mut talk, parts);
+        assert_eq!(said[0], json!({"reply": {"error": 5}}));
+        assert!(is_next(&said[1]), "the drop in it did nothing: {}", said[1]);
+    }
+    let tenfold = vec![b'['; 10 * LINE_MAX];
+    let said = stream(&mut talk, &[&tenfold, &tenfold, b"\n", next]);
+    assert_eq!(said[0], json!({"reply": {"error": 5}}));
+    assert!(is_next(&said[1]));
+    assert_eq!((said.len(), stream(&mut talk, &[&over])), (2, vec![json!({"reply": {"error": 5}})]));
+    assert_eq!(state(&talk).participants, before.participants);
+
+    for parts in [&[&most, &b"\n"[..], next][..], &[&[&most, &b"\n"[..], next].concat()]] {
+        let said = stream(&mut furnished(), parts);
+        assert_eq!(said[0], json!({"reply": {"error": 0, "key": "k"}}));
+        assert_eq!(
+            said.last().unwrap()["reply"]["users"],
+            json!([]),
+            "the drop in the longest line was done"
+        );
+    }
+}
+
+#[test]
+fn lines_come_out_the_same_however_the_stream_is_cut() {
+    let text =
+        b"{\"c\":\"version\",\"id\":1}\n\n{\"c\":\"version\",\"id\":2}\r\n{]\n{\"c\":\"version\",\"id\":3}";
+    let expected = [
+        json!({"error": 0, "id": 1, "version": coedit::VERSION}),
+        json!({"error": 5}),
+        json!({"error": 0, "id": 2, "version": coedit::VERSION}),
+        json!({"error": 5}),
+        json!({"error": 0, "id": 3, "version": coedit::VERSION}),
+    ]
+    .map(|reply| json!({"reply": reply}));
+    for size in [1, 2, 7, text.len()] {
+        let parts: Vec<&[u8]> = text.chunks(size).collect();
+        assert_eq!(stream(&mut Talk::auto(), &parts), expected, "{size} bytes at a time");
+    }
+}
+
+#[test]
+fn the_form_of_the_key_then_of_the_rest_then_existence_then_state() {
+    let mut talk = furnished();
+    for (line, error) in [
+        // The form of the key, whatever else is wrong.
+        (r#"{"c":"open","key":"a b","connection":"","user":7,"mode":"x"}"#, 1),
+        (r#"{"c":"open","connection":"","user":7}"#, 1),
+        (r#"{"c":"info","key":"a b","userdata":7,"at":"x"}"#, 1),
+        (r#"{"c":"drop","key":"a b","users":7}"#, 1),
+        (r#"{"c":"forcesave","key":"a b","userdata":7}"#, 1),
+        (r#"{"c":"meta","key":"a b"}"#, 1),
+        (r#"{"c":"ack","key":"a b"}"#, 1),
+        (r#"{"c":"getForgotten","key":"a b","at":"x"}"#, 1),
+        // The form of the rest, of what does not exist.
+        (r#"{"c":"info","key":"never","userdata":7}"#, 5),
+        (r#"{"c":"info","key":"never","at":"x"}"#, 5),
+        (r#"{"c":"drop","key":"never","users":7}"#, 5),
+        (r#"{"c":"forcesave","key":"never","userdata":7}"#, 5),
+        (r#"{"c":"meta","key":"never"}"#, 5),
+        (r#"{"c":"ack","key":"never"}"#, 5),
+        (r#"{"c":"getForgotten","key":"never","at":"x"}"#, 5),
+        (r#"{"c":"change","connection":"never","at":"x"}"#, 5),
+        (r#"{"c":"forcesave","connection":"never","type":2}"#, 5),
+        // Existence.
+        (r#"{"c":"info","key":"never"}"#, 1),
+        (r#"{"c":"drop","key":"never","users":[]}"#, 1),
+        (r#"{"c":"forcesave","key":"never"}"#, 1),
+        (r#"{"c":"meta","key":"never","meta":{"title":"T"}}"#, 1),
+        (r#"{"c":"ack","key":"never","error":0}"#, 1),
+        (r#"{"c":"getForgotten","key":"k"}"#, 1),
+        (r#"{"c":"deleteForgotten","key":"k"}"#, 1),
+        (r#"{"c":"change","connection":"never"}"#, 1),
+        (r#"{"c":"close","connection":"never"}"#, 1),
+        (r#"{"c":"lost","connection":"never"}"#, 1),
+        (r#"{"c":"forcesave","connection":"never"}"#, 1),
+        // State. The form of the rest comes before it.
+        (r#"{"c":"change","connection":"v"}"#, 5),
+        (r#"{"c":"ack","key":"k","error":0}"#, 5),
+        (r#"{"c":"open","key":"k","connection":"a","user":{"id":"ben"}}"#, 5),
+        (r#"{"c":"open","key":"a b","connection":"a","user":{"id":"ben"}}"#, 1),
+    ] {
+        refuse(&mut talk, line, error);
+    }
+    talk.say(r#"{"c":"forcesave","key":"k"}"#);
+    for (line, error) in [
+        (r#"{"c":"forcesave","key":"k"}"#, 4),
+        (r#"{"c":"forcesave","connection":"a"}"#, 4),
+        (r#"{"c":"forcesave","key":"k","userdata":7}"#, 5),
+        (r#"{"c":"forcesave","connection":"a","type":2}"#, 5),
+    ] {
+        refuse(&mut talk, line, error);
+    }
+}
+
+#[test]
+fn p10_bad_input_changes_nothing() {
+    refuse_all(
+        [
+            "",
+            " ",
+            "\r",
+            "null",
+            "true",
+            "7",
+            "\"k\"",
+            "[]",
+            r#"[{"c":"drop","key":"k"}]"#,
+            "{",
+            "}",
+            "{}",
+            "{]",
+            "not json",
+            r#"{"c":"drop","key":"k"}}"#,
+            r#"{"c":"drop","key":"k"} {"c":"drop","key":"k"}"#,
+            r#"{"c":"drop","key":"k","#,
+            r#"{"c":"drop","key":"k",}"#,
+            r#"{"c":"drop","key":"k" "x":1}"#,
+            r"{'c':'drop','key':'k'}",
+            r#"{c:"drop",key:"k"}"#,
+            r#"{"c":"drop","key":"k","x":01}"#,
+            r#"{"c":"drop","key":"k","x":NaN}"#,
+            r#"{"c":"drop","key":"k","x":"\x"}"#,
+            r#"{"c":"drop","key":"k","x":"\u12"}"#,
+            "{\"c\":\"drop\",\"key\":\"k\",\"x\":\"\0\"}",
+            "{\"c\":\"drop\",\"key\":\"k\",\"x\":\"\t\"}",
+            "{\"c\":\"drop\",\"key\":\"k\"}\0",
+            "{\"c\":\"drop\"\0,\"key\":\"k\"}",
+        ]
+        .map(|line| (line, 5)),
+    );
+}
+
+#[test]
+fn p10_what_is_not_utf_8_changes_nothing() {
+    for bad in
+        [&b"\xff"[..], b"\xc3", b"\xc3\x28", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xc0\xaf", b"\0\xff"]
+    {
+        for (before, after) in [
+            (r#"{"c":"drop","key":"k","x":""#, r#""}"#),
+            (r#"{"c":"drop","key":"k"#, r#""}"#),
+            (r#"{"c":"drop","key":"k","users":["ann"#, r#""]}"#),
+            (r#"{"c":"drop","key":"k",""#, r#"":1}"#),
+            ("", r#"{"c":"drop","key":"k"}"#),
+        ] {
+            let reply = refuse(&mut furnished(), [before.as_bytes(), bad, after.as_bytes()].concat(), 5);
+            assert_eq!(reply, json!({"error": 5}));
+        }
+    }
+}
+
+#[test]
+fn p10_every_parameter_of_a_wrong_type_changes_nothing() {
+    let good = [
+        json!({
+            "c": "open", "key": "k", "connection": "new", "user": {"id": "u", "name": "U"},
+            "mode": "edit", "live": false,
+        }),
+        json!({"c": "change", "connection": "a"}),
+        json!({"c": "close", "connection": "a"}),
+        json!({"c": "lost", "connection": "a"}),
+        json!({"c": "forcesave", "connection": "a", "type": 1}),
+        json!({"c": "forcesave", "key": "k", "userdata": "u"}),
+        json!({"c": "info", "key": "k", "userdata": "u"}),
+        json!({"c": "drop", "key": "k", "users": ["ann"]}),
+        json!({"c": "meta", "key": "k", "meta": {"title": "T"}}),
+        json!({"c": "getForgotten", "key": "lost"}),
+        json!({"c": "deleteForgotten", "key": "lost"}),
+    ];
+    let wrong = json!({
+        "c": [7, true, [], {}, null, "", "Drop", "drop "],
+        "key": [7, -1.5, true, false, [], {}, null, "", ["k"], {"k": 1}],
+        "connection": [7, true, [], {}, "", ["a"]],
+        "user": [
+            null, 7, "ann", true, [], ["ann"], {}, {"name": "U"}, {"id": 7}, {"id": null}, {"id": ["u"]},
+            {"id": "u", "name": 7}, {"id": "u", "name": []}, {"id": "u", "name": {}}, {"id": "u", "name": true},
+        ],
+        "mode": [7, true, [], {}, "", "Edit", "comment"],
+        "live": [0, 1, "true", "", [], {}],
+        "type": [0, 2, 4, -1, "1", true, [], {}],
+        "userdata": [7, true, [], {}],
+        "users": [
+            7, true, {}, "", "ann", "7", "{}", "[7]", "[", "[\"\"]",
+            [7], [null], [["ann"]], ["ann", 7], [{"id": "ann"}],
+        ],
+        "meta": [null, 7, "T", true, [], ["T"], {}, {"Title": "T"}, {"title": 7}, {"title": null}, {"title": ["T"]}],
+        "at": ["0", "", 1.5, true, [], {}],
+    });
+    for line in &good {
+        assert_eq!(furnished().error(line.to_string()), 0, "{line}");
+        let mut talk = furnished();
+        for (member, values) in wrong.as_object().unwrap() {
+            if line.get(member).is_none() && member != "at" {
+                continue;
+            }
+            for value in values.as_array().unwrap() {
+                let mut bad = line.clone();
+                bad[member] = value.clone();
+                refuse(&mut talk, bad.to_string(), if member == "key" { 1 } else { 5 });
+            }
+        }
+        let required = |member: &str| match member {
+            "connection" => line["c"] != "forcesave",
+            _ => ["c", "key", "user", "meta"].contains(&member),
+        };
+        for member in line.as_object().unwrap().keys().filter(|member| required(member)) {
+            let mut bad = line.clone();
+            bad.as_object_mut().unwrap().remove(member);
+            refuse(&mut talk, bad.to_string(), if member == "key" { 1 } else { 5 });
+        }
+    }
+}
+
+#[test]
+fn p10_an_ack_of_a_wrong_form_settles_nothing() {
+    let mut talk = furnished();
+    talk.say(r#"{"c":"info","key":"k"}"#);
+    assert!(talk.door.engine().is_outstanding(&key("k")));
+    for (line, error) in [
+        (r#"{"c":"ack","key":"k"}"#, 5),
+        (r#"{"c":"ack","key":"k","error":null}"#, 5),
+        (r#"{"c":"ack","key":"k","error":"0"}"#, 5),
+        (r#"{"c":"ack","key":"k","error":0,"url":7}"#, 5),
+        (r#"{"c":"ack","key":"k","error":0,"at":"x"}"#, 5),
+        (r#"{"c":"ack","error":0}"#, 1),
+        (r#"{"c":"ack","key":"K","error":0}"#, 1),
+    ] {
+        refuse(&mut talk, line, error);
+    }
+    assert_eq!(talk.error(r#"{"c":"ack","key":"k","error":0}"#), 0);
+}
+
+#[test]
+fn p10_a_refused_line_does_not_move_the_clock() {
+    let late = START + 3_600_000;
+    refuse_all([
+        (format!(r#"{{"at":{late},"c":"unheardOf"}}"#), 5),
+        (format!(r#"{{"at":{late},"c":"info","key":"a b"}}"#), 1),
+        (format!(r#"{{"at":{late},"c":"info","key":"k","userdata":7}}"#), 5),
+        (format!(r#"{{"at":{late},"c":"change","connection":""}}"#), 5),
+        (format!(r#"{{"at":{late},"c":"version""#), 5),
+    ]);
+}
+
+#[test]
+fn p10_huge_numbers_change_nothing() {
+    let digits = "9".repeat(400);
+    let mut talk = furnished();
+    for number in
+        ["1e999", "-1e999", &digits, &format!("-{digits}"), "1e-999999999999", &format!("0.{digits}")]
+    {
+        for (before, after) in [
+            (r#"{"c":"open","key":"k","connection":"new","user":{"id":"#, "}}"),
+            (r#"{"c":"open","key":"k","connection":"new","user":"#, "}"),
+            (r#"{"c":"open","key":"k","connection":"#, r#","user":{"id":"u"}}"#),
+            (r#"{"c":"drop","key":"k","users":["ann","#, "]}"),
+            (r#"{"c":"drop","key":"k","users":"["#, r#"]"}"#),
+            (r#"{"c":"info","key":"k","userdata":"#, "}"),
+            (r#"{"c":"forcesave","connection":"a","type":"#, "}"),
+            (r#"{"c":"meta","key":"k","meta":{"title":"#, "}}"),
+            (r#"{"c":"#, "}"),
+        ] {
+            refuse(&mut talk, format!("{before}{number}{after}"), 5);
+        }
+        let ignored = format!(r#"{{"c":"getForgotten","key":"lost","x":[{number}]}}"#);
+        assert_eq!(talk.error(ignored), 0, "what is not read can be as large as it likes");
+    }
+    for number in ["1e999", "0.5", &digits, "18446744073709551616"] {
+        refuse(&mut talk, format!(r#"{{"c":"drop","key":"k","at":{number}}}"#), 5);
+    }
+}
+
+#[test]
+fn p10_deep_nesting_changes_nothing() {
+    let mut talk = furnished();
+    for levels in [100, 100_000] {
+        let deep = nested(levels);
+        let objects = format!("{}1{}", r#"{"a":"#.repeat(levels), "}".repeat(levels));
+        for deep in [&deep, &objects] {
+            for (before, after) in [
+                (r#"{"c":"drop","key":"k","users":"#, "}"),
+                (r#"{"c":"drop","key":"k","users":["ann","#, "]}"),
+                (r#"{"c":"info","key":"k","userdata":"#, "}"),
+                (r#"{"c":"open","key":"k","connection":"new","user":"#, "}"),
+                (r#"{"c":"open","key":"k","connection":"new","user":{"id":"#, "}}"),
+                (r#"{"c":"meta","key":"k","meta":"#, "}"),
+                (r#"{"c":"meta","key":"k","meta":{"title":"#, "}}"),
+                (r#"{"c":"change","connection":"#, "}"),
+                (r#"{"c":"#, "}"),
+            ] {
+                refuse(&mut talk, format!("{before}{deep}{after}"), 5);
+            }
+            let ignored = format!(r#"{{"x":{deep},"c":"getForgotten","key":"lost","token":{deep}}}"#);
+            assert_eq!(talk.error(ignored), 0, "what is not read can be as deep as it likes");
+        }
+        refuse(&mut talk, &deep, 5);
+        refuse(&mut talk, format!(r#"{{"c":"drop","key":"k","users":{}}}"#, quoted(&deep)), 5);
+        refuse(&mut talk, format!(r#"{{"c":"drop","key":"k","x":{}}}"#, "[".repeat(levels)), 5);
+    }
+    let deep: Value = serde_json::from_str(&nested(100)).unwrap();
+    let line = format!(r#"{{"c":"drop","key":{},"id":{}}}"#, nested(100), nested(100));
+    assert_eq!(refuse(&mut talk, line, 1), json!({"error": 1, "key": deep, "id": deep}));
+}
+
+/// WIRE.md has both echoed verbatim, and every line out a JSON object: what no reader takes cannot be both, so only
+/// that the line is refused and the reply readable is asked here.
+#[test]
+fn p10_a_key_or_id_that_no_reader_takes_back_gets_a_readable_refusal() {
+    let mut talk = furnished();
+    let deep = nested(100_000);
+    // Around the depth at which a common reader gives up.
+    let depths = (124..130).map(nested).chain([deep]);
+    let odd = [r#""\ud800""#, r#""\udc00x""#, r#"["\ud800"]"#, "1e999", "[-1e999]"].map(str::to_owned);
+    for value in odd.into_iter().chain(depths) {
+        for line in [
+            format!(r#"{{"c":"drop","key":{value}}}"#),
+            format!(r#"{{"c":"drop","key":"k","id":{value}}}"#),
+            format!(r#"{{"c":"drop","id":{value},"key":{value}}}"#),
+        ] {
+            let before = state(&talk);
+            let said = talk.say(&line);
+            assert_eq!(said.len(), 1, "{value:.40}");
+            assert!([1, 5].contains(&said[0]["reply"]["error"].as_u64().unwrap()), "{value:.40}");
+            assert_eq!(state(&talk), before, "{value:.40}");
+        }
+    }
+}
+
+#[test]
+fn p10_lone_surrogates_and_nuls_change_nothing() {
+    for text in [r"\ud800", r"\udc00", r"\ud83dx", r"\ud83d\ud83d", r"\udfff\ud800"] {
+        refuse_all(
+            [
+                format!(r#"{{"c":"open","key":"k","connection":"new","user":{{"id":"{text}"}}}}"#),
+                format!(r#"{{"c":"open","key":"k","connection":"new","user":{{"id":"u","name":"{text}"}}}}"#),
+                format!(r#"{{"c":"open","key":"k","connection":"{text}","user":{{"id":"u"}}}}"#),
+                format!(r#"{{"c":"info","key":"k","userdata":"{text}"}}"#),
+                format!(r#"{{"c":"drop","key":"k","users":["ann","{text}"]}}"#),
+                format!(r#"{{"c":"meta","key":"k","meta":{{"title":"{text}"}}}}"#),
+                format!(r#"{{"c":"{text}"}}"#),
+            ]
+            .map(|line| (line, 5)),
+        );
+        let ignored = format!(r#"{{"c":"getForgotten","key":"lost","x":"{text}"}}"#);
+        assert_eq!(furnished().error(ignored), 0, "{text} is not read");
+    }
+    for text in [r"\u0000", r"u\u0000", r"\u0001"] {
+        refuse_all([
+            (format!(r#"{{"c":"info","key":"{text}"}}"#), 1),
+            (format!(r#"{{"c":"drop","key":"k{text}"}}"#), 1),
+            (format!(r#"{{"c":"open","key":"k","connection":"new","user":{{"id":"{text}"}}}}"#), 5),
+            (format!(r#"{{"c":"drop","key":"k","users":["ann","{text}"]}}"#), 5),
+        ]);
+    }
+    let pair = r#"{"c":"open","key":"k","connection":"new","user":{"id":"\ud83d\ude00"}}"#;
+    let mut talk = furnished();
+    assert_eq!(talk.error(pair), 0);
+    assert_eq!(talk.reply(r#"{"c":"info","key":"k"}"#)["users"], json!(["ann", "\u{1F600}"]));
+}
+
+#[test]
+fn of_two_members_of_one_name_the_last_counts() {
+    let mut talk = furnished();
+    let line = r#"{"c":"drop","key":"k","c":"getForgotten","key":"k","key":"lost","id":1,"id":2}"#;
+    assert_eq!(talk.say(line), [json!({"reply": {"error": 0, "key": "lost", "id": 2, "url": "u"}})]);
+    refuse(&mut talk, r#"{"c":"drop","key":"k","key":"a b"}"#, 1);
+    refuse(&mut talk, r#"{"c":"drop","key":"k","users":["ann"],"users":7}"#, 5);
+    refuse(&mut talk, r#"{"c":"open","key":"k","connection":"n","user":{"id":"u","id":7}}"#, 5);
+    assert_eq!(
+        talk.reply(r#"{"c":"drop","key":"k","users":["ann"],"users":[]}"#),
+        json!({"error": 0, "key": "k"})
+    );
+    assert_eq!(talk.error(r#"{"c":"change","connection":"v","connection":"a"}"#), 0, "ann was not dropped");
+    let escaped = r#"{"\u0063":"getForgotten","k\u0065y":"l\u006fst"}"#;
+    assert_eq!(
+        talk.reply(escaped),
+        json!({"error": 0, "key": "lost", "url": "u"}),
+        "a name is what it spells"
+    );
+}
+
+#[test]
+fn a_member_that_is_null_is_as_good_as_absent() {
+    for (line, members) in [
+        (json!({"c": "info", "key": "k"}), &["userdata", "meta", "at", "token", "connection"][..]),
+        (json!({"c": "forcesave", "key": "k"}), &["userdata", "meta", "at"]),
+        (json!({"c": "forcesave", "connection": "a"}), &["type", "meta", "at"]),
+        (open("k", "new", "u"), &["mode", "live", "meta", "at"]),
+        (changed("a"), &["at", "user", "meta"]),
+    ] {
+        let mut with_nulls = line.clone();
+        for member in members {
+            with_nulls[*member] = Value::Null;
+        }
+        assert_eq!(furnished().say(with_nulls.to_string()), furnished().say(line.to_string()), "{line}");
+        assert_eq!(furnished().error(with_nulls.to_string()), 0, "{line}");
+    }
+    let mut line = open("k", "new", "u");
+    line["user"]["name"] = Value::Null;
+    assert_eq!(furnished().error(line.to_string()), 0);
+}

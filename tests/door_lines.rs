@@ -1,0 +1,458 @@
+//! The lines of the JSON door, as WIRE.md section 6 has them: connections, acknowledgements, time, order, the end.
+
+mod support;
+use support::*;
+
+use std::sync::Arc;
+
+use coedit::door::{Acknowledge, Door};
+use coedit::{Config, Engine, ManualClock, Timestamp};
+use serde_json::{Value, json};
+
+/// A line that opens `label` on `key` for editing.
+fn open(key: &str, label: &str, user: &str) -> String {
+    json!({"c": "open", "key": key, "connection": label, "user": {"id": user}}).to_string()
+}
+
+/// A line that opens `label` on `key` for viewing, live or not.
+fn view(key: &str, label: &str, user: &str, live: bool) -> String {
+    json!({"c": "open", "key": key, "connection": label, "user": {"id": user}, "mode": "view", "live": live})
+        .to_string()
+}
+
+/// A line about one connection.
+fn by(command: &str, label: &str) -> String {
+    json!({"c": command, "connection": label}).to_string()
+}
+
+fn ack(key: &str, error: u8) -> String {
+    json!({"c": "ack", "key": key, "error": error}).to_string()
+}
+
+/// `line`, `millis` after [`START`].
+fn at(millis: u64, line: &str) -> String {
+    line.replacen('{', &format!(r#"{{"at":{},"#, START + millis), 1)
+}
+
+const NOTHING: &str = r#"{"c":"version"}"#;
+
+/// The reply to an open.
+fn opened(key: &str, label: &str, access: &str, reason: Option<&str>) -> Value {
+    let mut reply = json!({"error": 0, "key": key, "connection": label, "access": access});
+    if let Some(reason) = reason {
+        reply["reason"] = reason.into();
+    }
+    reply
+}
+
+/// What each line of an output is, in short: `reply 0`, `notice meta`, `callback k 1`.
+fn kinds(said: &[Value]) -> Vec<String> {
+    let kind = |line: &Value| {
+        let (kind, body) = line.as_object().unwrap().iter().next().unwrap();
+        match &**kind {
+            "reply" => format!("reply {}", body["error"]),
+            "notice" => format!("notice {}", body["type"].as_str().unwrap()),
+            _ => format!("callback {} {}", body["key"].as_str().unwrap(), body["status"]),
+        }
+    };
+    said.iter().map(kind).collect()
+}
+
+/// A door with `key` changed and left by its only editor at [`START`].
+fn closing(acknowledge: Acknowledge, key: &str) -> Talk {
+    let mut talk = Talk::new(Config::new(), acknowledge);
+    talk.say(at(0, &open(key, key, "ann")));
+    if acknowledge == Acknowledge::Manual {
+        assert_eq!(talk.error(ack(key, 0)), 0);
+    }
+    talk.say(by("change", key));
+    assert_eq!(kinds(&talk.say(by("close", key))), ["reply 0"]);
+    talk
+}
+
+#[test]
+fn open_gives_the_access_that_was_asked_for() {
+    for (more, access) in [
+        ("", "edit"),
+        (r#","mode":"edit""#, "edit"),
+        (r#","mode":"view""#, "view"),
+        (r#","mode":"view","live":false"#, "view"),
+        (r#","mode":"view","live":true"#, "liveview"),
+        (r#","live":false"#, "edit"),
+        (r#","mode":"edit","live":false,"more":[]"#, "edit"),
+    ] {
+        let mut talk = Talk::auto();
+        let line = format!(r#"{{"c":"open","key":"k","connection":"a","user":{{"id":"ann"}}{more}}}"#);
+        assert_eq!(talk.reply(&line), opened("k", "a", access, None), "{more}");
+        assert_eq!(talk.error(by("change", "a")), if access == "edit" { 0 } else { 5 }, "{more}");
+        let limits = talk.door.engine().limits();
+        let seats = (u32::from(access == "edit"), u32::from(access == "liveview"));
+        assert_eq!((limits.edit.in_use, limits.live.in_use), seats, "{more}");
+    }
+}
+
+#[test]
+fn open_tells_the_storage_of_editors_only() {
+    let mut talk = Talk::auto();
+    assert_eq!(
+        talk.say(open("k", "a", "ann")),
+        [
+            json!({"reply": opened("k", "a", "edit", None)}),
+            json!({"callback": {"key": "k", "status": 1, "users": ["ann"], "actions": [{"type": 1, "userid": "ann"}]}}),
+        ]
+    );
+    for live in [true, false] {
+        let access = if live { "liveview" } else { "view" };
+        assert_eq!(
+            talk.say(view("k", access, "vic", live)),
+            [json!({"reply": opened("k", access, access, None)})]
+        );
+    }
+    for label in ["liveview", "view"] {
+        assert_eq!(talk.say(by("close", label)), [json!({"reply": {"error": 0}})]);
+    }
+}
+
+#[test]
+fn p2_past_a_limit_one_is_let_in_view_only_with_the_reason() {
+    let config = || Config::new().edit_limit(Some(1)).live_limit(Some(1));
+    let mut talk = Talk::new(config(), Acknowledge::Auto);
+    talk.say(open("k", "a", "ann"));
+    talk.say(view("k", "l", "liv", true));
+    assert_eq!(talk.reply(open("other", "b", "ben")), opened("other", "b", "view", Some("connection-limit")));
+    assert_eq!(talk.reply(view("k", "m", "mo", true)), opened("k", "m", "view", Some("live-view-limit")));
+    assert_eq!(talk.reply(view("k", "v", "vic", false)), opened("k", "v", "view", None));
+    assert_eq!(talk.error(by("change", "b")), 5);
+    talk.say(by("close", "a"));
+    talk.say(by("close", "l"));
+    assert_eq!(talk.reply(open("other", "c", "ben")), opened("other", "c", "edit", None));
+    assert_eq!(talk.reply(view("k", "n", "mo", true)), opened("k", "n", "liveview", None));
+    assert_eq!(talk.error(by("change", "b")), 5, "who came in view-only stays so");
+
+    let mut none = Talk::new(Config::new().edit_limit(Some(0)).live_limit(Some(0)), Acknowledge::Auto);
+    assert_eq!(none.reply(open("k", "a", "ann")), opened("k", "a", "view", Some("connection-limit")));
+    assert_eq!(none.reply(view("k", "l", "liv", true)), opened("k", "l", "view", Some("live-view-limit")));
+}
+
+#[test]
+fn p2_while_a_save_is_outstanding_one_is_let_in_view_only() {
+    let mut talk = closing(Acknowledge::Manual, "k");
+    assert_eq!(
+        kinds(&talk.say(at(10_000, &open("k", "b", "ben")))),
+        ["callback k 2", "reply 0"],
+        "the save fell due first"
+    );
+    assert_eq!(talk.reply(open("k", "c", "cara")), opened("k", "c", "view", Some("saving")));
+    assert_eq!(talk.reply(view("k", "l", "liv", true)), opened("k", "l", "liveview", None));
+    assert_eq!(talk.reply(open("other", "d", "dan")), opened("other", "d", "edit", None));
+    assert_eq!(talk.error(by("change", "c")), 5);
+    talk.say(ack("k", 0));
+    assert_eq!(talk.reply(open("k", "e", "eve")), opened("k", "e", "edit", None));
+}
+
+#[test]
+fn a_draining_engine_gives_no_edit_access_and_saves_at_once() {
+    let mut talk = Talk::auto();
+    talk.say(open("k", "a", "ann"));
+    talk.say(by("change", "a"));
+    talk.door.engine().drain();
+    assert_eq!(talk.reply(open("k", "b", "ben")), opened("k", "b", "view", Some("draining")));
+    assert_eq!(talk.reply(view("k", "l", "liv", true)), opened("k", "l", "liveview", None));
+    assert_eq!(kinds(&talk.say(by("close", "a"))), ["reply 0", "callback k 2"]);
+}
+
+#[test]
+fn an_open_label_is_answered_as_the_first_time_and_nothing_changes() {
+    let mut talk = Talk::new(Config::new().edit_limit(Some(1)), Acknowledge::Auto);
+    talk.say(open("k", "a", "ann"));
+    talk.say(open("k", "b", "ben"));
+    for (line, answer) in [
+        (open("k", "a", "ann"), opened("k", "a", "edit", None)),
+        (view("k", "a", "ann", true), opened("k", "a", "edit", None)),
+        (open("k", "b", "ben"), opened("k", "b", "view", Some("connection-limit"))),
+    ] {
+        assert_eq!(talk.say(&line), [json!({"reply": answer})], "{line}");
+    }
+    for (key, user) in [("k", "ben"), ("other", "ann"), ("other", "ben"), ("k", "Ann")] {
+        assert_eq!(
+            talk.say(open(key, "a", user)),
+            [json!({"reply": {"error": 5, "key": key}})],
+            "{key} {user}"
+        );
+    }
+    let engine = talk.door.engine();
+    assert_eq!((engine.limits().edit.in_use, engine.documents()), (1, 1));
+    let connections: Vec<u32> = engine.participants(&key("k")).iter().map(|one| one.connections).collect();
+    assert_eq!(connections, [1, 1]);
+    assert_eq!(kinds(&talk.say(by("close", "a"))), ["reply 0", "callback k 4"], "one close closes it");
+    assert_eq!(
+        talk.reply(open("other", "a", "cara")),
+        opened("other", "a", "edit", None),
+        "a closed label is free"
+    );
+}
+
+#[test]
+fn close_and_lost_end_a_connection_alike() {
+    for end in ["close", "lost"] {
+        let mut talk = Talk::auto();
+        for (label, user) in [("a", "ann"), ("b", "ben")] {
+            talk.say(open("k", label, user));
+        }
+        assert_eq!(
+            talk.say(by(end, "a")),
+            [
+                json!({"reply": {"error": 0}}),
+                json!({"callback": {
+                    "key": "k", "status": 1, "users": ["ben"], "actions": [{"type": 0, "userid": "ann"}],
+                }}),
+            ]
+        );
+        for command in ["close", "lost", "change", "forcesave"] {
+            for label in ["a", "never"] {
+                assert_eq!(
+                    talk.say(by(command, label)),
+                    [json!({"reply": {"error": 1}})],
+                    "{command} {label}"
+                );
+            }
+        }
+        assert_eq!(
+            talk.say(by(end, "b")),
+            [
+                json!({"reply": {"error": 0}}),
+                json!({"callback": {"key": "k", "status": 4, "actions": [{"type": 0, "userid": "ben"}]}}),
+            ]
+        );
+        assert_eq!(talk.door.engine().limits().edit.in_use, 0);
+    }
+}
+
+#[test]
+fn p3_a_change_is_taken_only_from_who_may_edit() {
+    let mut talk = Talk::auto();
+    talk.say(open("k", "a", "ann"));
+    talk.say(view("k", "v", "ann", false));
+    talk.say(view("k", "l", "ann", true));
+    for (label, error) in [("a", 0), ("v", 5), ("l", 5), ("never", 1)] {
+        assert_eq!(talk.say(by("change", label)), [json!({"reply": {"error": error}})], "{label}");
+    }
+    talk.say(r#"{"c":"drop","key":"k","users":["ann"]}"#);
+    assert_eq!(talk.say(by("change", "a")), [json!({"reply": {"error": 5}})]);
+}
+
+#[test]
+fn a_connection_asks_for_a_force_save_by_the_button_or_a_form() {
+    for (more, kind) in [("", 1), (r#","type":1"#, 1), (r#","type":3"#, 3)] {
+        let mut talk = Talk::auto();
+        let ask = format!(r#"{{"c":"forcesave","connection":"b"{more}}}"#);
+        talk.say(at(0, &open("k", "a", "ann")));
+        talk.say(open("k", "b", "ben"));
+        assert_eq!(talk.say(&ask), [json!({"reply": {"error": 4}})], "nothing was changed");
+        talk.say(at(1, &by("change", "a")));
+        let saved = json!({
+            "key": "k", "status": 6, "users": ["ann"], "actions": [{"type": 2, "userid": "ben"}],
+            "forcesavetype": kind, "lastsave": "2023-11-22T00:00:00.001Z",
+        });
+        assert_eq!(talk.say(at(2, &ask)), [json!({"reply": {"error": 0}}), json!({"callback": saved})]);
+        assert_eq!(talk.say(&ask), [json!({"reply": {"error": 4}})], "nothing since the last one");
+        talk.say(by("change", "a"));
+        talk.say(by("close", "b"));
+        assert_eq!(talk.say(&ask), [json!({"reply": {"error": 1}})]);
+    }
+}
+
+#[test]
+fn ack_settles_the_callback_that_is_outstanding() {
+    let mut talk = Talk::manual();
+    assert_eq!(kinds(&talk.say(open("k", "a", "ann"))), ["reply 0", "callback k 1"]);
+    assert_eq!(kinds(&talk.say(open("other", "o", "ann"))), ["reply 0", "callback other 1"]);
+    assert_eq!(kinds(&talk.say(open("k", "b", "ben"))), ["reply 0"], "one at a time");
+    assert_eq!(
+        talk.say(ack("k", 0)),
+        [
+            json!({"reply": {"error": 0, "key": "k"}}),
+            json!({"callback": {
+                "key": "k", "status": 1, "users": ["ann", "ben"], "actions": [{"type": 1, "userid": "ben"}],
+            }}),
+        ]
+    );
+    assert_eq!(talk.say(ack("k", 0)), [json!({"reply": {"error": 0, "key": "k"}})]);
+    assert!(talk.door.engine().is_outstanding(&key("other")));
+    assert_eq!(talk.error(ack("k", 0)), 5, "nothing of k is outstanding");
+    assert_eq!(talk.say(ack("never", 0)), [json!({"reply": {"error": 1, "key": "never"}})]);
+}
+
+#[test]
+fn ack_reaches_the_last_callback_of_a_document_that_is_closed() {
+    let mut talk = Talk::manual();
+    talk.say(open("k", "a", "ann"));
+    talk.say(by("close", "a"));
+    assert_eq!(kinds(&talk.say(ack("k", 0))), ["reply 0", "callback k 4"]);
+    assert!(!talk.door.engine().is_open(&key("k")));
+    assert_eq!(talk.say(ack("k", 0)), [json!({"reply": {"error": 0, "key": "k"}})]);
+    assert_eq!(talk.error(ack("k", 0)), 1, "no such document any more");
+}
+
+#[test]
+fn a_failed_callback_comes_again_after_growing_pauses() {
+    let mut talk = Talk::manual();
+    let came = talk.callbacks(at(0, &open("k", "a", "ann")));
+    talk.say(open("k", "b", "ben"));
+    let mut due = 0;
+    for pause in [1_000, 2_000, 4_000] {
+        assert_eq!(talk.say(ack("k", 1)), [json!({"reply": {"error": 0, "key": "k"}})]);
+        assert_eq!(talk.error(ack("k", 0)), 5, "it is not outstanding while it waits");
+        due += pause;
+        assert_eq!(kinds(&talk.say(at(due - 1, NOTHING))), ["reply 0"]);
+        let again = talk.say(at(due, NOTHING));
+        assert_eq!(kinds(&again), ["callback k 1", "reply 0"]);
+        assert_eq!(again[0]["callback"], came[0], "the same again");
+    }
+    assert_eq!(
+        talk.say(ack("k", 1)),
+        [
+            json!({"reply": {"error": 0, "key": "k"}}),
+            json!({"notice": {"type": "storage", "key": "k", "status": 1}}),
+            json!({"callback": {
+                "key": "k", "status": 1, "users": ["ann", "ben"], "actions": [{"type": 1, "userid": "ben"}],
+            }}),
+        ],
+        "given up, and the next is handed out"
+    );
+}
+
+#[test]
+fn ack_keeps_the_url_for_get_forgotten() {
+    for (more, kept) in [(r#","url":"https://store/k.docx""#, "https://store/k.docx"), ("", "")] {
+        let mut talk = Talk::new(Config::new().retry_pauses(vec![seconds(1)]), Acknowledge::Manual);
+        talk.say(at(0, &open("k", "a", "ann")));
+        talk.say(ack("k", 0));
+        talk.say(by("change", "a"));
+        talk.say(by("close", "a"));
+        assert_eq!(kinds(&talk.say(at(10_000, NOTHING))), ["callback k 2", "reply 0"]);
+        talk.say(ack("k", 1));
+        assert_eq!(talk.error(r#"{"c":"getForgotten","key":"k"}"#), 1, "it is to be tried again");
+        assert_eq!(kinds(&talk.say(at(11_000, NOTHING))), ["callback k 2", "reply 0"]);
+        let given_up = format!(r#"{{"c":"ack","key":"k","error":1{more}}}"#);
+        assert_eq!(kinds(&talk.say(given_up)), ["reply 0", "callback k 3"]);
+        assert_eq!(
+            talk.reply(r#"{"c":"getForgotten","key":"k"}"#),
+            json!({"error": 0, "key": "k", "url": kept})
+        );
+    }
+}
+
+#[test]
+fn a_door_that_acknowledges_by_itself_takes_no_ack() {
+    let mut talk = Talk::auto();
+    talk.say(open("k", "a", "ann"));
+    for line in
+        [ack("k", 0), ack("k", 1), json!({"c": "ack", "key": "k", "error": 0, "url": "u"}).to_string()]
+    {
+        assert_eq!(talk.say(&line), [json!({"reply": {"error": 5, "key": "k"}})], "{line}");
+    }
+    assert_eq!(
+        kinds(&talk.say(open("k", "b", "ben"))),
+        ["reply 0", "callback k 1"],
+        "the first was acknowledged"
+    );
+}
+
+#[test]
+fn p9_at_moves_the_clock_and_runs_what_falls_due_on_the_way_in_order() {
+    let config = Config::new().force_save_interval(Some(seconds(60)));
+    let mut talk = Talk::new(config, Acknowledge::Auto);
+    for (time, key) in [(0, "z"), (1_000, "m"), (2_000, "a")] {
+        talk.say(at(time, &open(key, key, "ann")));
+        talk.say(by("change", key));
+    }
+    talk.say(at(3_000, &open("c", "c", "ann")));
+    talk.say(by("change", "c"));
+    for (time, key) in [(5_000, "m"), (6_000, "z"), (7_000, "a")] {
+        assert_eq!(kinds(&talk.say(at(time, &by("close", key)))), ["reply 0"]);
+    }
+    assert_eq!(kinds(&talk.say(at(14_999, NOTHING))), ["reply 0"], "nothing is due yet");
+    assert_eq!(kinds(&talk.say(at(15_000, NOTHING))), ["callback m 2", "reply 0"], "due at the very moment");
+    let meta = r#"{"c":"meta","key":"c","meta":{"title":"T"}}"#;
+    assert_eq!(
+        kinds(&talk.say(at(3_600_000, meta))),
+        ["callback z 2", "callback a 2", "callback c 6", "reply 0", "notice meta"]
+    );
+    assert_eq!(talk.door.engine().next_deadline(), None);
+}
+
+#[test]
+fn p9_an_earlier_at_counts_as_now() {
+    let mut talk = Talk::auto();
+    talk.say(at(5_000, &open("k", "a", "ann")));
+    talk.say(at(1_000, &by("change", "a")));
+    let early = r#"{"at":-1,"c":"forcesave","key":"k"}"#;
+    assert_eq!(talk.callbacks(early)[0]["lastsave"], "2023-11-22T00:00:05.000Z");
+    talk.say(at(2_000, &by("change", "a")));
+    talk.say(r#"{"at":0,"c":"close","connection":"a"}"#);
+    assert_eq!(talk.callbacks(at(14_999, NOTHING)), [] as [Value; 0]);
+    let saved = talk.callbacks(at(15_000, NOTHING));
+    assert_eq!((&saved[0]["status"], &saved[0]["lastsave"]), (&json!(2), &json!("2023-11-22T00:00:05.000Z")));
+}
+
+#[test]
+fn the_reply_comes_first_then_notices_then_callbacks() {
+    let mut talk = Talk::auto();
+    talk.say(at(0, &open("k", "a", "ann")));
+    talk.say(open("late", "l", "ann"));
+    for label in ["a", "l"] {
+        talk.say(by("change", label));
+    }
+    talk.say(by("close", "l"));
+    assert_eq!(
+        kinds(&talk.say(at(20_000, r#"{"c":"drop","key":"k"}"#))),
+        ["callback late 2", "reply 0", "notice dropped", "callback k 2"],
+        "what time brought comes before"
+    );
+}
+
+#[test]
+fn the_end_of_a_replay_runs_the_clock_until_nothing_is_due() {
+    let mut talk = closing(Acknowledge::Auto, "k");
+    talk.say(at(4_000, &open("later", "b", "ben")));
+    talk.say(by("change", "b"));
+    talk.say(by("close", "b"));
+    assert_eq!(kinds(&talk.end()), ["callback k 2", "callback later 2"]);
+    assert_eq!(talk.end(), [] as [Value; 0]);
+
+    let mut waiting = closing(Acknowledge::Manual, "k");
+    assert_eq!(kinds(&waiting.say(at(10_000, NOTHING))), ["callback k 2", "reply 0"]);
+    waiting.say(ack("k", 1));
+    assert_eq!(kinds(&waiting.end()), ["callback k 2"], "it waited to be tried again");
+    assert!(waiting.door.engine().is_outstanding(&key("k")));
+
+    let mut edited = Talk::auto();
+    edited.say(open("k", "a", "ann"));
+    edited.say(by("change", "a"));
+    assert_eq!(edited.end(), [] as [Value; 0], "nobody left, so nothing is to be saved");
+}
+
+#[test]
+fn p9_in_real_time_only_the_clock_moves_time() {
+    let clock = Arc::new(ManualClock::new(Timestamp::from_millis(START)));
+    let engine = Engine::new(Config::new().shards(4).clock(clock.clone())).unwrap();
+    let mut talk = Talk { door: Door::new(engine, Acknowledge::Auto) };
+    talk.say(open("k", "a", "ann"));
+    talk.say(by("change", "a"));
+    talk.say(by("close", "a"));
+    assert_eq!(kinds(&talk.say(at(3_600_000, NOTHING))), ["reply 0"]);
+    assert_eq!(talk.end(), [] as [Value; 0], "only what is due now is delivered");
+    clock.advance(seconds(10));
+    assert_eq!(kinds(&talk.end()), ["callback k 2"]);
+
+    talk.say(open("k", "a", "ann"));
+    talk.say(by("change", "a"));
+    talk.say(by("close", "a"));
+    let mut out = Vec::new();
+    let due = talk.door.tick(&mut out).unwrap();
+    assert_eq!((due.as_millis(), out.len()), (START + 20_000, 0), "tick says when to come again");
+    clock.move_to(due);
+    assert_eq!(talk.door.tick(&mut out), None);
+    assert_eq!(kinds(&parsed(&out)), ["callback k 2"]);
+}
