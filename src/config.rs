@@ -16,8 +16,8 @@ pub struct Bounds {
     /// Comings and goings of one document that wait for the storage before pairs that cancel out are dropped.
     /// Default 1,024; 1 to 1,048,576.
     pub waiting_actions: usize,
-    /// Documents that wait for the storage before one that came and went unchanged is dropped whole.
-    /// Default 65,536; 1 or more.
+    /// Documents that wait for the storage before one that came and went unchanged is dropped whole, and further `info`
+    /// is refused. Default 65,536; 1 or more.
     pub waiting_documents: usize,
     /// Unanswered `info` and `forcesave` of one document before the next is refused. Default 64; 1 to 65,536.
     pub asked: usize,

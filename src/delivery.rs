@@ -202,7 +202,8 @@ impl Drop for Delivery {
 ///
 /// Only while there is one are notices kept, up to [`Bounds::notices`](crate::Bounds::notices) of them; further ones
 /// are counted in [`missed`](Self::missed). What a connection may do is always to be asked of the engine; a notice only
-/// says that it changed. Every clone takes from the same queue. Ends with the last [`Engine`](crate::Engine) handle.
+/// says that it changed. Every clone takes from the same queue. Ends with the last
+/// [`Engine`](crate::Engine) handle, whoever takes what is left of the callbacks then.
 #[derive(Debug)]
 pub struct Notices {
     registry: Arc<Registry>,

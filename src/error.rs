@@ -138,8 +138,8 @@ method_error! {
         Userdata => Command, "userdata is at most 4,096 bytes";
         /// Nobody is in the document and nothing of it is unsaved.
         NotOpen => Key, "the document is not open";
-        /// As many requests of this document as the bound allows wait for the storage.
-        TooManyAsked => Internal, "too many requests of this document wait for the storage";
+        /// As many requests of this document, or as many documents, as the bounds allow wait for the storage.
+        TooManyAsked => Internal, "too many requests of this document, or too many documents, wait for the storage";
     }
 }
 

@@ -171,6 +171,12 @@ fn parse(text: &str, pattern: &[u8]) -> Option<Timestamp> {
 pub trait Clock: Send + Sync + 'static {
     /// The present moment. It may go backward between calls: the engine lets no document's time do so.
     fn now(&self) -> Timestamp;
+
+    /// Whether whoever holds the clock decides what time it is, so that runs are to be reproducible. The engine then
+    /// hashes document keys in the same way in every run, which is not safe where strangers choose the keys.
+    fn is_manual(&self) -> bool {
+        false
+    }
 }
 
 /// The machine's clock: the wall time when it was made, and monotonic from there.
@@ -239,11 +245,19 @@ impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
         Timestamp(self.0.load(Ordering::SeqCst))
     }
+
+    fn is_manual(&self) -> bool {
+        true
+    }
 }
 
 impl<C: Clock + ?Sized> Clock for std::sync::Arc<C> {
     fn now(&self) -> Timestamp {
         (**self).now()
+    }
+
+    fn is_manual(&self) -> bool {
+        (**self).is_manual()
     }
 }
 

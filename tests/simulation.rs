@@ -60,10 +60,8 @@ impl Simulation {
         };
         let pauses = random.pick(&[vec![], [1, 3].map(Duration::from_secs).to_vec()]).clone();
         let interval = *random.pick(&[None, Some(Duration::from_secs(7))]);
-        // Past the bound of waiting documents their order depends on the shards, which a keyed hash picks.
-        let shards = if bounds.waiting_documents < 65_536 { 1 } else { 4 };
+
         let world = World::new(|config| {
-            let config = config.shards(shards);
             config.edit_limit(limit).bounds(bounds).retry_pauses(pauses.clone()).force_save_interval(interval)
         });
         Simulation {

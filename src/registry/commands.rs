@@ -117,8 +117,9 @@ impl Registry {
 
     pub(crate) fn rename(&self, key: &DocumentKey, title: String) -> Result<(), DocumentError> {
         self.read_open(key, |_| ()).ok_or(DocumentError::NotOpen)?;
-        self.push_notice(Notice::Meta { key: key.clone(), title });
-        self.notices.announce();
+        if self.push_notice(Notice::Meta { key: key.clone(), title }) {
+            self.notices.announce();
+        }
         Ok(())
     }
 

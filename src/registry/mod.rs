@@ -8,6 +8,7 @@
 
 mod commands;
 mod handle;
+mod hasher;
 mod queue;
 mod ready;
 mod shard;
@@ -15,7 +16,7 @@ mod sleeper;
 mod storage;
 mod timing;
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use crate::config::Config;
@@ -26,6 +27,7 @@ use crate::session::Rules;
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering};
 use crate::time::{Clock, Timestamp};
 pub(crate) use handle::Handle;
+use hasher::KeyHasher;
 pub(crate) use queue::Nothing;
 use queue::Queue;
 pub(crate) use ready::Location;
@@ -37,8 +39,7 @@ pub(crate) use storage::Wait;
 /// Everything that the handles of one engine share.
 pub(crate) struct Registry {
     shards: Box<[Place]>,
-    /// Keyed at random: keys come from outside.
-    hasher: RandomState,
+    hasher: KeyHasher,
     rules: Rules,
     pools: Pools,
     ready: Ready,
@@ -73,7 +74,7 @@ impl Registry {
             |number| Place { earliest: AtomicU64::new(NEVER), shard: Mutex::new(Shard::new(number, of)) };
         Registry {
             shards: (0..of).map(place).collect(),
-            hasher: RandomState::new(),
+            hasher: KeyHasher::new(config.clock.is_manual()),
             rules: Rules::new(config),
             pools: Pools { edit: SeatPool::new(config.edit_limit), live: SeatPool::new(config.live_limit) },
             ready: Ready::new(config.on_callbacks.clone(), config.bounds.waiting_documents),
@@ -148,12 +149,13 @@ impl Registry {
     fn finish(&self, index: usize, after: After, earliest: Option<u64>) {
         let After { ready, notices, deadlines_moved: _, done, garbage } = after;
         drop(garbage);
-        let (any_ready, any_notices) = (!ready.is_empty(), !notices.is_empty());
+        let any_ready = !ready.is_empty();
+        let mut any_notices = false;
         for place in ready {
             self.push_ready(index, place);
         }
         for notice in notices {
-            self.push_notice(notice);
+            any_notices |= self.push_notice(notice);
         }
         if let Some(earliest) = earliest {
             self.sleeper.at(earliest);
@@ -174,13 +176,16 @@ impl Registry {
         self.ready.queue.push(Location { shard, place });
     }
 
-    fn push_notice(&self, notice: Notice) {
+    /// Whether it is kept: somebody listens, and not too many wait.
+    fn push_notice(&self, notice: Notice) -> bool {
         if self.listeners.load(Ordering::Acquire) == 0 {
-            return;
+            return false;
         }
-        if self.notices.len() >= self.most_notices || !self.notices.push(notice) {
+        let kept = self.notices.len() < self.most_notices && self.notices.push(notice);
+        if !kept {
             self.notices_missed.fetch_add(1, Ordering::Relaxed);
         }
+        kept
     }
 }
 

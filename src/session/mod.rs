@@ -225,6 +225,7 @@ impl Session {
         let last = self.roster.editing() == 0;
         if last && self.changes.is_some() {
             let due = pace.due(now, rules.save_delay);
+            self.would_keep_at = None;
             self.phase = self.phase.after(Step::LastEditorLeftChanged { leaver: stay, due });
             return;
         }

@@ -83,6 +83,13 @@ pub(crate) enum Kind {
     SaveFailed,
 }
 
+impl Kind {
+    /// Whether it answers a request.
+    fn is_asked(self) -> bool {
+        matches!(self, Kind::Info | Kind::ForceSave { .. } | Kind::ForceSaveFailed)
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
     /// A worker has it.
@@ -161,11 +168,16 @@ impl Outbox {
 
     /// Queues an action unless too many wait.
     fn push_action(&mut self, event: Event, most: usize) -> bool {
-        self.behind |= self.waiting.len() >= most;
+        self.behind |= self.waiting_actions() >= most;
         if !self.behind {
             self.waiting.push_back(event);
         }
         !self.behind
+    }
+
+    fn waiting_actions(&self) -> usize {
+        let asked_in_flight = self.in_flight.as_ref().is_some_and(|in_flight| in_flight.kind.is_asked());
+        self.waiting.len() + usize::from(asked_in_flight) - self.asked
     }
 
     pub(crate) fn ask_info(&mut self, roster: &mut Roster, withheld: Option<StayId>, asked: InfoAsked) {
@@ -323,17 +335,13 @@ impl Outbox {
     /// Done with the outstanding callback, told or given up. Returns it, to be freed where no lock is held.
     pub(crate) fn settle(&mut self) -> Option<Arc<Callback>> {
         let in_flight = self.in_flight.take()?;
-        if matches!(in_flight.kind, Kind::Info | Kind::ForceSave { .. } | Kind::ForceSaveFailed) {
-            self.asked -= 1;
-        }
+        self.asked -= usize::from(in_flight.kind.is_asked());
         Some(in_flight.callback)
     }
 
     /// Recounts everything.
     pub(super) fn validate(&self, roster: &Roster, withheld: Option<StayId>) -> Result<(), String> {
-        let mut asked = self.in_flight.as_ref().map_or(0, |in_flight| {
-            usize::from(!matches!(in_flight.kind, Kind::Action | Kind::Save | Kind::SaveFailed))
-        });
+        let mut asked = self.in_flight.as_ref().map_or(0, |in_flight| usize::from(in_flight.kind.is_asked()));
         let mut after: std::collections::HashMap<StayId, i64> =
             roster.stays.iter().map(|(id, stay)| (id, i64::from(stay.told))).collect();
         for event in &self.waiting {

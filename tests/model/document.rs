@@ -209,6 +209,7 @@ impl Document {
         } else if self.changes.is_empty() {
             self.waiting.push(Event::Closed(user.clone()));
         } else {
+            self.offered_url = None;
             let due = (!at_once && settings.save_delay > 0).then_some(now + settings.save_delay);
             self.closing = Some(Closing { leaver: user.clone(), due, failures: 0 });
         }

@@ -1,0 +1,364 @@
+//! Every bound, at its edge and one past it.
+mod support;
+use support::*;
+
+use std::time::Duration;
+
+use coedit::{
+    Access, Bounds, Config, Connection, DocumentKey, Engine, ErrorCode, ForceSaveError, InfoError, KEY_MAX,
+    Malformed, MetaError, Notice, Status, TITLE_MAX, Timestamp, URL_MAX, USER_ID_MAX, USER_NAME_MAX,
+    USERDATA_MAX, User, UserId,
+};
+
+const DAYS_30: Duration = Duration::from_secs(30 * 24 * 3600);
+const NANO: Duration = Duration::from_nanos(1);
+
+fn bounded(bounds: Bounds) -> World {
+    World::new(|config| config.bounds(bounds))
+}
+
+/// The setting that is refused, if one is.
+fn refused(config: Config) -> Option<&'static str> {
+    Engine::new(config.callbacks(false)).err().map(|error| {
+        assert_eq!(error.to_string(), format!("{} must be {}", error.setting, error.rule));
+        error.setting
+    })
+}
+
+#[test]
+fn settings_are_taken_at_their_edge_and_refused_past_it() {
+    type Set<T> = fn(Config, T) -> Config;
+    fn check<T: Copy + std::fmt::Debug>(name: &str, set: Set<T>, taken: &[T], not: &[T]) {
+        for value in taken {
+            assert_eq!(refused(set(Config::new().shards(1), *value)), None, "{name} {value:?}");
+        }
+        for value in not {
+            assert_eq!(refused(set(Config::new().shards(1), *value)), Some(name), "{name} {value:?}");
+        }
+    }
+    const MAX: u32 = u32::MAX;
+    check("edit_limit", Config::edit_limit, &[None, Some(0), Some(MAX - 1)], &[Some(MAX)]);
+    check("live_limit", Config::live_limit, &[None, Some(0), Some(MAX - 1)], &[Some(MAX)]);
+    check("save_delay", Config::save_delay, &[Duration::ZERO, DAYS_30], &[DAYS_30 + NANO, Duration::MAX]);
+    let pauses: Set<(usize, Duration)> = |config, (count, pause)| config.retry_pauses(vec![pause; count]);
+    check(
+        "retry_pauses",
+        pauses,
+        &[(0, NANO), (64, Duration::ZERO), (64, DAYS_30)],
+        &[(65, NANO), (1, DAYS_30 + NANO), (64, Duration::MAX)],
+    );
+    let millisecond = Duration::from_millis(1);
+    check(
+        "force_save_interval",
+        Config::force_save_interval,
+        &[None, Some(millisecond), Some(DAYS_30)],
+        &[Some(Duration::ZERO), Some(millisecond.checked_sub(NANO).unwrap()), Some(DAYS_30 + NANO)],
+    );
+    check("shards", Config::shards, &[1, 2, 64, 256], &[0, 3, 255, 512, usize::MAX]);
+    check(
+        "bounds.waiting_actions",
+        |config, waiting_actions| config.bounds(Bounds { waiting_actions, ..Bounds::default() }),
+        &[1, 1 << 20],
+        &[0, (1 << 20) + 1],
+    );
+    check(
+        "bounds.waiting_documents",
+        |config, waiting_documents| config.bounds(Bounds { waiting_documents, ..Bounds::default() }),
+        &[1, usize::MAX],
+        &[0],
+    );
+    check(
+        "bounds.asked",
+        |config, asked| config.bounds(Bounds { asked, ..Bounds::default() }),
+        &[1, 65_536],
+        &[0, 65_537],
+    );
+    check(
+        "bounds.turns",
+        |config, turns| config.bounds(Bounds { turns, ..Bounds::default() }),
+        &[1, 65_536],
+        &[0, 65_537],
+    );
+    check(
+        "bounds.notices",
+        |config, notices| config.bounds(Bounds { notices, ..Bounds::default() }),
+        &[1, usize::MAX],
+        &[0],
+    );
+    let Bounds { waiting_actions, waiting_documents, asked, turns, notices } = Bounds::default();
+    assert_eq!((waiting_actions, waiting_documents, asked, turns, notices), (1_024, 65_536, 64, 100, 65_536));
+}
+
+#[test]
+fn a_limit_is_set_at_its_edge_and_refused_past_it() {
+    let world = World::new(|config| config.edit_limit(Some(7)).live_limit(Some(8)));
+    let limits = || (world.engine.limits().edit.limit, world.engine.limits().live.limit);
+    for set in [Engine::set_edit_limit, Engine::set_live_limit] {
+        assert_eq!(set(&world.engine, Some(u32::MAX)).unwrap_err().rule, "at most 4,294,967,294");
+    }
+    assert_eq!(limits(), (Some(7), Some(8)));
+    world.engine.set_edit_limit(Some(u32::MAX - 1)).unwrap();
+    world.engine.set_live_limit(Some(0)).unwrap();
+    assert_eq!(limits(), (Some(u32::MAX - 1), Some(0)));
+    drop(world.edit("doc", "ann"));
+}
+
+#[test]
+fn delays_are_whole_milliseconds_rounded_up() {
+    for (delay, millis) in [
+        (NANO, 1),
+        (Duration::from_micros(1_001), 2),
+        (Duration::from_millis(3), 3),
+        (DAYS_30, 2_592_000_000),
+    ] {
+        let world = World::new(|config| config.save_delay(delay));
+        let ann = world.edit("doc", "ann");
+        ann.change().unwrap();
+        drop(ann);
+        assert_eq!(world.engine.next_deadline(), Some(Timestamp::from_millis(START + millis)), "{delay:?}");
+    }
+}
+
+#[test]
+fn names_and_texts_are_taken_at_their_edge_and_refused_past_it() {
+    assert_eq!((KEY_MAX, USER_ID_MAX, USER_NAME_MAX), (128, 240, 1_024));
+    assert_eq!((USERDATA_MAX, TITLE_MAX, URL_MAX), (4_096, 4_096, 4_096));
+    let every = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-._=";
+    for text in [every, "k", &"k".repeat(128)] {
+        assert_eq!(DocumentKey::new(text).unwrap().as_str(), text);
+    }
+    for text in ["", &"k".repeat(129), "a b", "a/b", "ä", "a\n", "a,b", "a+b", "a:b", "\0"] {
+        assert_eq!(DocumentKey::new(text), Err(Malformed::Key), "{text:?}");
+    }
+    // Bytes count, not characters: "ä" has two.
+    for text in ["u", " ", "a b/ä", &"u".repeat(240), &"ä".repeat(120)] {
+        assert_eq!(UserId::new(text).unwrap().as_str(), text);
+    }
+    for text in ["", &"u".repeat(241), &("ä".repeat(120) + "u"), "a\nb", "a\0", "\u{7f}", "\u{85}"] {
+        assert_eq!(UserId::new(text), Err(Malformed::UserId), "{text:?}");
+        assert_eq!(User::new(text), Err(Malformed::UserId), "{text:?}");
+    }
+    for name in ["", &"n".repeat(1_024), &"ä".repeat(512), "a\nb"] {
+        assert_eq!(user("u").named(name).unwrap().name(), Some(name));
+    }
+    for name in [&"n".repeat(1_025), &("ä".repeat(512) + "n")] {
+        assert_eq!(user("u").named(name), Err(Malformed::UserName));
+    }
+}
+
+#[test]
+fn user_ids_are_compared_byte_for_byte() {
+    let world = World::plain();
+    let open: Vec<Connection> =
+        ["ann", "Ann", "ann ", "\u{e4}", "a\u{308}"].map(|who| world.edit("doc", who)).into();
+    assert_eq!(world.engine.editors(&key("doc")).len(), open.len());
+}
+
+#[test]
+fn userdata_comes_back_whole_at_its_edge_and_is_refused_past_it() {
+    let world = World::plain();
+    let ann = world.edit("doc", "ann");
+    ann.change().unwrap();
+    assert_eq!(world.told(), ["1 +ann [ann]"]);
+    for data in [String::new(), "d".repeat(4_096), "ä".repeat(2_048)] {
+        world.engine.info(&key("doc"), Some(&data)).unwrap();
+        assert_eq!(world.ack().userdata.as_deref(), Some(data.as_str()));
+        world.engine.force_save(&key("doc"), Some(&data)).unwrap();
+        assert_eq!(world.ack().userdata.as_deref(), Some(data.as_str()));
+        ann.change().unwrap();
+    }
+    for data in ["d".repeat(4_097), "ä".repeat(2_048) + "d"] {
+        assert_eq!(world.engine.info(&key("doc"), Some(&data)), Err(InfoError::Userdata));
+        assert_eq!(world.engine.force_save(&key("doc"), Some(&data)), Err(ForceSaveError::Userdata));
+    }
+    world.engine.info(&key("doc"), None).unwrap();
+    assert_eq!(world.ack().userdata, None);
+    assert!(world.told().is_empty());
+}
+
+#[test]
+fn a_title_is_passed_on_whole_at_its_edge_and_refused_past_it() {
+    let world = World::plain();
+    let _ann = world.open("doc", "ann", Access::View);
+    for title in [String::new(), "t".repeat(4_096), "ä".repeat(2_048)] {
+        world.engine.rename(&key("doc"), &title).unwrap();
+        assert_eq!(world.noticed(), [Notice::Meta { key: key("doc"), title }]);
+    }
+    for title in ["t".repeat(4_097), "ä".repeat(2_048) + "t"] {
+        assert_eq!(world.engine.rename(&key("doc"), &title), Err(MetaError::Title));
+    }
+    assert_eq!(world.noticed(), []);
+}
+
+#[test]
+fn a_url_is_kept_whole_at_its_edge_and_refused_past_it() {
+    let world = World::new(|config| config.retry_pauses([]));
+    let ann = world.edit("doc", "ann");
+    ann.change().unwrap();
+    world.engine.drop_all(&key("doc")).unwrap();
+    assert_eq!(world.ack().status, Status::Editing);
+    let mut save = world.take();
+    assert_eq!(save.kept_at(&"u".repeat(4_097)), Err(Malformed::Url));
+    assert_eq!(save.kept_at(&("ä".repeat(2_048) + "u")), Err(Malformed::Url));
+    let url = "ä".repeat(2_048);
+    assert_eq!(save.kept_at(&url), Ok(()));
+    save.fail();
+    assert_eq!(world.engine.forgotten_at(&key("doc")).unwrap().as_deref(), Some(url.as_str()));
+}
+
+#[test]
+fn as_many_requests_as_the_bound_may_be_unanswered() {
+    for (bound, world) in [(64, World::plain()), (1, bounded(Bounds { asked: 1, ..Bounds::default() }))] {
+        let doc = key("doc");
+        let ann = world.edit("doc", "ann");
+        let _other = world.edit("other", "ann");
+        ann.change().unwrap();
+        assert_eq!(world.told(), ["1 +ann [ann]", "1 +ann [ann]"]);
+        // A force save counts as one.
+        world.engine.force_save(&doc, None).unwrap();
+        ann.change().unwrap();
+        (1..bound).for_each(|_| drop(world.engine.info(&doc, None).unwrap()));
+        let too_many = || {
+            assert_eq!(world.engine.info(&doc, None), Err(InfoError::TooManyAsked));
+            assert_eq!(world.engine.force_save(&doc, None), Err(ForceSaveError::TooManyAsked));
+            assert_eq!(world.engine.press_save(ann.id()), Err(ForceSaveError::TooManyAsked));
+            assert_eq!(world.engine.submit_form(ann.id()), Err(ForceSaveError::TooManyAsked));
+        };
+        too_many();
+        assert_eq!(InfoError::TooManyAsked.code(), ErrorCode::Internal);
+        assert_eq!(ForceSaveError::TooManyAsked.code(), ErrorCode::Internal);
+        world.engine.info(&key("other"), None).unwrap();
+        // One with a worker is unanswered still; once it is acknowledged there is room for one.
+        let in_hand = world.take();
+        assert_eq!(in_hand.callback().status, Status::ForceSave);
+        too_many();
+        in_hand.ack();
+        world.engine.info(&doc, None).unwrap();
+        too_many();
+        assert_eq!(world.told().len(), bound + 1);
+    }
+}
+
+#[test]
+fn past_the_bound_of_requests_editing_and_saving_go_on() {
+    let world = bounded(Bounds { asked: 1, ..Bounds::default() });
+    let ann = world.edit("doc", "ann");
+    world.engine.info(&key("doc"), None).unwrap();
+    ann.change().unwrap();
+    drop(world.edit("doc", "ben"));
+    drop(ann);
+    world.pass(seconds(10));
+    assert_eq!(world.told(), ["1 +ann [ann]", "1 [ann]", "1 +ben [ann ben]", "1 -ben [ann]", "2 -ann [ann]"]);
+}
+
+#[test]
+fn past_the_bound_of_turns_the_oldest_merge() {
+    for (bound, made) in [(100, 99), (100, 100), (100, 101), (100, 150), (1, 1), (1, 2), (3, 4)] {
+        let world =
+            if bound == 100 { World::plain() } else { bounded(Bounds { turns: bound, ..Bounds::default() }) };
+        let open: Vec<Connection> = (0..made).map(|n| world.edit("doc", &format!("user-{n}"))).collect();
+        for connection in &open {
+            connection.change().unwrap();
+            // A second change of the same user is the same turn.
+            connection.change().unwrap();
+            world.clock.advance(seconds(1));
+        }
+        world.engine.drop_all(&key("doc")).unwrap();
+        let save = world.callbacks.try_iter().map(coedit::Delivery::ack).last().unwrap();
+        assert_eq!(save.status, Status::Save);
+        let turns = &save.history.as_ref().unwrap().changes;
+        assert_eq!(turns.len(), made.min(bound), "{made} turns under a bound of {bound}");
+        // The merged one begins when the oldest began; the latest are as they were.
+        assert_eq!(turns[0].created, Timestamp::from_millis(START));
+        let latest: Vec<_> =
+            turns[1..].iter().map(|turn| (turn.created, turn.author.id.to_string())).collect();
+        let expected: Vec<_> = (made - latest.len()..made)
+            .map(|n| (Timestamp::from_millis(START + 1_000 * n as u64), format!("user-{n}")))
+            .collect();
+        assert_eq!(latest, expected, "{made} turns under a bound of {bound}");
+        assert_eq!(save.users, Some(vec![id(&format!("user-{}", made - 1))]));
+    }
+}
+
+/// How many callbacks tell of ann's coming and of ben, who comes and goes `pairs` times beside her.
+fn told_of_pairs(bound: usize, pairs: usize) -> usize {
+    let world = bounded(Bounds { waiting_actions: bound, ..Bounds::default() });
+    let _ann = world.edit("doc", "ann");
+    (0..pairs).for_each(|_| drop(world.edit("doc", "ben")));
+    world.told().len()
+}
+
+#[test]
+fn actions_wait_one_by_one_up_to_the_bound() {
+    // Ann's coming is the first of them.
+    for (bound, pairs, told) in
+        [(1, 1, 1), (2, 1, 2 + 1), (3, 1, 3), (3, 2, 3), (4, 2, 4 + 1), (5, 2, 5), (5, 3, 5)]
+    {
+        assert_eq!(told_of_pairs(bound, pairs), told, "{pairs} pairs, {bound} may wait");
+    }
+}
+
+#[test]
+fn an_action_that_is_with_a_worker_does_not_wait() {
+    let world = bounded(Bounds { waiting_actions: 2, ..Bounds::default() });
+    let _ann = world.edit("doc", "ann");
+    let in_hand = world.take();
+    drop(world.edit("doc", "ben"));
+    drop(world.edit("doc", "cat"));
+    in_hand.ack();
+    assert_eq!(world.told(), ["1 +ben [ann ben]", "1 -ben [ann]"]);
+    // There is room again.
+    drop(world.edit("doc", "dan"));
+    assert_eq!(world.told(), ["1 +dan [ann dan]", "1 -dan [ann]"]);
+}
+
+#[test]
+fn requests_that_wait_are_no_actions_that_wait() {
+    let world = bounded(Bounds { waiting_actions: 3, ..Bounds::default() });
+    let _ann = world.edit("doc", "ann");
+    (0..5).for_each(|_| drop(world.engine.info(&key("doc"), None).unwrap()));
+    drop(world.edit("doc", "ben"));
+    let told = world.told();
+    // Three actions wait, as many as the bound: each is told.
+    assert_eq!(told[6..], ["1 +ben [ann ben]", "1 -ben [ann]"], "{told:?}");
+}
+
+#[test]
+fn documents_wait_whole_up_to_the_bound() {
+    for (bound, told) in [(1, 2), (2, 4), (4, 8), (5, 10), (9, 10)] {
+        let world = bounded(Bounds { waiting_documents: bound, ..Bounds::default() });
+        (0..5).for_each(|n| drop(world.edit(&format!("doc-{n}"), "ann")));
+        assert_eq!(world.told().len(), told, "5 documents, {bound} may wait");
+        // What was told makes room.
+        drop(world.edit("late", "ann"));
+        assert_eq!(world.told(), ["1 +ann [ann]", "4 -ann"]);
+    }
+}
+
+#[test]
+fn the_default_bound_of_waiting_documents_is_65_536() {
+    let world = World::plain();
+    for n in 0..65_540 {
+        drop(world.edit(&format!("doc-{n}"), "ann"));
+    }
+    assert_eq!(world.callbacks.try_iter().map(coedit::Delivery::ack).count(), 2 * 65_536);
+}
+
+#[test]
+fn notices_wait_up_to_the_bound_and_the_rest_is_counted() {
+    for bound in [1, 3] {
+        let world = bounded(Bounds { notices: bound, ..Bounds::default() });
+        let _ann = world.open("doc", "ann", Access::View);
+        let rename = |title: &str| world.engine.rename(&key("doc"), title).unwrap();
+        (0..bound).for_each(|_| rename("kept"));
+        assert_eq!(world.notices.missed(), 0);
+        rename("missed");
+        rename("missed");
+        assert_eq!(world.notices.missed(), 2);
+        let kept = Notice::Meta { key: key("doc"), title: "kept".to_owned() };
+        assert_eq!(world.noticed(), vec![kept; bound]);
+        rename("later");
+        assert_eq!(world.noticed(), [Notice::Meta { key: key("doc"), title: "later".to_owned() }]);
+        assert_eq!(world.notices.missed(), 2);
+    }
+}

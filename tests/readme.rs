@@ -1,0 +1,35 @@
+//! The README says what is true: the tests that it names are there, and every promise has some.
+
+use std::fs;
+use std::path::Path;
+
+/// The sources of all tests, those inside the library among them.
+fn sources(folder: &Path, text: &mut String) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, text);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            text.push_str(&fs::read_to_string(path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn the_tests_that_it_names_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut all = String::new();
+    sources(&root.join("tests"), &mut all);
+    sources(&root.join("src"), &mut all);
+    let readme = include_str!("../README.md");
+    let mut named = [0; 11];
+    for row in readme.lines().filter(|line| line.starts_with("| P")) {
+        let promise: usize = row[3..].split(' ').next().unwrap().parse().unwrap();
+        for name in row.split('`').skip(1).step_by(2) {
+            assert!(all.contains(&format!("fn {name}(")), "no test is called {name}");
+            assert!(name.starts_with(&format!("p{promise}_")) || name.contains("_to_p"), "{name} under P{promise}");
+            named[promise] += 1;
+        }
+    }
+    assert!(named[1..].iter().all(|count| *count > 0), "promises P1 to P10 have tests: {named:?}");
+}
