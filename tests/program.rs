@@ -94,6 +94,43 @@ fn serving_answers_each_line_before_the_next_and_ends_with_the_input() {
 }
 
 #[test]
+fn clumsy_input_is_answered_line_by_line() {
+    let too_long = "x".repeat((1 << 20) + 1);
+    let input = format!("{too_long}\nnot json\n{SESSION}{{\"c\":\"version\"}}");
+    for command in [&["serve", "--save-delay", "0"][..], &["replay", "-"]] {
+        let output = coedit(command, &input);
+        assert_eq!(output.status.code(), Some(0));
+        let lines: Vec<&str> = text(&output.stdout).lines().collect();
+        let replies: Vec<&&str> = lines.iter().filter(|line| line.starts_with(r#"{"reply""#)).collect();
+        assert_eq!(replies.len(), 6, "one reply a line, the last without an end too: {lines:?}");
+        assert_eq!(replies[..2], [r#"{"reply":{"error":5}}"#; 2].each_ref());
+        assert!(replies[5].contains("version"), "{}", replies[5]);
+    }
+    let quiet = coedit(&["serve", "--quiet"], SESSION);
+    assert!(quiet.stdout.is_empty() && text(&quiet.stderr).contains("operations          3"));
+}
+
+/// Time passes while nothing is said.
+#[test]
+fn serving_lets_time_pass() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_coedit"))
+        .args(["serve", "--save-delay", "1"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(SESSION.as_bytes()).unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(
+        lines.into_iter().any(|line| line.contains(r#""status":2"#)),
+        "the save comes with the input still open"
+    );
+    drop(input);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
 fn a_closed_pipe_is_no_failure() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_coedit"))
         .args(["replay", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/clownschool.jsonl")])

@@ -870,3 +870,19 @@ fn info_tells_the_storage_how_the_document_stands() {
     drop(viewer);
     assert!(world.engine.info(&doc, None).is_err());
 }
+
+/// More saves than one hold of a lock lets fall due.
+#[test]
+fn hundreds_of_saves_fall_due_in_one_tick() {
+    let world = World::new(|config| config.shards(1));
+    let documents: Vec<String> = (0..300).map(|n| format!("document-{n:03}")).collect();
+    for document in &documents {
+        world.edit(document, "ann").change().unwrap();
+    }
+    assert_eq!(world.told().len(), 300);
+    world.pass(seconds(10));
+    let saved: Vec<String> =
+        world.callbacks.try_iter().map(|delivery| delivery.ack().key.to_string()).collect();
+    assert_eq!(saved, documents, "by deadline, then by key");
+    assert_eq!((world.engine.documents(), world.engine.next_deadline()), (0, None));
+}

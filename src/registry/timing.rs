@@ -29,7 +29,6 @@ impl Registry {
     }
 
     fn fall_due(&self, now: Timestamp) {
-        let _looking = self.sleeper.look_again();
         let mut ready = Vec::new();
         for (index, place) in self.shards.iter().enumerate() {
             let mut more = place.earliest.load(Ordering::SeqCst) <= now.as_millis();
@@ -38,10 +37,10 @@ impl Registry {
                     shard.fall_due(SLICE, context, after, ready)
                 });
             }
-            let earliest = place.earliest.load(Ordering::SeqCst);
-            if earliest != NEVER {
-                self.sleeper.at(earliest);
-            }
+        }
+        let _looking = self.sleeper.look_again();
+        for place in &self.shards {
+            self.sleeper.at(place.earliest.load(Ordering::SeqCst));
         }
         self.enter(ready);
     }

@@ -274,15 +274,12 @@ impl Session {
         }
     }
 
-    /// Who edits. The storage is told too.
+    /// Who edits. The storage is told too. Only while the document is open.
     pub(crate) fn info(
         &mut self,
         rules: &Rules,
         userdata: Option<Arc<str>>,
     ) -> Result<Vec<UserId>, InfoError> {
-        if !self.is_open() {
-            return Err(InfoError::NotOpen);
-        }
         let editors = self.editors();
         if rules.callbacks {
             if self.outbox.asked() >= rules.bounds.asked {
@@ -299,7 +296,7 @@ impl Session {
         Ok(editors)
     }
 
-    /// Asks the storage to save what there is.
+    /// Asks the storage to save what there is. Only while the document is open.
     pub(crate) fn force_save(
         &mut self,
         rules: &Rules,
@@ -307,9 +304,6 @@ impl Session {
         asked_by: Option<UserId>,
         userdata: Option<Arc<str>>,
     ) -> Result<(), ForceSaveError> {
-        if !self.is_open() {
-            return Err(ForceSaveError::NotOpen);
-        }
         let under_way = self.phase.save_under_way();
         let Some(changes) = self.changes.as_mut().filter(|changes| changes.unsaved() && !under_way) else {
             return Err(ForceSaveError::NotChanged);

@@ -1,0 +1,146 @@
+//! The types that cross the wire: what is written is read back as the same, and what is not of their form is refused.
+
+mod support;
+
+use coedit::{
+    Access, ActionKind, Callback, Clock, Config, DocumentKey, ErrorCode, License, Malformed, Notice, Reason,
+    Status, SystemClock, Timestamp, UnknownNumber, UserId,
+};
+use serde_json::json;
+use support::*;
+
+fn every_callback() -> Vec<Callback> {
+    let world = World::new(|config| config.retry_pauses([]));
+    let ann = world.edit("report", "ann");
+    world.engine.info(&key("report"), Some("data")).unwrap();
+    ann.change().unwrap();
+    world.engine.press_save(ann.id()).unwrap();
+    drop(ann);
+    world.pass(seconds(10));
+    let mut all = Vec::new();
+    for delivery in world.callbacks.try_iter() {
+        let saves = matches!(delivery.callback().status, Status::Save | Status::ForceSave);
+        all.push((*if saves { delivery.fail() } else { delivery.ack() }).clone());
+        world.pass(seconds(10));
+    }
+    drop(world.edit("other", "ben"));
+    all.extend(world.callbacks.try_iter().map(|delivery| (*delivery.ack()).clone()));
+    all
+}
+
+#[test]
+fn every_callback_survives_a_round_trip() {
+    let all = every_callback();
+    let statuses: Vec<u8> = all.iter().map(|callback| callback.status.number()).collect();
+    assert_eq!(statuses, [1, 1, 6, 7, 2, 3, 1, 4]);
+    for mut callback in all {
+        callback.url = Some("http://storage/file".to_owned());
+        callback.filetype = Some("docx".to_owned());
+        let text = serde_json::to_string(&callback).unwrap();
+        assert_eq!(serde_json::from_str::<Callback>(&text).unwrap(), callback);
+        assert!(!text.contains("null"), "a member that does not apply is absent: {text}");
+    }
+}
+
+#[test]
+fn a_callback_of_another_form_is_refused() {
+    let good =
+        json!({"key": "a", "status": 1, "users": [], "actions": [{"type": 1, "userid": "u"}], "more": 1});
+    let with = |member: &str, value: serde_json::Value| {
+        let mut changed = good.clone();
+        changed[member] = value;
+        serde_json::from_value::<Callback>(changed)
+    };
+    assert!(serde_json::from_value::<Callback>(good.clone()).is_ok(), "unknown members are passed over");
+    assert!(with("actions", json!([])).is_err(), "known handlers crash on an empty one");
+    assert!(with("actions", json!([{"type": 1, "userid": "u"}, {"type": 0, "userid": "u"}])).is_err());
+    assert!(with("actions", json!([{"type": 9, "userid": "u"}])).is_err());
+    assert!(with("status", json!(5)).is_err());
+    assert!(with("key", json!("a b")).is_err());
+    assert!(with("users", json!([""])).is_err());
+    assert!(with("lastsave", json!("2023-11-22")).is_err());
+    let history =
+        |created: &str| json!({"changes": [{"created": created, "user": {"id": "u"}}], "serverVersion": "1"});
+    assert!(with("history", history("2023-11-22 00:00:00")).is_ok());
+    assert!(with("history", history("2023-11-22T00:00:00")).is_err());
+}
+
+#[test]
+fn a_license_survives_a_round_trip() {
+    let world = World::new(|config| config.edit_limit(Some(7)));
+    let license = world.engine.license();
+    let text = serde_json::to_string(&license).unwrap();
+    assert_eq!(serde_json::from_str::<License>(&text).unwrap(), license);
+    assert_eq!((license.license.connections, license.license.connections_view), (7, 0));
+}
+
+#[test]
+fn numbers_that_stand_for_nothing_are_refused() {
+    assert_eq!(Status::try_from(5), Err(UnknownNumber(5)));
+    assert_eq!(UnknownNumber(5).to_string(), "5 stands for nothing here");
+    for code in 0..=6 {
+        assert_eq!(ErrorCode::try_from(code).map(ErrorCode::number), Ok(code));
+    }
+    assert_eq!(u8::from(ActionKind::AskedForSave), 2);
+}
+
+#[test]
+fn the_names_on_the_wire_are_those_that_are_printed() {
+    let reasons = [Reason::ConnectionLimit, Reason::LiveViewLimit, Reason::Saving, Reason::Draining];
+    for reason in reasons {
+        assert_eq!(json!(reason), json!(reason.to_string()));
+    }
+    for access in [Access::View, Access::LiveView, Access::Edit] {
+        assert_eq!(json!(access), json!(access.to_string()));
+    }
+}
+
+#[test]
+fn names_are_read_compared_and_refused_with_their_rule() {
+    let parsed: DocumentKey = "report".parse().unwrap();
+    assert!(parsed == *"report" && parsed == "report" && parsed < key("reports"));
+    assert_eq!("".parse::<UserId>(), Err(Malformed::UserId));
+    let sentences = [
+        (Malformed::Key, "1 to 128 characters"),
+        (Malformed::UserId, "1 to 240 bytes"),
+        (Malformed::UserName, "1,024 bytes"),
+        (Malformed::Userdata, "userdata is at most 4,096"),
+        (Malformed::Title, "title is at most 4,096"),
+        (Malformed::Url, "url is at most 4,096"),
+    ];
+    for (error, part) in sentences {
+        assert!(error.to_string().contains(part), "{error}");
+    }
+}
+
+#[test]
+fn a_notice_of_a_connection_opened_elsewhere_goes_by_its_number() {
+    let world = World::plain();
+    let ann = world.edit("report", "ann");
+    world.engine.drop_all(&key("report")).unwrap();
+    let notices = world.noticed();
+    let expected = Notice::Dropped { connection: ann.id(), key: key("report"), user: id("ann") };
+    assert_eq!(notices, [expected]);
+    let number = ann.id().to_bits().to_string();
+    assert_eq!(json!(notices[0])["connection"], json!(number));
+    assert_eq!(format!("{:?}", ann.id()), format!("ConnectionId({number})"));
+
+    // A host that opens connections beside its door.
+    let mut door = coedit::door::Door::new(world.engine.clone(), coedit::door::Acknowledge::Auto);
+    let _ben = world.edit("report", "ben");
+    let mut out = Vec::new();
+    door.line(br#"{"c":"drop","key":"report"}"#, &mut out);
+    let told: Vec<_> = parsed(&out).into_iter().filter_map(|line| line.get("notice").cloned()).collect();
+    assert!(told[0]["connection"].as_str().is_some_and(|text| text.parse::<u64>().is_ok()), "{told:?}");
+}
+
+#[test]
+fn moments_are_told_apart_and_settings_are_shown() {
+    let [early, late] = [1_000, 3_500].map(Timestamp::from_millis);
+    assert_eq!((late.since(early).as_millis(), early.since(late).as_millis()), (2_500, 0));
+    assert!("then".parse::<Timestamp>().unwrap_err().to_string().contains("YYYY"));
+    let clock = SystemClock::default();
+    assert!(clock.now() <= clock.now() && !clock.is_manual());
+    let shown = format!("{:?}", Config::default().edit_limit(Some(3)));
+    assert!(shown.contains("edit_limit: Some(3)"), "{shown}");
+}
