@@ -27,7 +27,10 @@ fn the_tests_that_it_names_exist() {
         let promise: usize = row[3..].split(' ').next().unwrap().parse().unwrap();
         for name in row.split('`').skip(1).step_by(2) {
             assert!(all.contains(&format!("fn {name}(")), "no test is called {name}");
-            assert!(name.starts_with(&format!("p{promise}_")) || name.contains("_to_p"), "{name} under P{promise}");
+            assert!(
+                name.starts_with(&format!("p{promise}_")) || name.contains("_to_p"),
+                "{name} under P{promise}"
+            );
             named[promise] += 1;
         }
     }

@@ -145,9 +145,9 @@ impl Simulation {
         self.editing.remove(&id);
         let lost = self.random.one_in(3);
         if lost {
-            self.world.engine.lost(id).unwrap()
+            self.world.engine.lost(id).unwrap();
         } else {
-            self.world.engine.close(id).unwrap()
+            self.world.engine.close(id).unwrap();
         }
         assert!(self.world.engine.close(id).is_err(), "closed once");
     }

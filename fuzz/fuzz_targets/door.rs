@@ -60,7 +60,8 @@ fn replies(out: &[u8]) -> Vec<Value> {
 fn state(door: &Door) -> String {
     let engine = door.engine();
     let keys = KEYS.map(|key| DocumentKey::new(key).expect("a key"));
-    let documents = keys.map(|key| (engine.participants(&key), engine.editors(&key), engine.is_outstanding(&key)));
+    let documents =
+        keys.map(|key| (engine.participants(&key), engine.editors(&key), engine.is_outstanding(&key)));
     let (limits, forgotten) = (engine.limits(), engine.forgotten());
     format!("{documents:?} {} {limits:?} {forgotten:?} {:?}", engine.documents(), engine.next_deadline())
 }

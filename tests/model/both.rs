@@ -130,7 +130,7 @@ impl Both {
         let engine = Engine::new(config).unwrap();
         let user = |n: usize| {
             let user = User::new(&format!("user-{n}")).unwrap();
-            if n % 2 == 0 { user.named(&format!("User {n}")).unwrap() } else { user }
+            if n.is_multiple_of(2) { user.named(&format!("User {n}")).unwrap() } else { user }
         };
         Both {
             callbacks: engine.callbacks(),
@@ -165,6 +165,7 @@ impl Both {
         self.compare(op);
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm an operation")]
     fn step(&mut self, op: &Op) {
         let title = "a title";
         let userdata = |given: &bool| given.then_some("some data");
@@ -196,7 +197,7 @@ impl Both {
             }
             Op::DropUsers { document, users } => {
                 let key = self.key(*document);
-                let chosen: Vec<UserId> = (0..self.users.len() + 1)
+                let chosen: Vec<UserId> = (0..=self.users.len())
                     .filter(|bit| users >> bit & 1 == 1)
                     .map(|n| {
                         self.users.get(n).map_or(UserId::new("stranger").unwrap(), |user| user.id().clone())
@@ -256,7 +257,7 @@ impl Both {
             }
             Op::Ack { delivery, url } => self.settle(*delivery, true, *url, |delivery| drop(delivery.ack())),
             Op::Fail { delivery, url } => {
-                self.settle(*delivery, false, *url, |delivery| drop(delivery.fail()))
+                self.settle(*delivery, false, *url, |delivery| drop(delivery.fail()));
             }
             Op::Die(delivery) => self.settle(*delivery, false, false, drop),
             Op::DeleteForgotten(document) => {

@@ -16,6 +16,7 @@ pub struct Connection {
 }
 
 /// What the storage is still to hear, in order.
+#[expect(clippy::large_enum_variant, reason = "a model may waste memory")]
 enum Event {
     Came(UserId),
     Left(UserId),
@@ -373,10 +374,10 @@ impl Document {
         if let Some(closing) = &mut self.closing {
             closing.due = closing.due.filter(|due| *due > now);
         }
-        if let Some(out) = &mut self.out {
-            if matches!(out.standing, Standing::Waits(until) if until <= now) {
-                out.standing = Standing::Ready;
-            }
+        if let Some(out) = &mut self.out
+            && matches!(out.standing, Standing::Waits(until) if until <= now)
+        {
+            out.standing = Standing::Ready;
         }
         if self.somebody_edits() && self.force_at.is_some_and(|at| at <= now) {
             self.force_at = None;
@@ -388,10 +389,10 @@ impl Document {
         if let Some(closing) = &mut self.closing {
             closing.due = None;
         }
-        if let Some(out) = &mut self.out {
-            if matches!(out.standing, Standing::Waits(_)) {
-                out.standing = Standing::Ready;
-            }
+        if let Some(out) = &mut self.out
+            && matches!(out.standing, Standing::Waits(_))
+        {
+            out.standing = Standing::Ready;
         }
     }
 

@@ -301,10 +301,10 @@ impl Model {
 
     pub fn settle(&mut self, key: &DocumentKey, done: bool, url: Option<&str>) {
         let (settings, now) = (self.settings.clone(), self.now);
-        if let Some(document) = self.document(key) {
-            if let Settled::GivenUp(status) = document.settle(done, url, &settings, now) {
-                self.notices.push(Notice::Storage { key: key.clone(), status });
-            }
+        if let Some(document) = self.document(key)
+            && let Settled::GivenUp(status) = document.settle(done, url, &settings, now)
+        {
+            self.notices.push(Notice::Storage { key: key.clone(), status });
         }
         self.follow_up(key);
     }

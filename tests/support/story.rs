@@ -89,7 +89,7 @@ impl Story {
             }
             (Status::Closed, None) => assert!(callback.users.is_none(), "{callback:?}"),
             (Status::Save, Some(_)) => {
-                assert_eq!(self.editing.len(), 1, "the last leave is withheld: {callback:?}")
+                assert_eq!(self.editing.len(), 1, "the last leave is withheld: {callback:?}");
             }
             (Status::SaveFailed, Some(_)) => self.leave(callback),
             (Status::ForceSave | Status::ForceSaveFailed, _) => {}

@@ -1,0 +1,126 @@
+//! The engine, through its public API alone.
+
+use coedit::{Access, Callbacks, Config, Connection, ConnectionId, DocumentKey, Engine, User};
+use std::time::Duration;
+
+use super::Contender;
+
+/// The host keeps books of bare ids.
+pub(crate) struct Coedit {
+    pub(crate) engine: Engine,
+    pub(crate) callbacks: Callbacks,
+}
+
+impl Coedit {
+    pub(crate) fn with(config: Config) -> Self {
+        let engine = Engine::new(config).unwrap();
+        Coedit { callbacks: engine.callbacks(), engine }
+    }
+}
+
+impl Contender for Coedit {
+    const NAME: &'static str = "coedit";
+    type Key = DocumentKey;
+    type User = User;
+    type Handle = ConnectionId;
+
+    fn new(limit: u32) -> Self {
+        // Saves fall due soon, so that the workloads with ticks have some; the others never tick.
+        Coedit::with(Config::new().edit_limit(Some(limit)).save_delay(Duration::from_millis(5)))
+    }
+
+    fn key(number: usize) -> DocumentKey {
+        DocumentKey::new(&format!("document-{number:09}")).unwrap()
+    }
+
+    fn user(number: usize) -> User {
+        User::new(&format!("user-{number:09}")).unwrap()
+    }
+
+    fn open(&self, key: &DocumentKey, user: &User) -> (ConnectionId, bool) {
+        let connection = self.engine.open(key, user, Access::Edit).unwrap();
+        let edits = connection.granted().access == Access::Edit;
+        (connection.into_id(), edits)
+    }
+
+    fn close(&self, id: ConnectionId) {
+        self.engine.close(id).unwrap();
+    }
+
+    fn change(&self, id: &ConnectionId) -> bool {
+        self.engine.change(*id).is_ok()
+    }
+
+    fn info(&self, key: &DocumentKey) -> usize {
+        self.engine.info(key, None).unwrap().len()
+    }
+
+    fn drop_user(&self, key: &DocumentKey, user: &User) -> usize {
+        self.engine.drop_users(key, std::slice::from_ref(user.id())).unwrap().connections.len()
+    }
+
+    fn drain(&self) -> usize {
+        let mut told = 0;
+        for delivery in self.callbacks.try_iter() {
+            delivery.ack();
+            told += 1;
+        }
+        told
+    }
+
+    fn tick(&self) {
+        self.engine.tick();
+    }
+}
+
+/// The host holds owning connections: what the ids save is one more count of the engine's handles.
+pub(crate) struct Owned(Coedit);
+
+impl Contender for Owned {
+    const NAME: &'static str = "owned";
+    type Key = DocumentKey;
+    type User = User;
+    type Handle = Connection;
+
+    fn new(limit: u32) -> Self {
+        Owned(Coedit::new(limit))
+    }
+
+    fn key(number: usize) -> DocumentKey {
+        Coedit::key(number)
+    }
+
+    fn user(number: usize) -> User {
+        Coedit::user(number)
+    }
+
+    fn open(&self, key: &DocumentKey, user: &User) -> (Connection, bool) {
+        let connection = self.0.engine.open(key, user, Access::Edit).unwrap();
+        let edits = connection.granted().access == Access::Edit;
+        (connection, edits)
+    }
+
+    fn close(&self, connection: Connection) {
+        connection.close();
+    }
+
+    fn change(&self, connection: &Connection) -> bool {
+        connection.change().is_ok()
+    }
+
+    fn info(&self, key: &DocumentKey) -> usize {
+        self.0.info(key)
+    }
+
+    fn drop_user(&self, key: &DocumentKey, user: &User) -> usize {
+        self.0.drop_user(key, user)
+    }
+
+    fn drain(&self) -> usize {
+        self.0.drain()
+    }
+
+    fn tick(&self) {
+        self.0.tick();
+    }
+}

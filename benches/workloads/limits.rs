@@ -1,0 +1,71 @@
+//! Where something is short: seats, or a host that takes callbacks.
+
+use crate::contenders::Contender;
+use crate::measure::{Crowd, Figure, Round, Scale, Workload, per, race};
+
+pub(crate) fn compare_refused(scale: Scale) {
+    for documents in [1000, 100_000] {
+        race(&Refused { documents, scale }, scale);
+    }
+}
+
+pub(crate) fn compare_stalled(scale: Scale) {
+    for documents in [1000, 100_000] {
+        race(&Stalled { documents, scale }, scale);
+    }
+}
+
+struct Refused {
+    documents: usize,
+    scale: Scale,
+}
+
+impl Workload for Refused {
+    fn title(&self) -> String {
+        format!("open + close at a full limit, {} documents, drained every 64", self.documents)
+    }
+
+    fn figures(&self) -> Vec<Figure> {
+        ["pair, admitted", "pair, refused", "refused / admitted (ratio)"].map(str::to_owned).to_vec()
+    }
+
+    fn prepare<C: Contender>(&self) -> Round {
+        let documents = self.scale.documents(self.documents);
+        let mut crowds = [None, Some(documents * 2)].map(|limit| Crowd::<C>::new(documents, 2, limit));
+        let pairs = self.scale.pairs();
+        Box::new(move || {
+            let mut figures = Vec::new();
+            for crowd in &mut crowds {
+                crowd.warm_up();
+                figures.push(per(crowd.visit(pairs, Some(64))[0], pairs));
+            }
+            figures.push(figures[1] / figures[0]);
+            figures
+        })
+    }
+}
+
+struct Stalled {
+    documents: usize,
+    scale: Scale,
+}
+
+impl Workload for Stalled {
+    fn title(&self) -> String {
+        format!("open + close, {} documents, and no host takes callbacks", self.documents)
+    }
+
+    fn figures(&self) -> Vec<Figure> {
+        vec!["pair".to_owned()]
+    }
+
+    fn prepare<C: Contender>(&self) -> Round {
+        let mut crowd = Crowd::<C>::new(self.scale.documents(self.documents), 2, None);
+        let pairs = self.scale.pairs();
+        Box::new(move || {
+            // What is not bounded grows from round to round, as it would.
+            crowd.visit(pairs / 8, None);
+            vec![per(crowd.visit(pairs, None)[0], pairs)]
+        })
+    }
+}
