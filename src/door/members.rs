@@ -78,15 +78,17 @@ pub(super) fn string(value: &RawValue) -> Option<Cow<'_, str>> {
     }
 }
 
-/// Whether a value is safe to send back as it came: text without lone surrogates, numbers that a double can hold, not
-/// nested deeper than common readers follow.
+/// Whether a value is safe to send back as it came: on one line, text without lone surrogates, numbers that a double can
+/// hold, not nested deeper than common readers follow.
 pub(super) fn can_be_echoed(value: &RawValue) -> bool {
     let text = value.get();
     let plain_string = text.starts_with('"') && !text.contains('\\');
     let short_integer = text.len() < 16 && text.bytes().all(|byte| byte.is_ascii_digit());
     plain_string
         || short_integer
-        || (depth(text) <= ECHO_DEPTH && serde_json::from_str::<serde_json::Value>(text).is_ok())
+        || (!text.contains('\n')
+            && depth(text) <= ECHO_DEPTH
+            && serde_json::from_str::<serde_json::Value>(text).is_ok())
 }
 
 /// Deepest nesting of a value that is echoed. `serde_json` and others give up at 128; a reply adds two.
@@ -134,6 +136,6 @@ mod tests {
         let echoed = |text: &str| can_be_echoed(serde_json::from_str(text).unwrap());
         let nested = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
         assert!(echoed("7") && echoed("null") && echoed(r#""a\n[[[""#) && echoed(&nested(100)));
-        assert!(!echoed(r#""\ud800""#) && !echoed("1e999") && !echoed(&nested(101)));
+        assert!(!echoed("[\n]") && !echoed(r#""\ud800""#) && !echoed("1e999") && !echoed(&nested(101)));
     }
 }
