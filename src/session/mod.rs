@@ -166,7 +166,7 @@ impl Session {
     }
 
     pub(crate) fn editors(&self) -> Vec<UserId> {
-        self.roster.editors().cloned().collect()
+        self.roster.editors()
     }
 
     pub(crate) fn participants(&self) -> Vec<Participant> {

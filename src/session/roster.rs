@@ -152,14 +152,21 @@ impl Roster {
     }
 
     /// The users who hold edit access, in order of joining.
-    pub(crate) fn editors(&self) -> impl Iterator<Item = &UserId> {
-        let editing = |stay: &&Stay| stay.access == Access::Edit && stay.connections > 0;
-        self.stays.iter().map(|(_, stay)| stay).filter(editing).map(|stay| stay.user.id())
+    pub(crate) fn editors(&self) -> Vec<UserId> {
+        self.users(|stay| stay.access == Access::Edit && stay.connections > 0)
     }
 
     /// The users who edit as far as the storage was told.
     pub(super) fn told_editors(&self) -> Vec<UserId> {
-        self.stays.iter().filter(|(_, stay)| stay.told > 0).map(|(_, stay)| stay.user.id().clone()).collect()
+        self.users(|stay| stay.told > 0)
+    }
+
+    fn users(&self, which: impl Fn(&Stay) -> bool) -> Vec<UserId> {
+        let mut users = Vec::with_capacity(self.stays.len());
+        users.extend(
+            self.stays.iter().filter(|(_, stay)| which(stay)).map(|(_, stay)| stay.user.id().clone()),
+        );
+        users
     }
 
     /// Every user with a connection, in order of joining.
@@ -257,7 +264,6 @@ mod tests {
         roster.release(view);
         let order: Vec<_> = roster.participants().into_iter().map(|p| p.user).collect();
         assert_eq!(order, [user(1), user(2)]);
-        let editors: Vec<_> = roster.editors().cloned().collect();
-        assert_eq!(editors, [user(2).id().clone(), user(1).id().clone()]);
+        assert_eq!(roster.editors(), [user(2).id().clone(), user(1).id().clone()]);
     }
 }
