@@ -1,6 +1,7 @@
 //! The callbacks as the JSON door writes them, member by member: WIRE.md sections 4 and 5.
 
 mod support;
+use support::lines::{at, by};
 use support::*;
 
 use coedit::door::Acknowledge;
@@ -10,16 +11,6 @@ use serde_json::{Value, json};
 /// A line that opens `label` on `k` for editing.
 fn open(label: &str, user: &str) -> String {
     json!({"c": "open", "key": "k", "connection": label, "user": {"id": user}}).to_string()
-}
-
-/// A line about one connection.
-fn by(command: &str, label: &str) -> String {
-    json!({"c": command, "connection": label}).to_string()
-}
-
-/// `line`, `millis` after [`START`].
-fn at(millis: u64, line: &str) -> String {
-    line.replacen('{', &format!(r#"{{"at":{},"#, START + millis), 1)
 }
 
 const NOTHING: &str = r#"{"c":"version"}"#;

@@ -1,32 +1,12 @@
 //! The commands of the command service, as WIRE.md section 3 has them: replies, what each causes, errors.
 
 mod support;
+use support::lines::{at, by, open, view};
 use support::*;
 
 use coedit::door::Acknowledge;
 use coedit::{Access, Config, VERSION};
 use serde_json::{Value, json};
-
-/// A line that opens `label` on `key` for editing.
-fn open(key: &str, label: &str, user: &str) -> String {
-    json!({"c": "open", "key": key, "connection": label, "user": {"id": user}}).to_string()
-}
-
-/// A line that opens `label` on `key` for viewing, live or not.
-fn view(key: &str, label: &str, user: &str, live: bool) -> String {
-    json!({"c": "open", "key": key, "connection": label, "user": {"id": user}, "mode": "view", "live": live})
-        .to_string()
-}
-
-/// A line about one connection.
-fn by(command: &str, label: &str) -> String {
-    json!({"c": command, "connection": label}).to_string()
-}
-
-/// `line`, `millis` after [`START`].
-fn at(millis: u64, line: &str) -> String {
-    line.replacen('{', &format!(r#"{{"at":{},"#, START + millis), 1)
-}
 
 /// A door that gives a callback up at its first failure.
 fn strict() -> Talk {

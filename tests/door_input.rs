@@ -2,10 +2,11 @@
 //! that bad input of any kind gets one readable reply and changes nothing.
 
 mod support;
+use support::lines::State;
 use support::*;
 
 use coedit::door::{Acknowledge, LINE_MAX, Lines};
-use coedit::{Config, Limits, Participant, Timestamp};
+use coedit::{Config, Timestamp};
 use serde_json::{Value, json};
 
 /// A request to open `label` on `key` for editing.
@@ -17,30 +18,10 @@ fn changed(label: &str) -> Value {
     json!({"c": "change", "connection": label})
 }
 
-/// All that a host can see of an engine.
-#[derive(Debug, PartialEq)]
-struct State {
-    participants: Vec<Vec<Participant>>,
-    documents: usize,
-    limits: Limits,
-    deadline: Option<Timestamp>,
-    forgotten: String,
-    outstanding: Vec<bool>,
-}
-
 const KEYS: [&str; 3] = ["k", "closing", "lost"];
 
 fn state(talk: &Talk) -> State {
-    let engine = talk.door.engine();
-    engine.validate().unwrap();
-    State {
-        participants: KEYS.iter().map(|name| engine.participants(&key(name))).collect(),
-        documents: engine.documents(),
-        limits: engine.limits(),
-        deadline: engine.next_deadline(),
-        forgotten: format!("{:?}", engine.forgotten()),
-        outstanding: KEYS.iter().map(|name| engine.is_outstanding(&key(name))).collect(),
-    }
+    State::of(talk, &KEYS)
 }
 
 /// A door at [`START`] behind which there is something of everything: on `k` the editor `a` with something unsaved and

@@ -1,6 +1,7 @@
 //! The lines of the JSON door, as WIRE.md section 6 has them: connections, acknowledgements, time, order, the end.
 
 mod support;
+use support::lines::{at, by, open, view};
 use support::*;
 
 use std::sync::Arc;
@@ -9,29 +10,8 @@ use coedit::door::{Acknowledge, Door};
 use coedit::{Config, Engine, ManualClock, Timestamp};
 use serde_json::{Value, json};
 
-/// A line that opens `label` on `key` for editing.
-fn open(key: &str, label: &str, user: &str) -> String {
-    json!({"c": "open", "key": key, "connection": label, "user": {"id": user}}).to_string()
-}
-
-/// A line that opens `label` on `key` for viewing, live or not.
-fn view(key: &str, label: &str, user: &str, live: bool) -> String {
-    json!({"c": "open", "key": key, "connection": label, "user": {"id": user}, "mode": "view", "live": live})
-        .to_string()
-}
-
-/// A line about one connection.
-fn by(command: &str, label: &str) -> String {
-    json!({"c": command, "connection": label}).to_string()
-}
-
 fn ack(key: &str, error: u8) -> String {
     json!({"c": "ack", "key": key, "error": error}).to_string()
-}
-
-/// `line`, `millis` after [`START`].
-fn at(millis: u64, line: &str) -> String {
-    line.replacen('{', &format!(r#"{{"at":{},"#, START + millis), 1)
 }
 
 const NOTHING: &str = r#"{"c":"version"}"#;

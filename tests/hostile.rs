@@ -9,42 +9,18 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
 use coedit::door::{Acknowledge, Door, LINE_MAX, Lines};
-use coedit::{Access, ChangeError, Config, Connection, ConnectionId, Limits, Participant, Timestamp};
+use coedit::{Access, ChangeError, Config, Connection, ConnectionId};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use support::lines::{State, open};
 use support::random::Random;
 use support::story::Stories;
 use support::{START, Talk, World, id, key, parsed, user};
 
-/// What a host can see of the engine behind a door.
-#[derive(Debug, PartialEq)]
-struct State {
-    participants: Vec<Vec<Participant>>,
-    documents: usize,
-    limits: Limits,
-    deadline: Option<Timestamp>,
-    forgotten: String,
-    outstanding: Vec<bool>,
-}
-
 const KEYS: [&str; 4] = ["k", "closing", "lost", "another"];
 
 fn state(talk: &Talk) -> State {
-    let engine = talk.door.engine();
-    engine.validate().unwrap();
-    let keys = KEYS.map(key);
-    State {
-        participants: keys.iter().map(|key| engine.participants(key)).collect(),
-        documents: engine.documents(),
-        limits: engine.limits(),
-        deadline: engine.next_deadline(),
-        forgotten: format!("{:?}", engine.forgotten()),
-        outstanding: keys.iter().map(|key| engine.is_outstanding(key)).collect(),
-    }
-}
-
-fn open(key: &str, label: &str, user: &str) -> String {
-    json!({"c": "open", "key": key, "connection": label, "user": {"id": user}}).to_string()
+    State::of(talk, &KEYS)
 }
 
 /// A door behind which there is something of everything: on `k` the editor `a`, unsaved, and the viewer `v`; `closing`

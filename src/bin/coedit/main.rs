@@ -11,6 +11,7 @@ use std::io::{self, ErrorKind};
 use std::process::ExitCode;
 
 use clap::Parser;
+use coedit::door::Door;
 use options::{Command, Options};
 
 fn main() -> ExitCode {
@@ -26,6 +27,14 @@ fn main() -> ExitCode {
             eprintln!("coedit: {error}");
             ExitCode::from(if error.kind() == ErrorKind::InvalidInput { 2 } else { 1 })
         }
+    }
+}
+
+/// Answers a line, `None` being one that is too long.
+fn answer(door: &mut Door, line: Option<&[u8]>, out: &mut Vec<u8>) {
+    match line {
+        Some(line) => door.line(line, out),
+        None => door.too_long(out),
     }
 }
 

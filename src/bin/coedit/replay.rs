@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::options::{Settings, refused};
 use crate::summary::Summary;
-use crate::{GATHERED, flush};
+use crate::{GATHERED, answer, flush};
 
 pub(crate) fn run(settings: &Settings, path: &Path) -> io::Result<()> {
     let mut door = Door::replay(settings.config(), settings.acknowledge()).map_err(refused)?;
@@ -46,13 +46,6 @@ pub(crate) fn run(settings: &Settings, path: &Path) -> io::Result<()> {
     progress.finish_and_clear();
     eprint!("{}", Summary { door: &door, wall: started.elapsed() });
     Ok(())
-}
-
-fn answer(door: &mut Door, line: Option<&[u8]>, out: &mut Vec<u8>) {
-    match line {
-        Some(line) => door.line(line, out),
-        None => door.too_long(out),
-    }
 }
 
 /// A bar on a terminal that the lines do not go to, for a file that takes a while.

@@ -11,7 +11,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 
 use crate::options::{Settings, refused};
 use crate::summary::Summary;
-use crate::{GATHERED, flush};
+use crate::{GATHERED, answer, flush};
 
 pub(crate) fn run(settings: &Settings) -> io::Result<()> {
     let clock = Arc::new(SystemClock::new());
@@ -30,10 +30,7 @@ pub(crate) fn run(settings: &Settings) -> io::Result<()> {
             Ok(bytes) => {
                 let mut written = Ok(());
                 lines.feed(&bytes?, |line| {
-                    match line {
-                        Some(line) => door.line(line, &mut out),
-                        None => door.too_long(&mut out),
-                    }
+                    answer(&mut door, line, &mut out);
                     if out.len() > GATHERED && written.is_ok() {
                         written = flush(&mut out, &mut stdout, settings.quiet);
                     }
@@ -42,10 +39,7 @@ pub(crate) fn run(settings: &Settings) -> io::Result<()> {
             }
         }
     }
-    lines.end(|line| match line {
-        Some(line) => door.line(line, &mut out),
-        None => door.too_long(&mut out),
-    });
+    lines.end(|line| answer(&mut door, line, &mut out));
     door.end(&mut out);
     flush(&mut out, &mut stdout, settings.quiet)?;
     if settings.quiet {
