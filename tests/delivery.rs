@@ -647,3 +647,16 @@ fn the_errors_say_what_they_mean() {
     assert_eq!(RecvError.to_string(), TryRecvError::Disconnected.to_string());
     assert_ne!(RecvTimeoutError::Timeout.to_string(), TryRecvError::Empty.to_string());
 }
+
+/// On the machine's clock: the timer sleeps until the save is due, and the worker gets it, whenever that is.
+#[test]
+fn the_timer_lets_a_save_fall_due_in_real_time() {
+    let engine = Engine::new(Config::new().save_delay(Duration::from_millis(20))).unwrap();
+    let _timer = engine.spawn_timer().unwrap();
+    let callbacks = engine.callbacks();
+    let ann = engine.open(&key("doc"), &user("ann"), Access::Edit).unwrap();
+    ann.change().unwrap();
+    drop(ann);
+    let statuses: Vec<Status> = callbacks.iter().take(2).map(|delivery| delivery.ack().status).collect();
+    assert_eq!(statuses, [Status::Editing, Status::Save]);
+}

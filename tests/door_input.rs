@@ -636,3 +636,12 @@ fn a_member_that_is_null_is_as_good_as_absent() {
     line["user"]["name"] = Value::Null;
     assert_eq!(furnished().error(line.to_string()), 0);
 }
+
+/// What is written in callbacks has years of four digits.
+#[test]
+fn an_at_past_the_year_9999_is_refused_and_the_last_before_it_is_not() {
+    let mut talk = Talk::auto();
+    let last = Timestamp::MAX.as_millis();
+    assert_eq!(talk.error(json!({"c": "version", "at": last + 1}).to_string()), 5);
+    assert_eq!(talk.error(json!({"c": "version", "at": last}).to_string()), 0);
+}
