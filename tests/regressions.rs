@@ -1,0 +1,162 @@
+//! What was wrong once and is to stay mended.
+
+mod support;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use coedit::door::Acknowledge;
+use coedit::{Access, Bounds, Config, Engine, ForceSaveError, InfoError, ManualClock, Status, Timestamp};
+use support::*;
+
+/// A force save that was asked for before a deletion said it held what was changed after it.
+#[test]
+fn p5_a_force_save_holds_nothing_that_came_after_a_deletion() {
+    let world = World::new(|config| config.retry_pauses([]));
+    let _viewer = world.open("doc", "vera", Access::View);
+    let ann = world.edit("doc", "ann");
+    ann.change().unwrap();
+    drop(ann);
+    world.ack();
+    world.pass(seconds(10));
+    assert_eq!(world.take().fail().status, Status::Save);
+    assert_eq!(world.ack().status, Status::SaveFailed);
+    world.engine.force_save(&key("doc"), None).unwrap();
+    let force_save = world.take();
+    world.engine.delete_forgotten(&key("doc")).unwrap();
+    let ben = world.edit("doc", "ben");
+    ben.change().unwrap();
+    force_save.ack();
+    assert_eq!(world.told(), ["1 +ben [ben]"]);
+    drop(ben);
+    world.pass(seconds(10));
+    let save = world.ack();
+    assert_eq!((save.status, save.notmodified), (Status::Save, Some(false)));
+}
+
+#[test]
+fn p10_a_deletion_that_is_refused_keeps_where_the_file_would_be() {
+    let world = World::new(|config| config.retry_pauses([seconds(1)]));
+    let ann = world.edit("doc", "ann");
+    ann.change().unwrap();
+    drop(ann);
+    world.ack();
+    world.pass(seconds(10));
+    let mut save = world.take();
+    save.kept_at("file:///kept").unwrap();
+    save.fail();
+    assert!(world.engine.delete_forgotten(&key("doc")).is_err());
+    world.pass(seconds(1));
+    world.take().fail();
+    assert_eq!(world.engine.forgotten_at(&key("doc")).unwrap().as_deref(), Some("file:///kept"));
+}
+
+/// Timed force saves kept coming due while a save waited for its acknowledgement.
+#[test]
+fn a_replay_whose_save_is_never_acknowledged_ends() {
+    let config = Config::new().force_save_interval(Some(seconds(1)));
+    let mut talk = Talk::new(config, Acknowledge::Manual);
+    talk.say(r#"{"c":"open","key":"k","connection":"a","user":{"id":"ann"}}"#);
+    talk.say(r#"{"c":"ack","key":"k","error":0}"#);
+    talk.say(r#"{"c":"change","connection":"a"}"#);
+    talk.say(r#"{"c":"close","connection":"a"}"#);
+    let told = talk.end();
+    assert_eq!(told.last().unwrap()["callback"]["status"], 2);
+}
+
+#[test]
+fn a_tick_at_the_end_of_time_ends() {
+    let clock = ManualClock::new(Timestamp::MAX);
+    let bounds = Bounds { asked: 1, ..Bounds::default() };
+    let engine =
+        Engine::new(Config::new().clock(clock).bounds(bounds).force_save_interval(Some(seconds(1)))).unwrap();
+    let ann = engine.open(&key("doc"), &user("ann"), Access::Edit).unwrap();
+    engine.info(&key("doc"), None).unwrap();
+    ann.change().unwrap();
+    engine.tick();
+    assert_eq!(engine.force_save(&key("doc"), None), Err(ForceSaveError::TooManyAsked));
+}
+
+#[test]
+fn p5_a_hook_that_panics_loses_no_save() {
+    let panics = Arc::new(AtomicBool::new(false));
+    let hook = panics.clone();
+    let world = World::new(|config| {
+        config.on_callbacks(move || assert!(!hook.swap(false, Ordering::SeqCst), "a hook that panics"))
+    });
+    for number in 0..5 {
+        world.edit(&format!("document-{number}"), "ann").change().unwrap();
+    }
+    assert_eq!(world.told().len(), 5, "and nothing is left, which arms the hook");
+    panics.store(true, Ordering::SeqCst);
+    assert!(catch_unwind(AssertUnwindSafe(|| world.pass(seconds(10)))).is_err());
+    assert_eq!(world.statuses(), [Status::Save; 5]);
+    assert_eq!((world.engine.documents(), world.engine.next_deadline()), (0, None));
+    world.engine.validate().unwrap();
+}
+
+/// While one thread ticked, another was told that nothing had a deadline.
+#[test]
+fn a_deadline_is_seen_while_another_thread_ticks() {
+    let world = World::new(|config| {
+        config.save_delay(Duration::from_millis(10)).force_save_interval(Some(seconds(3_600)))
+    });
+    // One deadline is far off all the while; others come and fall due.
+    let far = world.edit("far", "ann");
+    far.change().unwrap();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::SeqCst) {
+                assert!(world.engine.next_deadline().is_some(), "there is one");
+            }
+        });
+        for round in 0..2_000 {
+            world.edit(&format!("document-{round}"), "ann").change().unwrap();
+            world.clock.advance(Duration::from_millis(4));
+            world.engine.tick();
+        }
+        done.store(true, Ordering::SeqCst);
+    });
+}
+
+/// Documents that were asked about were not dropped whole, so a stalled host's memory grew with every new one.
+#[test]
+fn p6_a_stalled_host_that_asks_about_ever_new_documents_is_refused() {
+    let bounds = Bounds { waiting_documents: 10, ..Bounds::default() };
+    let world = World::new(|config| config.bounds(bounds));
+    let refused = (0..1_000).filter(|number| {
+        let document = format!("document-{number}");
+        let _ann = world.edit(&document, "ann");
+        world.engine.info(&key(&document), None) == Err(InfoError::TooManyAsked)
+    });
+    assert_eq!(refused.count(), 990);
+    assert_eq!(world.told().len(), 30, "a coming, an answer and a closing each");
+}
+
+#[test]
+fn what_was_forgotten_is_force_saved_in_time_when_it_is_edited_again() {
+    let world = World::new(|config| config.retry_pauses([]).force_save_interval(Some(seconds(60))));
+    let ann = world.edit("doc", "ann");
+    ann.change().unwrap();
+    drop(ann);
+    world.ack();
+    world.pass(seconds(10));
+    world.take().fail();
+    assert_eq!(world.ack().status, Status::SaveFailed);
+    let _ben = world.edit("doc", "ben");
+    world.pass(seconds(60));
+    assert_eq!(world.told(), ["1 +ben [ben]", "6 [ann]"]);
+    assert!(world.engine.forgotten().is_empty());
+}
+
+#[test]
+fn a_name_that_is_given_later_is_shown() {
+    let world = World::plain();
+    let _tab = world.open("doc", "ann", Access::View);
+    let named = user("ann").named("Ann").unwrap();
+    let _other = world.engine.open(&key("doc"), &named, Access::Edit).unwrap();
+    assert_eq!(world.engine.participants(&key("doc"))[0].user.name(), Some("Ann"));
+}
