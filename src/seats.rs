@@ -82,7 +82,7 @@ impl SeatPool {
 }
 
 impl Seat<'_> {
-    /// Leaves the seat taken: from now on the connection's entry stands for them.
+    /// Leaves the seat taken: from now on the connection's entry stands for it.
     pub(crate) fn keep(self) {
         std::mem::forget(self);
     }

@@ -125,7 +125,7 @@ impl Registry {
 
     fn read_open<R>(&self, key: &DocumentKey, read: impl FnOnce(&Session) -> R) -> Option<R> {
         let (hash, index) = self.locate(key);
-        self.read(index, |shard| shard.session(shard.find_open(key, hash)?).map(read))
+        self.read(index, |shard| shard.session_of(key, hash).filter(|session| session.is_open()).map(read))
     }
 
     pub(crate) fn participants(&self, key: &DocumentKey) -> Vec<Participant> {
@@ -156,8 +156,7 @@ impl Registry {
     pub(crate) fn forgotten_at(&self, key: &DocumentKey) -> Result<Option<Arc<str>>, ForgottenError> {
         let (hash, index) = self.locate(key);
         self.read(index, |shard| {
-            let session = shard.find(key, hash).and_then(|place| shard.session(place));
-            session.filter(|session| session.is_forgotten()).map(Session::kept_at)
+            shard.session_of(key, hash).filter(|session| session.is_forgotten()).map(Session::kept_at)
         })
         .ok_or(ForgottenError::NotForgotten)
     }

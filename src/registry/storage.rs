@@ -57,9 +57,7 @@ impl Registry {
     /// Whether a callback of this document is with a worker.
     pub(crate) fn is_outstanding(&self, key: &DocumentKey) -> bool {
         let (hash, index) = self.locate(key);
-        self.read(index, |shard| {
-            shard.find(key, hash).and_then(|place| shard.session(place)).is_some_and(Session::is_outstanding)
-        })
+        self.read(index, |shard| shard.session_of(key, hash).is_some_and(Session::is_outstanding))
     }
 
     pub(crate) fn listen(&self) {

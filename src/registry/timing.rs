@@ -38,10 +38,12 @@ impl Registry {
                 });
             }
         }
-        let _looking = self.sleeper.look_again();
+        let looking = self.sleeper.look_again();
         for place in &self.shards {
             self.sleeper.at(place.earliest.load(Ordering::SeqCst));
         }
+        // Before the hook: host code must not run while the next deadline is being looked for.
+        drop(looking);
         self.enter(ready);
     }
 

@@ -343,11 +343,10 @@ impl Session {
         }
     }
 
-    /// Drops what waits to be told, unless anything of this document was told or asked before. Returns what is to be
-    /// freed.
+    /// Drops what waits to be told of a document that [came and went](Self::came_and_went), unless anything of it was
+    /// told or asked before. Returns what is to be freed.
     pub(crate) fn forget_untold(&mut self) -> Option<Outbox> {
-        let untold = self.came_and_went() && self.outbox.untold(&self.roster);
-        untold.then(|| self.outbox.forget_untold(&mut self.roster))
+        self.outbox.untold(&self.roster).then(|| self.outbox.forget_untold(&mut self.roster))
     }
 }
 

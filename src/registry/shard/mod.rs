@@ -130,6 +130,10 @@ impl Shard {
         self.find(key, hash).filter(|place| self.session(*place).is_some_and(Session::is_open))
     }
 
+    pub(crate) fn session_of(&self, key: &DocumentKey, hash: u64) -> Option<&Session> {
+        self.find(key, hash).and_then(|place| self.session(place))
+    }
+
     pub(crate) fn session(&self, place: u32) -> Option<&Session> {
         Some(&self.documents.get(place as usize)?.document.as_ref()?.session)
     }
