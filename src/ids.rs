@@ -58,17 +58,14 @@ pub(crate) fn bounded(text: &str, most: usize, otherwise: Malformed) -> Result<&
     if text.len() <= most { Ok(text) } else { Err(otherwise) }
 }
 
-/// Bytes kept without an allocation: what fits beside tag and length into the 24 bytes that the long form needs.
-const INLINE: usize = 22;
-
-/// Immutable text: short ones inline, long ones shared, so that a clone never copies more than 24 bytes.
+/// Immutable text: up to `INLINE` bytes in place, longer ones shared, so that a clone copies a few words at most.
 #[derive(Clone)]
-enum Text {
+enum Text<S, const INLINE: usize> {
     Inline { len: u8, bytes: [u8; INLINE] },
-    Shared(Arc<str>),
+    Shared(S),
 }
 
-impl Text {
+impl<S: AsRef<str> + From<Box<str>>, const INLINE: usize> Text<S, INLINE> {
     fn new(text: &str) -> Self {
         let mut bytes = [0; INLINE];
         match (bytes.get_mut(..text.len()), u8::try_from(text.len())) {
@@ -76,14 +73,14 @@ impl Text {
                 room.copy_from_slice(text.as_bytes());
                 Text::Inline { len, bytes }
             }
-            _ => Text::Shared(text.into()),
+            _ => Text::Shared(Box::<str>::from(text).into()),
         }
     }
 
     fn as_bytes(&self) -> &[u8] {
         match self {
             Text::Inline { len, bytes } => &bytes[..usize::from(*len)],
-            Text::Shared(text) => text.as_bytes(),
+            Text::Shared(text) => text.as_ref().as_bytes(),
         }
     }
 
@@ -91,8 +88,38 @@ impl Text {
         match self {
             // Checked again because the crate forbids unsafe code; it was text when it came in.
             Text::Inline { .. } => std::str::from_utf8(self.as_bytes()).unwrap_or_default(),
-            Text::Shared(text) => text,
+            Text::Shared(text) => text.as_ref(),
         }
+    }
+}
+
+impl<S: AsRef<str>, const INLINE: usize> PartialEq for Text<S, INLINE> {
+    /// A text is short or long in one way only. Short ones are compared whole, the unused zeros too: that is two or
+    /// three words without a loop.
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Text::Inline { len, bytes }, Text::Inline { len: other_len, bytes: other }) => {
+                len == other_len && bytes == other
+            }
+            (Text::Shared(one), Text::Shared(other)) => one.as_ref() == other.as_ref(),
+            _ => false,
+        }
+    }
+}
+
+/// A shared text behind one pointer, where `Arc<str>` takes two.
+#[derive(Clone)]
+struct Thin(Arc<Box<str>>);
+
+impl From<Box<str>> for Thin {
+    fn from(text: Box<str>) -> Self {
+        Thin(Arc::new(text))
+    }
+}
+
+impl AsRef<str> for Thin {
+    fn as_ref(&self) -> &str {
+        &self.0
     }
 }
 
@@ -109,14 +136,14 @@ impl Text {
 /// # Ok::<(), coedit::Malformed>(())
 /// ```
 #[derive(Clone)]
-pub struct DocumentKey(Text);
+pub struct DocumentKey(Text<Arc<str>, 22>);
 
 /// What a user is known by: 1 to 240 bytes of UTF-8 without control characters, compared byte for byte.
 ///
-/// Cheap to clone; up to 22 bytes are kept without an allocation. A user is not a connection: one user may hold
+/// Cheap to clone; up to 14 bytes are kept without an allocation. A user is not a connection: one user may hold
 /// several, on one document or on many.
 #[derive(Clone)]
-pub struct UserId(Text);
+pub struct UserId(Text<Thin, 14>);
 
 impl DocumentKey {
     fn check(text: &str) -> Result<(), Malformed> {
@@ -163,7 +190,7 @@ macro_rules! text_name {
 
         impl PartialEq for $name {
             fn eq(&self, other: &Self) -> bool {
-                self.as_bytes() == other.as_bytes()
+                self.0 == other.0
             }
         }
 
@@ -237,49 +264,68 @@ text_name!(UserId);
 /// assert_eq!((ann.id().as_str(), ann.name()), ("u-17", Some("Ann")));
 /// # Ok::<(), coedit::Malformed>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct User {
-    id: UserId,
-    name: Option<Arc<str>>,
+#[derive(Clone, PartialEq, Eq)]
+pub struct User(Person);
+
+/// As small as the id alone.
+#[derive(Clone, PartialEq, Eq)]
+enum Person {
+    Bare(UserId),
+    Named(Arc<(UserId, Arc<str>)>),
 }
 
 impl User {
     /// A user without a name.
     pub fn new(id: &str) -> Result<Self, Malformed> {
-        Ok(User { id: UserId::new(id)?, name: None })
+        Ok(UserId::new(id)?.into())
     }
 
     /// The same user with a name of 0 to 1,024 bytes.
-    pub fn named(mut self, name: &str) -> Result<Self, Malformed> {
-        self.name = Some(bounded(name, USER_NAME_MAX, Malformed::UserName)?.into());
-        Ok(self)
+    pub fn named(self, name: &str) -> Result<Self, Malformed> {
+        let name = bounded(name, USER_NAME_MAX, Malformed::UserName)?.into();
+        Ok(User(Person::Named(Arc::new((self.id().clone(), name)))))
     }
 
     /// What the user is known by.
     pub fn id(&self) -> &UserId {
-        &self.id
+        match &self.0 {
+            Person::Bare(id) => id,
+            Person::Named(person) => &person.0,
+        }
     }
 
     /// The name, if the host gave one.
     pub fn name(&self) -> Option<&str> {
-        self.name.as_deref()
+        match &self.0 {
+            Person::Bare(_) => None,
+            Person::Named(person) => Some(&person.1),
+        }
     }
 
     /// Takes over a name that was given later.
     pub(crate) fn learn_name(&mut self, from: &User) {
-        if from.name.is_some() && self.name != from.name {
-            self.name.clone_from(&from.name);
+        if from.name().is_some() && self.name() != from.name() {
+            self.clone_from(from);
         }
     }
 
     pub(crate) fn shared_name(&self) -> Option<Arc<str>> {
-        self.name.clone()
+        match &self.0 {
+            Person::Bare(_) => None,
+            Person::Named(person) => Some(person.1.clone()),
+        }
+    }
+}
+
+impl fmt::Debug for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("User").field("id", self.id()).field("name", &self.name()).finish()
     }
 }
 
 impl From<UserId> for User {
     fn from(id: UserId) -> Self {
-        User { id, name: None }
+        User(Person::Bare(id))
     }
 }
 
@@ -352,10 +398,22 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_no_larger_than_three_words() {
+    fn names_take_two_words_or_three() {
         assert_eq!(size_of::<DocumentKey>(), 24);
-        assert_eq!(size_of::<Option<UserId>>(), 24);
+        assert_eq!(size_of::<Option<UserId>>(), 16);
+        assert_eq!(size_of::<Option<User>>(), 16);
         assert_eq!(size_of::<ConnectionId>(), 8);
+    }
+
+    #[test]
+    fn short_and_long_users_compare_by_their_bytes() {
+        let texts: Vec<String> = (1..=USER_ID_MAX).map(|len| "u".repeat(len)).collect();
+        for (one, other) in texts.iter().zip(texts.iter().skip(1)) {
+            let user = UserId::new(one).unwrap();
+            assert_eq!((user.as_str(), &user), (one.as_str(), &UserId::new(one).unwrap()));
+            assert_ne!(user, UserId::new(other).unwrap());
+        }
+        assert_eq!(User::new("u").unwrap().named("U").unwrap().named("V").unwrap().name(), Some("V"));
     }
 
     #[test]

@@ -994,6 +994,9 @@ fn p7_a_clock_may_call_the_engine() {
         ann.change().unwrap();
         engine.drop_all(&key("doc")).unwrap();
         drop(ann);
+        let ben = engine.open(&key("other"), &user("ben"), Access::Edit).unwrap();
+        ben.change().unwrap();
+        drop(ben);
         callbacks.try_iter().take(20).for_each(|delivery| drop(delivery.fail()));
         clock.time.advance(seconds(10));
         engine.tick();

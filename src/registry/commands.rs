@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Registry;
-use super::shard::{Shard, Whom};
+use super::shard::{Closed, Shard, Whom};
 use super::timing::SLICE;
 use crate::access::{Access, Dropped, Forgotten, Grant, Participant};
 use crate::callback::ForceSaveType;
@@ -12,7 +12,7 @@ use crate::error::{
 };
 use crate::ids::{ConnectionId, DocumentKey, User, UserId};
 use crate::notice::Notice;
-use crate::session::Session;
+use crate::session::{Session, Spares};
 use crate::sync::Ordering;
 use crate::time::Timestamp;
 
@@ -31,9 +31,17 @@ impl Registry {
     }
 
     pub(crate) fn close(&self, id: ConnectionId) -> Result<(), ConnectionError> {
-        let closed = self
-            .locked(self.shard_of(id), self.now(), |shard, context, after| shard.close(id, context, after));
-        if closed { Ok(()) } else { Err(ConnectionError::Unknown) }
+        let close = |now: Option<Timestamp>| {
+            self.locked(self.shard_of(id), now.unwrap_or_default(), |shard, context, after| {
+                shard.close(id, now, context, after)
+            })
+        };
+        // A clock read costs as much as half the close, and only the last editor of a changed document needs it.
+        let closed = match close(None) {
+            Closed::NeedsTime => close(Some(self.now())),
+            closed => closed,
+        };
+        if closed == Closed::Unknown { Err(ConnectionError::Unknown) } else { Ok(()) }
     }
 
     pub(crate) fn change(&self, id: ConnectionId) -> Result<(), ChangeError> {
@@ -41,11 +49,15 @@ impl Registry {
     }
 
     pub(crate) fn access(&self, id: ConnectionId) -> Option<Access> {
-        self.read(self.shard_of(id), |shard| Some(shard.connection(id)?.access))
+        self.read(self.shard_of(id), |shard| shard.access(id))
     }
 
     /// Acts on the session of an open document.
-    fn on_open<R>(&self, key: &DocumentKey, act: impl FnOnce(&mut Session) -> R) -> Result<R, DocumentError> {
+    fn on_open<R>(
+        &self,
+        key: &DocumentKey,
+        act: impl FnOnce(&mut Session, &mut Spares) -> R,
+    ) -> Result<R, DocumentError> {
         let (hash, index) = self.locate(key);
         self.locked(index, Timestamp::default(), |shard, context, after| {
             let place = shard.find_open(key, hash)?;
@@ -61,8 +73,8 @@ impl Registry {
     ) -> Result<Vec<UserId>, InfoError> {
         // What an info asks for is never dropped, so none is taken up where documents are.
         let too_many = self.rules.callbacks && self.ready.are_too_many();
-        self.on_open(key, |session| {
-            if too_many { Err(InfoError::TooManyAsked) } else { session.info(&self.rules, userdata) }
+        self.on_open(key, |session, spares| {
+            if too_many { Err(InfoError::TooManyAsked) } else { session.info(&self.rules, spares, userdata) }
         })
         .map_err(|_| InfoError::NotOpen)?
     }
@@ -72,8 +84,10 @@ impl Registry {
         key: &DocumentKey,
         userdata: Option<Arc<str>>,
     ) -> Result<(), ForceSaveError> {
-        self.on_open(key, |session| session.force_save(&self.rules, ForceSaveType::Command, None, userdata))
-            .map_err(|_| ForceSaveError::NotOpen)?
+        self.on_open(key, |session, _| {
+            session.force_save(&self.rules, ForceSaveType::Command, None, userdata)
+        })
+        .map_err(|_| ForceSaveError::NotOpen)?
     }
 
     /// A force save that a connection asks for.
@@ -85,7 +99,7 @@ impl Registry {
     ) -> Result<(), ForceSaveError> {
         self.locked(self.shard_of(id), Timestamp::default(), |shard, context, after| {
             let connection = *shard.connection(id)?;
-            shard.update(connection.document, context, after, |session| {
+            shard.update(connection.document, context, after, |session, _| {
                 let user = session.stay(connection.stay).user.id().clone();
                 session.force_save(&self.rules, kind, Some(user), userdata)
             })
@@ -101,7 +115,8 @@ impl Registry {
     ) -> Result<Dropped, DocumentError> {
         let (hash, index) = self.locate(key);
         let whom = users.map_or(Whom::Everybody, Whom::Users);
-        self.locked(index, self.now(), |shard, context, after| {
+        // What is to be saved after a drop is due at once: that takes no time to be known.
+        self.locked(index, Timestamp::default(), |shard, context, after| {
             let place = shard.find_open(key, hash)?;
             Some(shard.drop_access(place, whom, context, after))
         })
@@ -109,7 +124,7 @@ impl Registry {
     }
 
     pub(crate) fn drop_connection(&self, id: ConnectionId) -> Result<Dropped, ConnectionError> {
-        self.locked(self.shard_of(id), self.now(), |shard, context, after| {
+        self.locked(self.shard_of(id), Timestamp::default(), |shard, context, after| {
             shard.drop_connection(id, context, after)
         })
         .ok_or(ConnectionError::Unknown)
@@ -192,7 +207,7 @@ impl Registry {
         let before = calls();
         let mut seats = [0, 0];
         for index in 0..self.shards.len() {
-            let [edit, live] = self.read(index, |shard| shard.validate(&self.rules))?;
+            let [edit, live] = self.read(index, |shard| shard.validate(&self.rules, &self.hasher))?;
             seats = [seats[0] + edit, seats[1] + live];
         }
         let in_use = [self.pools.edit.in_use(), self.pools.live.in_use()];

@@ -1,28 +1,34 @@
 //! How document keys are hashed.
 
-use std::hash::{BuildHasher, DefaultHasher, RandomState};
+use std::hash::BuildHasher;
 
-/// `SipHash`, keyed at random: keys come from outside, and whoever chooses them must not choose where they land. On a
+use foldhash::quality::{FixedState, FoldHasher, RandomState};
+
+/// Foldhash, keyed at random: keys come from outside, and whoever chooses them must not choose where they land. On a
 /// manual clock the key is the same in every run, so that the run is.
 #[derive(Debug)]
-pub(super) enum KeyHasher {
+pub(crate) enum KeyHasher {
     Random(RandomState),
-    Same,
+    Same(FixedState),
 }
 
 impl KeyHasher {
     pub(super) fn new(reproducible: bool) -> Self {
-        if reproducible { KeyHasher::Same } else { KeyHasher::Random(RandomState::new()) }
+        if reproducible {
+            KeyHasher::Same(FixedState::default())
+        } else {
+            KeyHasher::Random(RandomState::default())
+        }
     }
 }
 
 impl BuildHasher for KeyHasher {
-    type Hasher = DefaultHasher;
+    type Hasher = FoldHasher<'static>;
 
-    fn build_hasher(&self) -> DefaultHasher {
+    fn build_hasher(&self) -> FoldHasher<'static> {
         match self {
             KeyHasher::Random(state) => state.build_hasher(),
-            KeyHasher::Same => DefaultHasher::new(),
+            KeyHasher::Same(state) => state.build_hasher(),
         }
     }
 }

@@ -126,9 +126,12 @@ impl Registry {
             // Read under the lock: whoever drains or shuts down visits every shard afterwards.
             let draining = self.draining.load(Ordering::SeqCst);
             let shut_down = self.shut_down.load(Ordering::SeqCst);
-            let Registry { rules, pools, ready, .. } = self;
-            let result =
-                act(&mut shard, Context { rules, pools, ready, now, draining, shut_down }, &mut after);
+            let Registry { rules, pools, ready, hasher, .. } = self;
+            let result = act(
+                &mut shard,
+                Context { rules, pools, ready, hasher, now, draining, shut_down },
+                &mut after,
+            );
             let earliest = after.deadlines_moved.then(|| {
                 let earliest = shard.earliest_deadline().map_or(NEVER, Timestamp::as_millis);
                 place.earliest.store(earliest, Ordering::SeqCst);

@@ -5,11 +5,13 @@
 //!
 //! Words: a *stay* is one user's uninterrupted presence with one access ([`roster`]). The *outbox* holds what the
 //! storage has not been told ([`outbox`]). The *phase* says whether somebody edits, and how far the save is
-//! ([`phase`]). *Changes* are what is unsaved ([`changes`]).
+//! ([`phase`]). *Changes* are what is unsaved ([`changes`]). What is open with the storage stands together in one box
+//! ([`pending`]), so that a document with nothing open is small.
 
 mod changes;
 mod ordered;
 mod outbox;
+mod pending;
 mod phase;
 mod roster;
 mod storage;
@@ -18,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use ordered::NONE;
-pub(crate) use outbox::Outbox;
+pub(crate) use pending::{Pending, Spares};
 pub(crate) use roster::{Stay, StayId};
 pub(crate) use storage::{Settled, Verdict};
 
@@ -28,8 +30,8 @@ use crate::config::{Bounds, Config};
 use crate::error::{ForceSaveError, InfoError};
 use crate::ids::{DocumentKey, User, UserId};
 use crate::time::Timestamp;
-use changes::Changes;
-use outbox::{ForceSaveAsked, InfoAnswer, InfoAsked};
+use outbox::{ForceSaveAsked, InfoAnswer, InfoAsked, Outbox};
+use pending::Unsaved;
 use phase::{Phase, Step};
 use roster::Roster;
 
@@ -79,81 +81,93 @@ impl Rules {
 #[derive(Debug)]
 pub(crate) struct Session {
     key: DocumentKey,
-    phase: Phase,
     roster: Roster,
-    changes: Option<Box<Changes>>,
-    /// The number of the last change that is saved or deleted.
-    settled_changes: u64,
-    outbox: Outbox,
-    /// When unsaved changes are to be force saved. It counts while somebody edits; one that passed while nobody did is
-    /// overdue as soon as somebody comes.
-    force_save_at: Option<Timestamp>,
-    /// Whether the document is listed as forgotten: from the moment its save is given up until a later one is
-    /// acknowledged or the host deletes it.
-    forgotten: bool,
-    /// Where the host put the file of the save that was given up.
-    kept_at: Option<Arc<str>>,
-    /// Where it would put that of the save under way.
-    would_keep_at: Option<Arc<str>>,
+    pending: Option<Box<Pending>>,
+}
+
+/// What the shard counts of a session, and looks at before and after everything that may change it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Standing {
+    /// Whether anybody is in it, or a save of it is still to come.
+    pub(crate) open: bool,
+    /// When [`Session::handle_timeout`] is to be called next.
+    pub(crate) deadline: Option<Timestamp>,
 }
 
 /// Questions.
 impl Session {
     pub(crate) fn new(key: DocumentKey) -> Self {
-        Session {
-            key,
-            phase: Phase::Viewed,
-            roster: Roster::new(),
-            changes: None,
-            settled_changes: 0,
-            outbox: Outbox::new(),
-            force_save_at: None,
-            forgotten: false,
-            kept_at: None,
-            would_keep_at: None,
-        }
+        Session { key, roster: Roster::new(), pending: None }
     }
 
     pub(crate) fn key(&self) -> &DocumentKey {
         &self.key
     }
 
+    pub(crate) fn standing(&self) -> Standing {
+        Standing { open: self.is_open(), deadline: self.next_deadline() }
+    }
+
+    fn unsaved(&self) -> Option<&Unsaved> {
+        self.pending.as_ref()?.unsaved.as_deref()
+    }
+
+    /// As far as nothing is unsaved, it follows from who is here.
+    fn phase(&self) -> Phase {
+        match self.unsaved() {
+            Some(unsaved) => unsaved.phase,
+            None if self.roster.editing() > 0 => Phase::Edited,
+            None => Phase::Viewed,
+        }
+    }
+
+    fn withheld(&self) -> Option<StayId> {
+        self.unsaved()?.phase.withheld()
+    }
+
     /// Whether anybody is in it, or a save of it is still to come.
     pub(crate) fn is_open(&self) -> bool {
-        !self.roster.is_empty() || self.phase.withheld().is_some()
+        !self.roster.is_empty() || self.withheld().is_some()
     }
 
     /// Whether nothing of it needs to be remembered.
     pub(crate) fn is_over(&self) -> bool {
-        self.phase == Phase::Viewed && self.roster.is_empty() && self.outbox.is_empty() && !self.forgotten
+        self.roster.is_empty() && self.pending.as_ref().is_none_or(|pending| pending.is_nothing())
     }
 
     /// Whether the storage knows, or was given up to know, all that happened.
     pub(crate) fn is_told(&self) -> bool {
-        self.outbox.is_empty() && self.phase.withheld().is_none()
+        self.pending.as_ref().is_none_or(|pending| pending.outbox.is_empty()) && self.withheld().is_none()
     }
 
     /// Whether nobody edits, nothing is unsaved, and the storage does not know all of it yet.
     pub(crate) fn came_and_went(&self) -> bool {
-        self.phase == Phase::Viewed && !self.outbox.is_empty()
+        let is_untold = |pending: &Pending| pending.unsaved.is_none() && !pending.outbox.is_empty();
+        self.roster.editing() == 0 && self.pending.as_deref().is_some_and(is_untold)
     }
 
     /// Whether a save is with the storage, so that nobody gets edit access.
     pub(crate) fn is_saving(&self) -> bool {
-        matches!(self.phase, Phase::Saving { .. })
+        matches!(self.phase(), Phase::Saving { .. })
     }
 
     pub(crate) fn is_forgotten(&self) -> bool {
-        self.forgotten
+        self.unsaved().is_some_and(|unsaved| unsaved.forgotten)
     }
 
     pub(crate) fn kept_at(&self) -> Option<Arc<str>> {
-        self.kept_at.clone()
+        self.unsaved()?.kept_at.clone()
     }
 
     /// Whether a callback is with a worker.
     pub(crate) fn is_outstanding(&self) -> bool {
-        self.outbox.outstanding().is_some()
+        self.pending.as_ref().is_some_and(|pending| pending.outbox.outstanding().is_some())
+    }
+
+    /// Whether the leave of this stay's connection starts a delay, so that it must know the time.
+    pub(crate) fn leave_needs_time(&self, stay: StayId) -> bool {
+        let last = self.roster.editing() == 1 && self.roster.stay(stay).access == Access::Edit;
+        last && self.unsaved().is_some()
     }
 
     /// Every stay, in order of joining.
@@ -161,8 +175,9 @@ impl Session {
         self.roster.stays.iter()
     }
 
-    pub(crate) fn connections(&self, access: Access) -> u32 {
-        self.roster.with(access)
+    /// How many connections have each access, counted.
+    pub(crate) fn by_access(&self) -> [u32; 3] {
+        self.roster.by_access()
     }
 
     pub(crate) fn editors(&self) -> Vec<UserId> {
@@ -192,56 +207,58 @@ impl Session {
     }
 }
 
-/// Commands.
+/// Commands. Where something may come to be open with the storage, `spares` has the boxes for it.
 impl Session {
     /// Adds a connection of `user` with an access that was decided on. Edit only where no save is with the storage.
-    pub(crate) fn join(&mut self, rules: &Rules, user: &User, access: Access) -> StayId {
+    pub(crate) fn join(&mut self, rules: &Rules, spares: &mut Spares, user: &User, access: Access) -> StayId {
         let stay = self.roster.join(user, access);
         if access == Access::Edit {
-            let withheld = self.phase.withheld();
+            let withheld = self.withheld();
             if self.roster.editing() == 1 {
-                self.phase = self.phase.after(Step::FirstEditorCame);
+                self.step(Step::FirstEditorCame);
             }
             if rules.callbacks {
                 let most = rules.bounds.waiting_actions;
+                let outbox = &mut self.pending.get_or_insert_with(|| spares.take()).outbox;
                 if let Some(leaver) = withheld {
-                    self.outbox.left(&mut self.roster, leaver, most);
+                    outbox.left(&mut self.roster, leaver, most);
                 }
-                self.outbox.came(&mut self.roster, stay, most);
+                outbox.came(&mut self.roster, stay, most);
             }
         }
         stay
     }
 
     /// Takes one connection away. If it was the last editor's, the save is due after the save delay, or at once.
-    pub(crate) fn leave(&mut self, rules: &Rules, stay: StayId, now: Timestamp, pace: Pace) {
+    pub(crate) fn leave(
+        &mut self,
+        rules: &Rules,
+        spares: &mut Spares,
+        stay: StayId,
+        now: Timestamp,
+        pace: Pace,
+    ) {
         let access = self.roster.stay(stay).access;
         self.roster.leave(stay);
-        if access != Access::Edit {
+        if access != Access::Edit || !rules.callbacks {
             self.roster.release(stay);
             return;
         }
-        let most = rules.bounds.waiting_actions;
         let last = self.roster.editing() == 0;
-        if last && self.changes.is_some() {
-            let due = pace.due(now, rules.save_delay);
-            self.would_keep_at = None;
-            self.phase = self.phase.after(Step::LastEditorLeftChanged { leaver: stay, due });
-            return;
-        }
-        if last {
-            self.phase = self.phase.after(Step::LastEditorLeftUnchanged);
-        }
-        match (rules.callbacks, last) {
-            (true, true) => self.outbox.closed(&mut self.roster, stay, most),
-            (true, false) => self.outbox.left(&mut self.roster, stay, most),
-            (false, _) => self.roster.release(stay),
+        let pending = self.pending.get_or_insert_with(|| spares.take());
+        match &mut pending.unsaved {
+            Some(unsaved) if last => {
+                unsaved.would_keep_at = None;
+                unsaved.step(Step::LastEditorLeft { leaver: stay, due: pace.due(now, rules.save_delay) });
+            }
+            None if last => pending.outbox.closed(&mut self.roster, stay, rules.bounds.waiting_actions),
+            _ => pending.outbox.left(&mut self.roster, stay, rules.bounds.waiting_actions),
         }
     }
 
     /// Turns `count` connections of a stay into view-only ones and returns the stay they are in now. A save that follows
     /// is due at once.
-    pub(crate) fn demote(&mut self, rules: &Rules, stay: StayId, count: u32, now: Timestamp) -> StayId {
+    pub(crate) fn demote(&mut self, rules: &Rules, spares: &mut Spares, stay: StayId, count: u32) -> StayId {
         let user = self.roster.stay(stay).user.clone();
         let mut viewing = stay;
         // First in, then out: the user stays a participant throughout.
@@ -249,28 +266,39 @@ impl Session {
             viewing = self.roster.join(&user, Access::View);
         }
         for _ in 0..count {
-            self.leave(rules, stay, now, Pace::AtOnce);
+            self.leave(rules, spares, stay, Timestamp::default(), Pace::AtOnce);
         }
         viewing
     }
 
     /// An editor of this stay made a change. O(1).
-    pub(crate) fn change(&mut self, rules: &Rules, stay: StayId, now: Timestamp) {
+    pub(crate) fn change(&mut self, rules: &Rules, spares: &mut Spares, stay: StayId, now: Timestamp) {
         if !rules.callbacks {
             return;
         }
-        let user = &self.roster.stay(stay).user;
-        match &mut self.changes {
-            Some(changes) => changes.add(user, now, rules.bounds.turns),
-            None => self.changes = Some(Box::new(Changes::first(self.settled_changes, user, now))),
-        }
+        let pending = self.pending.get_or_insert_with(|| spares.take());
+        pending.change(&self.roster.stay(stay).user, now, rules.bounds.turns);
         self.plan_force_save(rules, now);
+    }
+
+    fn unsaved_mut(&mut self) -> Option<&mut Unsaved> {
+        self.pending.as_mut()?.unsaved.as_deref_mut()
+    }
+
+    /// Where nothing is unsaved there is no phase to keep.
+    fn step(&mut self, step: Step) {
+        if let Some(unsaved) = self.unsaved_mut() {
+            unsaved.step(step);
+        }
     }
 
     /// Sees to it that unsaved changes are force saved in time.
     fn plan_force_save(&mut self, rules: &Rules, now: Timestamp) {
-        if self.force_save_at.is_none() && self.changes.as_ref().is_some_and(|changes| changes.unsaved()) {
-            self.force_save_at = rules.force_save_interval.map(|interval| now.after(interval));
+        if let Some(unsaved) = self.unsaved_mut()
+            && unsaved.force_save_at.is_none()
+            && unsaved.changes.unsaved()
+        {
+            unsaved.force_save_at = rules.force_save_interval.map(|interval| now.after(interval));
         }
     }
 
@@ -278,22 +306,23 @@ impl Session {
     pub(crate) fn info(
         &mut self,
         rules: &Rules,
+        spares: &mut Spares,
         userdata: Option<Arc<str>>,
     ) -> Result<Vec<UserId>, InfoError> {
-        let editors = self.editors();
         if rules.callbacks {
-            if self.outbox.asked() >= rules.bounds.asked {
-                return Err(InfoError::TooManyAsked);
-            }
-            let answer = match (self.phase, &self.changes) {
+            let answer = match (self.phase(), self.unsaved()) {
                 (Phase::Edited, _) => InfoAnswer::Editing,
                 (_, Some(_)) => InfoAnswer::Unsaved,
                 (_, None) => InfoAnswer::Closed,
             };
-            let asked = InfoAsked { userdata, answer };
-            self.outbox.ask_info(&mut self.roster, self.phase.withheld(), asked);
+            let withheld = self.withheld();
+            let outbox = &mut self.pending.get_or_insert_with(|| spares.take()).outbox;
+            if outbox.asked() >= rules.bounds.asked {
+                return Err(InfoError::TooManyAsked);
+            }
+            outbox.ask_info(&mut self.roster, withheld, InfoAsked { userdata, answer });
         }
-        Ok(editors)
+        Ok(self.editors())
     }
 
     /// Asks the storage to save what there is. Only while the document is open.
@@ -304,29 +333,32 @@ impl Session {
         asked_by: Option<UserId>,
         userdata: Option<Arc<str>>,
     ) -> Result<(), ForceSaveError> {
-        let under_way = self.phase.save_under_way();
-        let Some(changes) = self.changes.as_mut().filter(|changes| changes.unsaved() && !under_way) else {
+        let withheld = self.withheld();
+        let Some(Pending { outbox, unsaved, .. }) = self.pending.as_deref_mut() else {
             return Err(ForceSaveError::NotChanged);
         };
-        if self.outbox.asked() >= rules.bounds.asked {
+        let to_save = |these: &&mut Unsaved| these.changes.unsaved() && !these.phase.save_under_way();
+        let Some(unsaved) = unsaved.as_deref_mut().filter(to_save) else {
+            return Err(ForceSaveError::NotChanged);
+        };
+        if outbox.asked() >= rules.bounds.asked {
             return Err(ForceSaveError::TooManyAsked);
         }
-        let reach = changes.reach();
-        changes.force_save_asked(&reach);
-        self.force_save_at = None;
+        let reach = unsaved.changes.reach();
+        unsaved.changes.force_save_asked(&reach);
+        unsaved.force_save_at = None;
         let asked = ForceSaveAsked { kind, userdata, asked_by, reach };
-        self.outbox.ask_force_save(&mut self.roster, self.phase.withheld(), asked);
+        outbox.ask_force_save(&mut self.roster, withheld, asked);
         Ok(())
     }
 
     /// Takes the document off the list of forgotten ones; changes nothing if it is not on it.
     pub(crate) fn delete_forgotten(&mut self) -> Settled {
         let mut settled = Settled::default();
-        if std::mem::take(&mut self.forgotten) {
-            self.kept_at = None;
+        if self.unsaved_mut().is_some_and(Unsaved::unlist) {
             settled.forgotten = Some(false);
-            if self.phase == Phase::Forgotten {
-                self.phase = self.phase.after(Step::Remembered);
+            if self.phase() == Phase::Forgotten {
+                self.step(Step::Remembered);
                 settled.garbage.1 = self.settle_changes();
             }
         }
@@ -335,18 +367,29 @@ impl Session {
 
     /// The save that waits for its delay is due now.
     pub(crate) fn hurry(&mut self) {
-        if let Phase::Closing { due: Some(_), .. } = self.phase {
-            self.phase = self.phase.after(Step::SaveFellDue);
+        let Some(pending) = self.pending.as_deref_mut() else { return };
+        if let Some(unsaved) = &mut pending.unsaved
+            && let Phase::Closing { due: Some(_), .. } = unsaved.phase
+        {
+            unsaved.step(Step::SaveFellDue);
         }
-        if self.outbox.retry_at().is_some() {
-            self.outbox.retry();
+        if pending.outbox.retry_at().is_some() {
+            pending.outbox.retry();
         }
     }
 
     /// Drops what waits to be told of a document that [came and went](Self::came_and_went), unless anything of it was
     /// told or asked before. Returns what is to be freed.
-    pub(crate) fn forget_untold(&mut self) -> Option<Outbox> {
-        self.outbox.untold(&self.roster).then(|| self.outbox.forget_untold(&mut self.roster))
+    pub(crate) fn forget_untold(&mut self) -> Option<Box<Pending>> {
+        let untold = |pending: &mut Box<Pending>| pending.outbox.untold(&self.roster);
+        let pending = self.pending.take_if(untold)?;
+        Outbox::forget_untold(&mut self.roster);
+        Some(pending)
+    }
+
+    /// Gives the box back in which nothing is open any more. Returns what is to be freed.
+    pub(crate) fn tidy(&mut self, spares: &mut Spares) -> Option<Box<Pending>> {
+        spares.put(self.pending.take_if(|pending| pending.is_nothing())?)
     }
 }
 
@@ -354,28 +397,30 @@ impl Session {
 impl Session {
     /// When [`handle_timeout`](Self::handle_timeout) is to be called next.
     pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
-        let save = match self.phase {
+        let Pending { outbox, unsaved, .. } = self.pending.as_deref()?;
+        let of_changes = unsaved.as_ref().and_then(|unsaved| match unsaved.phase {
             Phase::Closing { due, .. } => due,
+            Phase::Edited => unsaved.force_save_at,
             _ => None,
-        };
-        let force_save = self.force_save_at.filter(|_| self.phase == Phase::Edited);
-        [save, self.outbox.retry_at(), force_save].into_iter().flatten().min()
+        });
+        [of_changes, outbox.retry_at()].into_iter().flatten().min()
     }
 
     /// Lets all that is due by `now` fall due.
     pub(crate) fn handle_timeout(&mut self, rules: &Rules, now: Timestamp) {
-        if let Phase::Closing { due: Some(due), .. } = self.phase
-            && due <= now
-        {
-            self.phase = self.phase.after(Step::SaveFellDue);
+        let Some(Pending { outbox, unsaved, .. }) = self.pending.as_deref_mut() else { return };
+        if outbox.retry_at().is_some_and(|at| at <= now) {
+            outbox.retry();
         }
-        if self.outbox.retry_at().is_some_and(|at| at <= now) {
-            self.outbox.retry();
-        }
-        if self.phase == Phase::Edited && self.force_save_at.is_some_and(|at| at <= now) {
-            self.force_save_at = None;
-            // Refused where too many requests wait: the next change starts the interval anew.
-            let _ = self.force_save(rules, ForceSaveType::Timer, None, None);
+        let Some(unsaved) = unsaved else { return };
+        match unsaved.phase {
+            Phase::Closing { due: Some(due), .. } if due <= now => unsaved.step(Step::SaveFellDue),
+            Phase::Edited if unsaved.force_save_at.is_some_and(|at| at <= now) => {
+                unsaved.force_save_at = None;
+                // Refused where too many requests wait: the next change starts the interval anew.
+                let _ = self.force_save(rules, ForceSaveType::Timer, None, None);
+            }
+            _ => {}
         }
     }
 }
@@ -386,16 +431,20 @@ impl Session {
         let in_context = |error| format!("document {}: {error}", self.key);
         self.roster.validate().map_err(in_context)?;
         if rules.callbacks {
-            self.outbox.validate(&self.roster, self.phase.withheld()).map_err(in_context)?;
+            let nothing = Outbox::new();
+            let outbox = self.pending.as_ref().map_or(&nothing, |pending| &pending.outbox);
+            outbox.validate(&self.roster, self.withheld()).map_err(in_context)?;
         }
-        let holds = match self.phase {
-            Phase::Viewed => self.roster.editing() == 0 && self.changes.is_none(),
-            Phase::Edited => self.roster.editing() > 0,
-            Phase::Closing { .. } | Phase::Saving { .. } => {
-                self.roster.editing() == 0 && self.changes.is_some()
-            }
-            Phase::Forgotten => self.roster.editing() == 0 && self.changes.is_some() && self.forgotten,
+        if self.pending.as_ref().is_some_and(|pending| pending.is_nothing()) {
+            return Err(in_context("nothing is pending, in a box".to_owned()));
+        }
+        let edited = self.roster.editing() > 0;
+        let holds = match self.phase() {
+            Phase::Viewed => !edited && self.unsaved().is_none(),
+            Phase::Edited => edited,
+            Phase::Closing { .. } | Phase::Saving { .. } => !edited,
+            Phase::Forgotten => !edited && self.is_forgotten(),
         };
-        if holds { Ok(()) } else { Err(in_context(format!("{:?} does not hold", self.phase))) }
+        if holds { Ok(()) } else { Err(in_context(format!("{:?} does not hold", self.phase()))) }
     }
 }

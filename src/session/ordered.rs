@@ -2,18 +2,22 @@
 
 use std::ops::{Index, IndexMut};
 
+use smallvec::SmallVec;
+
 /// No id: the end of a list.
 pub(crate) const NONE: u32 = u32::MAX;
 
 /// Values under small stable ids, iterated in the order of their coming. Everything but iteration is O(1).
 #[derive(Debug)]
 pub(crate) struct Ordered<T> {
-    slots: Vec<Slot<T>>,
+    /// Two in place: most documents have no more users, and are then read without a second trip to memory.
+    slots: SmallVec<[Slot<T>; 2]>,
     first: u32,
     last: u32,
     /// The first of the free slots, which are linked by `next`.
     free: u32,
-    len: u32,
+    /// How many values were pushed since it was last empty.
+    pushed: u32,
 }
 
 #[derive(Debug)]
@@ -24,12 +28,23 @@ struct Slot<T> {
 }
 
 impl<T> Ordered<T> {
-    pub(crate) const fn new() -> Self {
-        Ordered { slots: Vec::new(), first: NONE, last: NONE, free: NONE, len: 0 }
+    pub(crate) fn new() -> Self {
+        Ordered { slots: SmallVec::new(), first: NONE, last: NONE, free: NONE, pushed: 0 }
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.len as usize
+    /// How many values it has had at one time.
+    pub(crate) fn most(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// How many values were pushed since it was last empty.
+    pub(crate) fn pushed(&self) -> u32 {
+        self.pushed
+    }
+
+    /// Counts on from `pushed`.
+    pub(crate) fn recount_from(&mut self, pushed: u32) {
+        self.pushed = pushed;
     }
 
     pub(crate) fn get(&self, id: u32) -> Option<&T> {
@@ -48,7 +63,6 @@ impl<T> Ordered<T> {
                 id
             }
             None => {
-                self.make_room();
                 self.slots.push(slot);
                 u32::try_from(self.slots.len() - 1).unwrap_or(NONE)
             }
@@ -58,17 +72,8 @@ impl<T> Ordered<T> {
             None => self.first = id,
         }
         self.last = id;
-        self.len += 1;
+        self.pushed = self.pushed.saturating_add(1);
         id
-    }
-
-    /// Most documents have two or three users: room for just those, where a vector on its own would begin with four and
-    /// double.
-    fn make_room(&mut self) {
-        if self.slots.len() == self.slots.capacity() {
-            let more = if self.slots.is_empty() { 2 } else { self.slots.len().div_ceil(2) };
-            self.slots.reserve_exact(more);
-        }
     }
 
     /// Takes the value out. Its id may be given to another.
@@ -78,7 +83,6 @@ impl<T> Ordered<T> {
         let (previous, next) = (slot.previous, slot.next);
         slot.next = self.free;
         self.free = id;
-        self.len -= 1;
         match self.slots.get_mut(previous as usize) {
             Some(slot) => slot.next = next,
             None => self.first = next,
@@ -86,6 +90,9 @@ impl<T> Ordered<T> {
         match self.slots.get_mut(next as usize) {
             Some(slot) => slot.previous = previous,
             None => self.last = previous,
+        }
+        if self.first == NONE {
+            self.pushed = 0;
         }
         Some(value)
     }
@@ -140,12 +147,12 @@ mod tests {
         assert!([ids[0], ids[2]].contains(&list.push('e')));
         list.push('f');
         list.push('g');
-        assert_eq!((values(&list).as_str(), list.len()), ("bdefg", 5));
+        assert_eq!((values(&list).as_str(), list.pushed(), list.most()), ("bdefg", 7, 5));
         list.remove(ids[3]);
         for id in list.ids().collect::<Vec<_>>() {
             list.remove(id);
         }
-        assert_eq!((values(&list).as_str(), list.len()), ("", 0));
+        assert_eq!((values(&list).as_str(), list.pushed()), ("", 0));
         list.push('h');
         assert_eq!(values(&list), "h");
     }

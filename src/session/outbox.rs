@@ -32,7 +32,7 @@ enum Event {
     Left(StayId),
     /// The last editor left, and nothing was changed.
     Closed(StayId),
-    Info(Box<InfoAsked>),
+    Info(InfoAsked),
     ForceSave(Box<ForceSaveAsked>),
 }
 
@@ -119,6 +119,11 @@ impl Outbox {
         self.in_flight.is_none() && self.waiting.is_empty() && !self.behind
     }
 
+    /// Events for which there is room without a further allocation.
+    pub(crate) fn room(&self) -> usize {
+        self.waiting.capacity()
+    }
+
     pub(crate) fn in_flight(&self) -> bool {
         self.in_flight.is_some()
     }
@@ -183,7 +188,7 @@ impl Outbox {
     pub(crate) fn ask_info(&mut self, roster: &mut Roster, withheld: Option<StayId>, asked: InfoAsked) {
         self.catch_up(roster, withheld);
         self.asked += 1;
-        self.waiting.push_back(Event::Info(Box::new(asked)));
+        self.waiting.push_back(Event::Info(asked));
     }
 
     pub(crate) fn ask_force_save(
@@ -268,16 +273,14 @@ impl Outbox {
         self.in_flight.is_none() && self.asked == 0 && roster.stays.iter().all(|(_, stay)| stay.told == 0)
     }
 
-    /// Drops all actions that wait. Only where [`untold`](Self::untold) holds and nobody edits. Returns what is to be
-    /// freed.
-    pub(crate) fn forget_untold(&mut self, roster: &mut Roster) -> Outbox {
-        let forgotten = std::mem::replace(self, Outbox::new());
+    /// What follows for the roster where all actions that wait are dropped. Only where [`untold`](Self::untold) holds
+    /// and nobody edits.
+    pub(crate) fn forget_untold(roster: &mut Roster) {
         let ids: Vec<StayId> = roster.stays.ids().collect();
         for id in ids {
             roster.stay_mut(id).queued = 0;
             roster.release(id);
         }
-        forgotten
     }
 
     /// The next callback but for the save, marked outstanding: the one that is to be handed out again, or the next that

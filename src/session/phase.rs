@@ -45,12 +45,11 @@ pub(crate) enum Phase {
     Forgotten,
 }
 
-/// What moves a session to its next phase.
+/// What moves a session with unsaved changes to its next phase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     FirstEditorCame,
-    LastEditorLeftUnchanged,
-    LastEditorLeftChanged {
+    LastEditorLeft {
         leaver: StayId,
         due: Option<Timestamp>,
     },
@@ -72,9 +71,8 @@ impl Phase {
         use Phase::*;
         use Step::*;
         match (self, step) {
-            (Viewed | Closing { .. } | Forgotten, FirstEditorCame) => Edited,
-            (Edited, LastEditorLeftUnchanged) => Viewed,
-            (Edited, LastEditorLeftChanged { leaver, due }) => Closing { leaver, due, failures: 0 },
+            (Closing { .. } | Forgotten, FirstEditorCame) => Edited,
+            (Edited, LastEditorLeft { leaver, due }) => Closing { leaver, due, failures: 0 },
             (Closing { leaver, failures, .. }, SaveFellDue) => Closing { leaver, due: None, failures },
             (Closing { leaver, due: None, failures }, SaveHandedOut) => Saving { leaver, failures },
             (Saving { .. }, SaveAcknowledged) => Viewed,

@@ -20,7 +20,7 @@ pub(crate) struct Stay {
     pub(crate) user: User,
     pub(crate) access: Access,
     /// The same for all stays of a user who was in the document all the while; orders the participants.
-    joined: u64,
+    joined: u32,
     /// Connections open now.
     pub(crate) connections: u32,
     /// Connections open when all that waits in the outbox is told.
@@ -37,9 +37,10 @@ pub(crate) struct Roster {
     pub(super) stays: Ordered<Stay>,
     /// The stays that have connections, by user; only for a document with many.
     index: Option<Box<Index>>,
-    /// Connections, by access.
-    connections: [u32; 3],
-    arrivals: u64,
+    /// Connections with edit access.
+    editing: u32,
+    /// All connections.
+    connections: u32,
 }
 
 #[derive(Debug, Default)]
@@ -52,21 +53,18 @@ struct Index {
 const WALKED: usize = 12;
 
 impl Roster {
-    pub(crate) const fn new() -> Self {
-        Roster { stays: Ordered::new(), index: None, connections: [0; 3], arrivals: 0 }
+    pub(crate) fn new() -> Self {
+        Roster { stays: Ordered::new(), index: None, editing: 0, connections: 0 }
     }
 
-    /// Connections with this access.
-    pub(crate) fn with(&self, access: Access) -> u32 {
-        self.connections[access as usize]
-    }
-
+    /// Connections with edit access.
     pub(crate) fn editing(&self) -> u32 {
-        self.with(Access::Edit)
+        self.editing
     }
 
+    /// Whether nobody is connected.
     pub(crate) fn is_empty(&self) -> bool {
-        self.connections == [0; 3]
+        self.connections == 0
     }
 
     pub(crate) fn stay(&self, id: StayId) -> &Stay {
@@ -102,7 +100,8 @@ impl Roster {
     /// Adds one connection of `user`.
     pub(crate) fn join(&mut self, user: &User, access: Access) -> StayId {
         let present = self.stays_of(user.id());
-        self.connections[access as usize] += 1;
+        self.connections += 1;
+        self.editing += u32::from(access == Access::Edit);
         if let Some(id) = present[access as usize] {
             self.stays[id].connections += 1;
             self.stays[id].user.learn_name(user);
@@ -110,10 +109,7 @@ impl Roster {
         }
         let joined = match present.into_iter().flatten().next() {
             Some(id) => self.stays[id].joined,
-            None => {
-                self.arrivals += 1;
-                self.arrivals
-            }
+            None => self.next_arrival(),
         };
         let id = self.stays.push(Stay {
             user: user.clone(),
@@ -132,7 +128,8 @@ impl Roster {
     pub(crate) fn leave(&mut self, id: StayId) {
         let stay = &mut self.stays[id];
         stay.connections -= 1;
-        self.connections[stay.access as usize] -= 1;
+        self.connections -= 1;
+        self.editing -= u32::from(stay.access == Access::Edit);
         if stay.connections == 0
             && let Some(index) = &mut self.index
         {
@@ -153,16 +150,17 @@ impl Roster {
 
     /// The users who hold edit access, in order of joining.
     pub(crate) fn editors(&self) -> Vec<UserId> {
-        self.users(|stay| stay.access == Access::Edit && stay.connections > 0)
+        self.users(self.editing, |stay| stay.access == Access::Edit && stay.connections > 0)
     }
 
     /// The users who edit as far as the storage was told.
     pub(super) fn told_editors(&self) -> Vec<UserId> {
-        self.users(|stay| stay.told > 0)
+        self.users(u32::MAX, |stay| stay.told > 0)
     }
 
-    fn users(&self, which: impl Fn(&Stay) -> bool) -> Vec<UserId> {
-        let mut users = Vec::with_capacity(self.stays.len());
+    /// `most`: there are no more than so many.
+    fn users(&self, most: u32, which: impl Fn(&Stay) -> bool) -> Vec<UserId> {
+        let mut users = Vec::with_capacity(self.stays.most().min(most as usize));
         users.extend(
             self.stays.iter().filter(|(_, stay)| which(stay)).map(|(_, stay)| stay.user.id().clone()),
         );
@@ -184,8 +182,25 @@ impl Roster {
             .collect()
     }
 
+    /// The number of a user who was not here before. Counts anew, in the same order, before it runs out of numbers.
+    fn next_arrival(&mut self) -> u32 {
+        if self.stays.pushed() == u32::MAX {
+            let mut by_arrival: Vec<(u32, StayId)> =
+                self.stays.iter().map(|(id, stay)| (stay.joined, id)).collect();
+            by_arrival.sort_unstable();
+            let (mut before, mut number) = (None, 0);
+            for (joined, id) in by_arrival {
+                number += u32::from(before.is_some_and(|before| before != joined));
+                before = Some(joined);
+                self.stays[id].joined = number;
+            }
+            self.stays.recount_from(number + 1);
+        }
+        self.stays.pushed()
+    }
+
     fn index_stay(&mut self, id: StayId) {
-        if self.index.is_none() && self.stays.len() > WALKED {
+        if self.index.is_none() && self.stays.most() > WALKED {
             self.index = Some(Box::default());
             let present: Vec<StayId> =
                 self.stays.iter().filter(|(_, stay)| stay.connections > 0).map(|(id, _)| id).collect();
@@ -204,20 +219,29 @@ impl Roster {
         }
     }
 
+    /// How many connections have each access, counted.
+    pub(crate) fn by_access(&self) -> [u32; 3] {
+        let mut connections = [0; 3];
+        for (_, stay) in self.stays.iter() {
+            connections[stay.access as usize] += stay.connections;
+        }
+        connections
+    }
+
     /// Recounts everything.
     pub(super) fn validate(&self) -> Result<(), String> {
-        let mut connections = [0; 3];
+        let connections = self.by_access();
         let mut present = 0;
         for (id, stay) in self.stays.iter() {
-            connections[stay.access as usize] += stay.connections;
             present += usize::from(stay.connections > 0);
             let found = self.stays_of(stay.user.id())[stay.access as usize];
             if stay.connections > 0 && found != Some(id) {
                 return Err(format!("stay {id} of {} is found as {found:?}", stay.user.id()));
             }
         }
-        if connections != self.connections {
-            return Err(format!("connections {:?}, counted {connections:?}", self.connections));
+        let totals = [connections[Access::Edit as usize], connections.iter().sum()];
+        if totals != [self.editing, self.connections] {
+            return Err(format!("{} of {} edit, counted {totals:?}", self.editing, self.connections));
         }
         match &self.index {
             Some(index) if index.table.len() != present => {
@@ -252,6 +276,21 @@ mod tests {
             roster.validate().unwrap();
         }
         assert!(roster.is_empty());
+    }
+
+    #[test]
+    fn arrivals_are_counted_anew_in_the_same_order() {
+        let mut roster = Roster::new();
+        let view = roster.join(&user(1), Access::View);
+        roster.join(&user(2), Access::Edit);
+        roster.stays.recount_from(u32::MAX);
+        roster.join(&user(3), Access::Edit);
+        roster.join(&user(1), Access::Edit);
+        roster.leave(view);
+        roster.release(view);
+        roster.join(&user(4), Access::View);
+        let order: Vec<_> = roster.participants().into_iter().map(|p| p.user).collect();
+        assert_eq!(order, [1, 2, 3, 4].map(user));
     }
 
     #[test]

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::changes::Changes;
 use super::outbox::Kind;
+use super::pending::{Pending, Unsaved};
 use super::phase::{Phase, Step};
-use super::roster::StayId;
 use super::{Pace, Rules, Session};
 use crate::callback::{Action, ActionKind, Callback, History, Status};
+use crate::ids::DocumentKey;
 use crate::license::VERSION;
 use crate::time::Timestamp;
 
@@ -26,51 +27,42 @@ pub(crate) struct Settled {
     /// The document was forgotten (`Some(true)`), or is no longer (`Some(false)`).
     pub(crate) forgotten: Option<bool>,
     /// To be freed where no lock is held.
-    pub(crate) garbage: (Option<Arc<Callback>>, Option<Box<Changes>>),
+    pub(crate) garbage: (Option<Arc<Callback>>, Option<Box<Unsaved>>),
 }
 
 impl Session {
     /// Whether the storage is to hear of anything now.
     pub(crate) fn has_next(&self) -> bool {
-        match self.phase {
-            Phase::Closing { due, failures, .. } if !self.outbox.in_flight() => {
-                due.is_none() || (failures == 0 && self.outbox.has_next())
+        let Some(Pending { outbox, unsaved, .. }) = self.pending.as_deref() else { return false };
+        match unsaved.as_ref().map(|unsaved| unsaved.phase) {
+            Some(Phase::Closing { due, failures, .. }) if !outbox.in_flight() => {
+                due.is_none() || (failures == 0 && outbox.has_next())
             }
-            _ => self.outbox.has_next(),
+            _ => outbox.has_next(),
         }
     }
 
     /// The next callback, marked outstanding. What happened before a save fell due is told before it; what was asked
     /// for while a failed save waits is told after it.
     pub(crate) fn take(&mut self) -> Option<Arc<Callback>> {
-        let failed_before = matches!(self.phase, Phase::Closing { failures: 1.., .. });
+        let Pending { outbox, unsaved, .. } = self.pending.as_deref_mut()?;
+        let phase = unsaved.as_ref().map(|unsaved| unsaved.phase);
+        let failed_before = matches!(phase, Some(Phase::Closing { failures: 1.., .. }));
         if !failed_before {
-            let callback =
-                self.outbox.take(&self.key, &mut self.roster, self.phase.withheld(), self.changes.is_none());
-            if callback.is_some() || self.outbox.in_flight() {
+            let withheld = phase.and_then(Phase::withheld);
+            let callback = outbox.take(&self.key, &mut self.roster, withheld, unsaved.is_none());
+            if callback.is_some() || outbox.in_flight() {
                 return callback;
             }
         }
-        let Phase::Closing { leaver, due: None, .. } = self.phase else {
+        let unsaved = unsaved.as_mut()?;
+        let Phase::Closing { leaver, due: None, .. } = unsaved.phase else {
             return None;
         };
-        let callback = self.save_callback(leaver);
-        self.phase = self.phase.after(Step::SaveHandedOut);
-        Some(self.outbox.hand_out(Kind::Save, callback))
-    }
-
-    fn save_callback(&self, leaver: StayId) -> Callback {
         let left = Action { kind: ActionKind::Left, user: self.roster.stay(leaver).user.id().clone() };
-        let mut callback = Callback::new(self.key.clone(), Status::Save);
-        callback.action = Some(left);
-        if let Some(changes) = &self.changes {
-            let reach = changes.reach();
-            callback.users = Some(vec![reach.last_author]);
-            callback.lastsave = Some(reach.last_at);
-            callback.notmodified = Some(changes.all_forced());
-            callback.history = Some(History { changes: changes.turns(), server_version: VERSION.to_owned() });
-        }
-        callback
+        let callback = save_callback(&self.key, left, &unsaved.changes);
+        unsaved.step(Step::SaveHandedOut);
+        Some(outbox.hand_out(Kind::Save, callback))
     }
 
     /// Settles the outstanding callback. `kept_at`: where the host put the file that it could not save. `pace`: of
@@ -83,13 +75,14 @@ impl Session {
         now: Timestamp,
         pace: Pace,
     ) -> Settled {
-        let Some((kind, failures)) = self.outbox.outstanding() else {
-            return Settled::default();
-        };
-        match kind {
-            Kind::Save if kept_at.is_some() => self.would_keep_at = kept_at,
-            Kind::SaveFailed if kept_at.is_some() && self.forgotten => self.kept_at = kept_at,
-            _ => {}
+        let Some(pending) = self.pending.as_deref_mut() else { return Settled::default() };
+        let Some((kind, failures)) = pending.outbox.outstanding() else { return Settled::default() };
+        if let Some(unsaved) = &mut pending.unsaved {
+            match kind {
+                Kind::Save if kept_at.is_some() => unsaved.would_keep_at = kept_at,
+                Kind::SaveFailed if kept_at.is_some() && unsaved.forgotten => unsaved.kept_at = kept_at,
+                _ => {}
+            }
         }
         match verdict {
             Verdict::Done => self.done(kind),
@@ -102,18 +95,17 @@ impl Session {
         match kind {
             Kind::Save => {
                 self.tell_withheld();
-                self.phase = self.phase.after(Step::SaveAcknowledged);
-                self.would_keep_at = None;
-                settled.garbage.1 = self.settle_changes();
+                self.step(Step::SaveAcknowledged);
                 settled.forgotten = self.unlist();
+                settled.garbage.1 = self.settle_changes();
             }
             Kind::ForceSave { reach } => {
-                let holds_some = |changes: &mut Box<Changes>| changes.force_save_acknowledged(reach);
-                if self.changes.as_mut().is_some_and(holds_some) {
+                let holds_some = |unsaved: &mut Unsaved| unsaved.changes.force_save_acknowledged(reach);
+                if self.unsaved_mut().is_some_and(holds_some) {
                     settled.forgotten = self.unlist();
                     // Nobody edits a forgotten document, so this save holds all of it.
-                    if self.phase == Phase::Forgotten {
-                        self.phase = self.phase.after(Step::Remembered);
+                    if self.phase() == Phase::Forgotten {
+                        self.step(Step::Remembered);
                         settled.garbage.1 = self.settle_changes();
                     }
                 }
@@ -125,35 +117,37 @@ impl Session {
 
     fn failed(&mut self, rules: &Rules, kind: Kind, failures: usize, now: Timestamp, pace: Pace) -> Settled {
         // A failed save is no longer in flight: an editor may come back before it is tried again. The phase counts.
-        let failures = match self.phase {
+        let failures = match self.phase() {
             Phase::Saving { failures, .. } => failures,
             _ => failures,
         };
         if let Some(pause) = rules.retry_pauses.get(failures) {
             let again = pace.due(now, *pause);
             if kind != Kind::Save {
-                self.outbox.fail(again);
+                if let Some(pending) = &mut self.pending {
+                    pending.outbox.fail(again);
+                }
                 return Settled::default();
             }
-            self.phase = self.phase.after(Step::SaveFailed { again });
+            self.step(Step::SaveFailed { again });
             return self.put_away();
         }
         match kind {
             Kind::Save => {
                 self.tell_withheld();
-                self.phase = self.phase.after(Step::SaveGivenUp);
-                self.kept_at = self.would_keep_at.take();
-                self.plan_force_save(rules, now);
-                self.outbox.save_failed(Kind::SaveFailed, Status::SaveFailed);
-                let newly = !std::mem::replace(&mut self.forgotten, true);
+                let newly = self.unsaved_mut().is_some_and(|unsaved| {
+                    unsaved.step(Step::SaveGivenUp);
+                    unsaved.kept_at = unsaved.would_keep_at.take();
+                    !std::mem::replace(&mut unsaved.forgotten, true)
+                });
+                self.given_up(rules, Kind::SaveFailed, Status::SaveFailed, now);
                 Settled { forgotten: newly.then_some(true), ..Settled::default() }
             }
             Kind::ForceSave { reach } => {
-                if let Some(changes) = &mut self.changes {
-                    changes.force_save_given_up(reach);
+                if let Some(unsaved) = self.unsaved_mut() {
+                    unsaved.changes.force_save_given_up(reach);
                 }
-                self.plan_force_save(rules, now);
-                self.outbox.save_failed(Kind::ForceSaveFailed, Status::ForceSaveFailed);
+                self.given_up(rules, Kind::ForceSaveFailed, Status::ForceSaveFailed, now);
                 Settled::default()
             }
             Kind::Action | Kind::Info | Kind::ForceSaveFailed | Kind::SaveFailed => {
@@ -164,13 +158,22 @@ impl Session {
         }
     }
 
+    /// A save was given up: the storage is told so, and what it was to hold is to be saved by another.
+    fn given_up(&mut self, rules: &Rules, kind: Kind, status: Status, now: Timestamp) {
+        self.plan_force_save(rules, now);
+        if let Some(pending) = &mut self.pending {
+            pending.outbox.save_failed(kind, status);
+        }
+    }
+
     fn put_away(&mut self) -> Settled {
-        Settled { garbage: (self.outbox.settle(), None), ..Settled::default() }
+        let callback = self.pending.as_mut().and_then(|pending| pending.outbox.settle());
+        Settled { garbage: (callback, None), ..Settled::default() }
     }
 
     /// The storage knows now that the last editor left.
     fn tell_withheld(&mut self) {
-        if let Some(leaver) = self.phase.withheld() {
+        if let Some(leaver) = self.withheld() {
             let stay = self.roster.stay_mut(leaver);
             stay.told -= 1;
             stay.queued -= 1;
@@ -179,15 +182,23 @@ impl Session {
     }
 
     /// Nothing is unsaved any more. Returns what is to be freed.
-    pub(super) fn settle_changes(&mut self) -> Option<Box<Changes>> {
-        self.force_save_at = None;
-        let changes = self.changes.take();
-        self.settled_changes = changes.as_ref().map_or(self.settled_changes, |changes| changes.last());
-        changes
+    pub(super) fn settle_changes(&mut self) -> Option<Box<Unsaved>> {
+        self.pending.as_mut()?.settle_changes()
     }
 
     fn unlist(&mut self) -> Option<bool> {
-        self.kept_at = None;
-        std::mem::take(&mut self.forgotten).then_some(false)
+        self.unsaved_mut().is_some_and(Unsaved::unlist).then_some(false)
+    }
+}
+
+fn save_callback(key: &DocumentKey, left: Action, changes: &Changes) -> Callback {
+    let reach = changes.reach();
+    Callback {
+        users: Some(vec![reach.last_author]),
+        action: Some(left),
+        lastsave: Some(reach.last_at),
+        notmodified: Some(changes.all_forced()),
+        history: Some(History { changes: changes.turns(), server_version: VERSION.to_owned() }),
+        ..Callback::new(key.clone(), Status::Save)
     }
 }

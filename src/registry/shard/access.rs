@@ -7,13 +7,24 @@ use crate::error::{ChangeError, OpenError};
 use crate::ids::{ConnectionId, DocumentKey, User, UserId};
 use crate::notice::Notice;
 use crate::seats::Seat;
-use crate::session::{NONE, Pace, Session, StayId};
+use crate::session::{NONE, Pace, Session, Stay, StayId};
+use crate::time::Timestamp;
 
 /// Which connections a drop is about.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Whom<'a> {
     Everybody,
     Users(&'a [UserId]),
+}
+
+/// What came of a close.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Closed {
+    Done,
+    /// No such connection is open.
+    Unknown,
+    /// A save delay starts, so the present is to be known. Nothing was done.
+    NeedsTime,
 }
 
 impl Shard {
@@ -27,8 +38,7 @@ impl Shard {
         after: &mut After,
     ) -> Result<(ConnectionId, Grant), OpenError> {
         let found = self.find(key, hash);
-        let places_left = self.free != NONE || self.documents.len() < NONE as usize;
-        if !self.connections.has_room() || (found.is_none() && !places_left) {
+        if !self.connections.has_room() || (found.is_none() && !self.documents.has_room()) {
             return Err(OpenError::Full);
         }
         let saving = found.and_then(|place| self.session(place)).is_some_and(Session::is_saving);
@@ -47,15 +57,15 @@ impl Shard {
                 seat => granted(seat),
             },
         };
-        let place = found.unwrap_or_else(|| self.insert(key, hash, context.ready));
-        let joined = self.update(place, context, after, |session| {
-            let stay = session.join(context.rules, user, grant.access);
+        let place = found.unwrap_or_else(|| self.insert(key, hash, context));
+        let joined = self.update(place, context, after, |session, spares| {
+            let stay = session.join(context.rules, spares, user, grant.access);
             (stay, session.stay(stay).first_connection)
         });
         let Some((stay, next)) = joined else {
             return Err(OpenError::Full);
         };
-        let connection = Connection { document: place, stay, access: grant.access, previous: NONE, next };
+        let connection = Connection { document: place, stay, previous: NONE, next };
         let (slot, generation) = self.connections.insert(connection);
         self.link(slot, place, stay, next);
         // From here on the connection's entry stands for the seat.
@@ -63,23 +73,38 @@ impl Shard {
         Ok((self.id(slot, generation), grant))
     }
 
-    /// Closes a connection. False if it is not open.
-    pub(crate) fn close(&mut self, id: ConnectionId, context: Context<'_>, after: &mut After) -> bool {
-        let slot = id.place() / self.of;
-        let Some(connection) = self.connection(id).copied() else {
-            return false;
-        };
+    /// Closes a connection. `now`: the present if it was read; else this may ask for it.
+    pub(crate) fn close(
+        &mut self,
+        id: ConnectionId,
+        now: Option<Timestamp>,
+        context: Context<'_>,
+        after: &mut After,
+    ) -> Closed {
+        let Some(connection) = self.connection(id).copied() else { return Closed::Unknown };
+        let Some(session) = self.session(connection.document) else { return Closed::Unknown };
+        if now.is_none() && session.leave_needs_time(connection.stay) {
+            return Closed::NeedsTime;
+        }
+        let access = session.stay(connection.stay).access;
         self.unlink(&connection);
-        self.connections.remove(slot);
-        context.pools.free(connection.access);
-        self.update(connection.document, context, after, |session| {
-            session.leave(context.rules, connection.stay, context.now, Pace::at_once_if(context.draining));
+        self.connections.remove(id.place() / self.of);
+        context.pools.free(access);
+        let pace = Pace::at_once_if(context.draining);
+        self.update(connection.document, context, after, |session, spares| {
+            session.leave(context.rules, spares, connection.stay, context.now, pace);
         });
-        true
+        Closed::Done
     }
 
     pub(crate) fn connection(&self, id: ConnectionId) -> Option<&Connection> {
         self.connections.get(id.place() / self.of, id.generation())
+    }
+
+    /// What a connection may do; none if it is not open.
+    pub(crate) fn access(&self, id: ConnectionId) -> Option<Access> {
+        let connection = self.connection(id)?;
+        Some(self.session(connection.document)?.stay(connection.stay).access)
     }
 
     pub(crate) fn change(
@@ -89,13 +114,14 @@ impl Shard {
         after: &mut After,
     ) -> Result<(), ChangeError> {
         let connection = self.connection(id).copied().ok_or(ChangeError::Unknown)?;
-        if connection.access != Access::Edit {
-            return Err(ChangeError::ViewOnly);
-        }
-        self.update(connection.document, context, after, |session| {
-            session.change(context.rules, connection.stay, context.now);
+        let changed = self.update(connection.document, context, after, |session, spares| {
+            let may_edit = session.stay(connection.stay).access == Access::Edit;
+            if may_edit {
+                session.change(context.rules, spares, connection.stay, context.now);
+            }
+            may_edit
         });
-        Ok(())
+        if changed == Some(true) { Ok(()) } else { Err(ChangeError::ViewOnly) }
     }
 
     /// Makes edit and live-view connections view-only.
@@ -110,6 +136,7 @@ impl Shard {
         let Some(session) = self.session(place) else {
             return dropped;
         };
+        let before = session.standing();
         match whom {
             Whom::Everybody => {
                 for stay in session.stays_above_view() {
@@ -129,7 +156,7 @@ impl Shard {
                 }
             }
         }
-        self.follow_up(place, context, after);
+        self.follow_up(place, before, context, after);
         dropped
     }
 
@@ -142,13 +169,14 @@ impl Shard {
     ) -> Option<Dropped> {
         let connection = self.connection(id).copied()?;
         let mut dropped = Dropped::default();
-        if connection.access > Access::View {
+        let access = self.access(id)?;
+        if access > Access::View {
             self.unlink(&connection);
-            let place = connection.document;
-            let viewing = self.update(place, context, after, |session| {
-                session.demote(context.rules, connection.stay, 1, context.now)
+            let viewing = self.update(connection.document, context, after, |session, spares| {
+                session.demote(context.rules, spares, connection.stay, 1)
             });
-            self.become_viewer(id.place() / self.of, viewing.unwrap_or(NONE), context, after, &mut dropped);
+            let slot = id.place() / self.of;
+            self.become_viewer(slot, viewing.unwrap_or(NONE), access, context, after, &mut dropped);
         }
         Some(dropped)
     }
@@ -161,14 +189,13 @@ impl Shard {
         after: &mut After,
         dropped: &mut Dropped,
     ) {
-        let Some(document) = self.documents[place as usize].document.as_mut() else {
+        let Some(session) = self.documents.get_mut(place) else {
             return;
         };
-        let count = document.session.stay(stay).connections;
-        let first = document.session.stay(stay).first_connection;
-        let viewing = document.session.demote(context.rules, stay, count, context.now);
-        for slot in self.chain(first) {
-            self.become_viewer(slot, viewing, context, after, dropped);
+        let Stay { connections, first_connection, access, .. } = *session.stay(stay);
+        let viewing = session.demote(context.rules, &mut self.spares, stay, connections);
+        for slot in self.chain(first_connection) {
+            self.become_viewer(slot, viewing, access, context, after, dropped);
         }
     }
 
@@ -176,6 +203,7 @@ impl Shard {
         &mut self,
         slot: u32,
         stay: StayId,
+        had: Access,
         context: Context<'_>,
         after: &mut After,
         dropped: &mut Dropped,
@@ -183,19 +211,19 @@ impl Shard {
         let Some((connection, generation)) = self.connections.at(slot) else {
             return;
         };
-        context.pools.free(connection.access);
+        context.pools.free(had);
         let place = connection.document;
-        let Some(document) = self.documents[place as usize].document.as_ref() else {
+        let Some(session) = self.documents.get(place) else {
             return;
         };
-        let next = document.session.stay(stay).first_connection;
-        *connection = Connection { document: place, stay, access: Access::View, previous: NONE, next };
-        let id = self.id(slot, generation);
+        let Stay { first_connection: next, ref user, .. } = *session.stay(stay);
+        *connection = Connection { document: place, stay, previous: NONE, next };
+        let id = ConnectionId::new(slot * self.of + self.number, generation);
         dropped.connections.push(id);
         after.notices.push(Notice::Dropped {
             connection: id,
-            key: document.session.key().clone(),
-            user: document.session.stay(stay).user.id().clone(),
+            key: session.key().clone(),
+            user: user.id().clone(),
         });
         self.link(slot, place, stay, next);
     }
@@ -217,8 +245,8 @@ impl Shard {
         if let Some((next, _)) = self.connections.at(next) {
             next.previous = slot;
         }
-        if let Some(document) = self.documents[place as usize].document.as_mut() {
-            document.session.stay_mut(stay).first_connection = slot;
+        if let Some(session) = self.documents.get_mut(place) {
+            session.stay_mut(stay).first_connection = slot;
         }
     }
 
@@ -228,8 +256,8 @@ impl Shard {
         }
         if let Some((previous, _)) = self.connections.at(connection.previous) {
             previous.next = connection.next;
-        } else if let Some(document) = self.documents[connection.document as usize].document.as_mut() {
-            document.session.stay_mut(connection.stay).first_connection = connection.next;
+        } else if let Some(session) = self.documents.get_mut(connection.document) {
+            session.stay_mut(connection.stay).first_connection = connection.next;
         }
     }
 

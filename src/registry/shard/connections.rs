@@ -1,12 +1,12 @@
 //! A shard's connections, under generational ids.
 
-use crate::access::Access;
+use super::chunks::Chunks;
 use crate::session::{NONE, StayId};
 
 /// The connections of one shard. Those of one stay are linked, so that a drop finds them.
 #[derive(Debug)]
 pub(crate) struct Connections {
-    places: Vec<Place>,
+    places: Chunks<Place>,
     free: u32,
     len: u32,
     /// How many places there can be.
@@ -17,30 +17,35 @@ pub(crate) struct Connections {
 struct Place {
     /// Counts the uses of the place, from 1. A place whose count is used up is not used again.
     generation: u32,
-    state: State,
+    connection: Connection,
 }
 
-#[derive(Debug)]
-enum State {
-    Free { next: u32 },
-    Open(Connection),
-}
-
-/// One open connection.
+/// One open connection; what it may do is its stay's to say.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Connection {
-    /// Its document's place in the shard.
+    /// Its document's place in the shard; [`NONE`] in a free place.
     pub(crate) document: u32,
     pub(crate) stay: StayId,
-    pub(crate) access: Access,
-    /// Neighbours among the connections of its stay.
+    /// Neighbours among the connections of its stay. In a free place `next` is the next one that is free.
     pub(crate) previous: u32,
     pub(crate) next: u32,
 }
 
+impl Connection {
+    fn free(next: u32) -> Self {
+        Connection { document: NONE, stay: NONE, previous: NONE, next }
+    }
+}
+
+impl Place {
+    fn is_free(&self) -> bool {
+        self.connection.document == NONE
+    }
+}
+
 impl Connections {
     pub(crate) fn new(most: u32) -> Self {
-        Connections { places: Vec::new(), free: NONE, len: 0, most }
+        Connections { places: Chunks::new(), free: NONE, len: 0, most }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -55,54 +60,45 @@ impl Connections {
     pub(crate) fn insert(&mut self, connection: Connection) -> (u32, u32) {
         self.len += 1;
         let slot = self.free;
-        if let Some(place) = self.places.get_mut(slot as usize) {
-            if let State::Free { next } = place.state {
-                self.free = next;
-            }
-            place.state = State::Open(connection);
+        if let Some(place) = self.places.get_mut(slot) {
+            self.free = place.connection.next;
+            place.connection = connection;
             return (slot, place.generation);
         }
-        self.places.push(Place { generation: 1, state: State::Open(connection) });
+        self.places.push(Place { generation: 1, connection });
         (u32::try_from(self.places.len() - 1).unwrap_or(NONE), 1)
     }
 
     /// The connection in `slot` if it is still the one of this generation.
     pub(crate) fn get(&self, slot: u32, generation: u32) -> Option<&Connection> {
-        let place = self.places.get(slot as usize)?;
-        match &place.state {
-            State::Open(connection) if place.generation == generation => Some(connection),
-            _ => None,
-        }
+        let place = self.places.get(slot)?;
+        (place.generation == generation && !place.is_free()).then_some(&place.connection)
     }
 
     /// The open connection in `slot`, and its generation.
     pub(crate) fn at(&mut self, slot: u32) -> Option<(&mut Connection, u32)> {
-        let place = self.places.get_mut(slot as usize)?;
-        match &mut place.state {
-            State::Open(connection) => Some((connection, place.generation)),
-            State::Free { .. } => None,
-        }
+        let place = self.places.get_mut(slot)?;
+        (!place.is_free()).then_some((&mut place.connection, place.generation))
     }
 
     pub(crate) fn remove(&mut self, slot: u32) {
-        let Some(place) = self.places.get_mut(slot as usize) else {
+        let Some(place) = self.places.get_mut(slot) else {
             return;
         };
         self.len -= 1;
-        place.state = State::Free { next: NONE };
+        place.connection = Connection::free(NONE);
         if let Some(generation) = place.generation.checked_add(1) {
-            place.generation = generation;
-            place.state = State::Free { next: self.free };
+            *place = Place { generation, connection: Connection::free(self.free) };
             self.free = slot;
         }
     }
 
     /// All slots that are in use.
     pub(crate) fn open(&self) -> impl Iterator<Item = (u32, &Connection)> {
-        (0..).zip(&self.places).filter_map(|(slot, place)| match &place.state {
-            State::Open(connection) => Some((slot, connection)),
-            State::Free { .. } => None,
-        })
+        self.places
+            .iter()
+            .filter(|(_, place)| !place.is_free())
+            .map(|(slot, place)| (slot, &place.connection))
     }
 }
 
@@ -111,7 +107,7 @@ mod tests {
     use super::*;
 
     fn connection(document: u32) -> Connection {
-        Connection { document, stay: 0, access: Access::View, previous: NONE, next: NONE }
+        Connection { document, stay: 0, previous: NONE, next: NONE }
     }
 
     #[test]
@@ -132,7 +128,7 @@ mod tests {
     fn a_place_whose_generations_are_used_up_is_retired() {
         let mut connections = Connections::new(1);
         let (slot, _) = connections.insert(connection(1));
-        connections.places[0].generation = u32::MAX;
+        connections.places.get_mut(slot).unwrap().generation = u32::MAX;
         connections.remove(slot);
         assert_eq!((connections.has_room(), connections.len()), (false, 0));
         assert!(connections.get(slot, u32::MAX).is_none());

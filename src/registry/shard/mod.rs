@@ -2,25 +2,30 @@
 //! stands in [`Registry`](super::Registry).
 
 mod access;
+mod chunks;
 mod connections;
+mod documents;
 mod validate;
 
 use std::collections::BTreeSet;
+use std::hash::BuildHasher;
 use std::ops::Bound;
 use std::sync::Arc;
 
 use hashbrown::HashTable;
 use smallvec::SmallVec;
 
+use super::hasher::KeyHasher;
 use super::ready::Ready;
 use crate::callback::Callback;
 use crate::ids::DocumentKey;
 use crate::notice::Notice;
 use crate::seats::Pools;
-use crate::session::{NONE, Outbox, Pace, Rules, Session, Settled, Verdict};
+use crate::session::{Pace, Pending, Rules, Session, Settled, Spares, Standing, Verdict};
 use crate::time::Timestamp;
-pub(crate) use access::Whom;
+pub(crate) use access::{Closed, Whom};
 use connections::Connections;
+use documents::Documents;
 
 /// Some of the documents.
 #[derive(Debug)]
@@ -30,38 +35,17 @@ pub(crate) struct Shard {
     of: u32,
     /// Places in `documents`, by the hash of the key.
     table: HashTable<u32>,
-    documents: Vec<Place>,
-    /// The first of the free places, which are linked.
-    free: u32,
+    documents: Documents,
     connections: Connections,
+    spares: Spares,
     /// The next deadline of each document that has one.
     deadlines: BTreeSet<(Timestamp, u32)>,
     open: usize,
     forgotten: BTreeSet<u32>,
+    /// The documents that a shutdown waits for.
+    awaited: BTreeSet<u32>,
     /// How often the lock was taken to change anything: tells whether a recount of all shards is of one moment.
     pub(crate) calls: u64,
-}
-
-/// A place for a document.
-#[derive(Debug)]
-struct Place {
-    /// Whether the place stands in the ready queue. Outlives the document: whoever moves in next inherits the entry,
-    /// so that the queue never holds more entries than there are places.
-    queued: bool,
-    next_free: u32,
-    document: Option<Document>,
-}
-
-#[derive(Debug)]
-struct Document {
-    session: Session,
-    hash: u64,
-    /// Its entry in the shard's deadlines.
-    deadline: Option<Timestamp>,
-    /// Whether it counts as open in the shard's total.
-    open: bool,
-    /// Whether a shutdown waits for it.
-    awaited: bool,
 }
 
 /// What a call leaves to do once the lock is released.
@@ -75,7 +59,15 @@ pub(crate) struct After {
     /// Documents a shutdown waited for that are done.
     pub(crate) done: usize,
     /// To be freed.
-    pub(crate) garbage: (Option<Settled>, Option<Outbox>, SmallVec<[Box<Session>; 1]>),
+    pub(crate) garbage: Garbage,
+}
+
+/// What is freed where no lock is held, because it can be large.
+#[derive(Debug, Default)]
+pub(crate) struct Garbage {
+    settled: Option<Settled>,
+    pending: SmallVec<[Box<Pending>; 1]>,
+    sessions: SmallVec<[Session; 1]>,
 }
 
 /// What a call needs to know of the engine.
@@ -84,6 +76,7 @@ pub(crate) struct Context<'a> {
     pub(crate) rules: &'a Rules,
     pub(crate) pools: &'a Pools,
     pub(crate) ready: &'a Ready,
+    pub(crate) hasher: &'a KeyHasher,
     /// The present, read before the lock was taken.
     pub(crate) now: Timestamp,
     /// The engine is draining: no edit access is given out, and saves are due without a delay.
@@ -101,12 +94,13 @@ impl Shard {
             number,
             of,
             table: HashTable::new(),
-            documents: Vec::new(),
-            free: NONE,
+            documents: Documents::new(),
             connections: Connections::new(u32::MAX / of),
+            spares: Spares::default(),
             deadlines: BTreeSet::new(),
             open: 0,
             forgotten: BTreeSet::new(),
+            awaited: BTreeSet::new(),
             calls: 0,
         }
     }
@@ -135,7 +129,7 @@ impl Shard {
     }
 
     pub(crate) fn session(&self, place: u32) -> Option<&Session> {
-        Some(&self.documents.get(place as usize)?.document.as_ref()?.session)
+        self.documents.get(place)
     }
 
     /// Runs `act` on the session and then does what follows from it for the shard.
@@ -144,11 +138,12 @@ impl Shard {
         place: u32,
         context: Context<'_>,
         after: &mut After,
-        act: impl FnOnce(&mut Session) -> R,
+        act: impl FnOnce(&mut Session, &mut Spares) -> R,
     ) -> Option<R> {
-        let document = self.documents.get_mut(place as usize)?.document.as_mut()?;
-        let result = act(&mut document.session);
-        self.follow_up(place, context, after);
+        let session = self.documents.get_mut(place)?;
+        let before = session.standing();
+        let result = act(session, &mut self.spares);
+        self.follow_up(place, before, context, after);
         Some(result)
     }
 }
@@ -168,7 +163,9 @@ impl Shard {
             else {
                 return false;
             };
-            self.update(place, context, after, |session| session.handle_timeout(context.rules, context.now));
+            self.update(place, context, after, |session, _| {
+                session.handle_timeout(context.rules, context.now);
+            });
             self.collect(due, after, ready);
         }
         true
@@ -187,7 +184,7 @@ impl Shard {
         let from = cursor.map_or(Bound::Unbounded, Bound::Excluded);
         let waiting: Vec<_> = self.deadlines.range((from, Bound::Unbounded)).take(most).copied().collect();
         for (due, place) in &waiting {
-            self.update(*place, context, after, Session::hurry);
+            self.update(*place, context, after, |session, _| session.hurry());
             self.collect(*due, after, ready);
         }
         *cursor = waiting.last().copied();
@@ -208,12 +205,11 @@ impl Shard {
         context: Context<'_>,
         after: &mut After,
     ) -> Option<Arc<Callback>> {
-        let standing = self.documents.get_mut(place as usize)?;
-        standing.queued = false;
-        if standing.document.is_none() {
+        self.documents.set_queued(place, false);
+        if self.session(place).is_none() {
             context.ready.inherited_entry_left();
         }
-        self.update(place, context, after, Session::take)?
+        self.update(place, context, after, |session, _| session.take())?
     }
 
     pub(crate) fn settle(
@@ -224,7 +220,8 @@ impl Shard {
         context: Context<'_>,
         after: &mut After,
     ) {
-        let settled = self.update(place, context, after, |session| {
+        let mut notice = None;
+        let settled = self.update(place, context, after, |session, _| {
             let settled = session.settle(
                 context.rules,
                 verdict,
@@ -232,16 +229,19 @@ impl Shard {
                 context.now,
                 Pace::at_once_if(context.shut_down),
             );
-            (settled, session.key().clone())
+            let given_up = |status| Notice::Storage { key: session.key().clone(), status };
+            notice = settled.given_up.map(given_up);
+            settled
         });
-        let Some((settled, key)) = settled else { return };
-        after.notices.extend(settled.given_up.map(|status| Notice::Storage { key, status }));
+        let Some(settled) = settled else { return };
+        after.notices.extend(notice);
         self.list(place, settled, after);
     }
 
     /// False if it was not forgotten.
     pub(crate) fn delete_forgotten(&mut self, place: u32, context: Context<'_>, after: &mut After) -> bool {
-        let settled = self.update(place, context, after, Session::delete_forgotten).unwrap_or_default();
+        let settled =
+            self.update(place, context, after, |session, _| session.delete_forgotten()).unwrap_or_default();
         let deleted = settled.forgotten.is_some();
         self.list(place, settled, after);
         deleted
@@ -254,7 +254,7 @@ impl Shard {
             Some(false) => self.forgotten.remove(&place),
             None => false,
         };
-        after.garbage.0 = Some(settled);
+        after.garbage.settled = Some(settled);
     }
 
     /// The documents that are forgotten.
@@ -270,22 +270,19 @@ impl Shard {
         after: &mut After,
         ready: &mut Vec<Due>,
     ) -> usize {
-        for place in (0..).take(self.documents.len()) {
+        for place in 0..self.documents.places() {
             for slot in self.connections_of(place) {
                 if let Some((_, generation)) = self.connections.at(slot) {
                     let id = self.id(slot, generation);
-                    self.close(id, context, after);
+                    self.close(id, Some(context.now), context, after);
                 }
             }
         }
         self.collect(context.now, after, ready);
         self.hurry(usize::MAX, &mut None, context, after, ready);
-        let mut awaited = 0;
-        for document in self.documents.iter_mut().filter_map(|place| place.document.as_mut()) {
-            document.awaited = !document.session.is_told();
-            awaited += usize::from(document.awaited);
-        }
-        awaited
+        let untold = self.documents.iter().filter(|(_, session)| !session.is_told());
+        self.awaited = untold.map(|(place, _)| place).collect();
+        self.awaited.len()
     }
 
     /// The connections of a document, by stay.
@@ -302,85 +299,62 @@ impl Shard {
 
 /// The shard's own books.
 impl Shard {
-    fn insert(&mut self, key: &DocumentKey, hash: u64, ready: &Ready) -> u32 {
-        let document = Some(Document {
-            session: Session::new(key.clone()),
-            hash,
-            deadline: None,
-            open: false,
-            awaited: false,
-        });
-        let place = self.free;
-        let place = match self.documents.get_mut(place as usize) {
-            Some(standing) => {
-                self.free = standing.next_free;
-                standing.document = document;
-                if standing.queued {
-                    ready.inherited_entry_left();
-                }
-                place
-            }
-            None => {
-                self.documents.push(Place { queued: false, next_free: NONE, document });
-                u32::try_from(self.documents.len() - 1).unwrap_or(NONE)
-            }
-        };
-        let documents = &self.documents;
+    fn insert(&mut self, key: &DocumentKey, hash: u64, context: Context<'_>) -> u32 {
+        let place = self.documents.insert(Session::new(key.clone()));
+        if self.documents.is_queued(place) {
+            context.ready.inherited_entry_left();
+        }
+        let Shard { table, documents, .. } = self;
+        // Kept nowhere, so that a table that grows computes them again: it is read far more often than it grows.
         let hash_of =
-            |place: &u32| documents[*place as usize].document.as_ref().map_or(0, |document| document.hash);
-        self.table.insert_unique(hash, place, hash_of);
+            |place: &u32| documents.get(*place).map_or(0, |session| context.hasher.hash_one(session.key()));
+        table.insert_unique(hash, place, hash_of);
         place
     }
 
-    /// After every call that may have changed a session.
-    fn follow_up(&mut self, place: u32, context: Context<'_>, after: &mut After) {
-        let standing = &mut self.documents[place as usize];
-        let Some(document) = standing.document.as_mut() else {
+    /// After every call that may have changed a session; `before`: how it stood before that.
+    fn follow_up(&mut self, place: u32, before: Standing, context: Context<'_>, after: &mut After) {
+        let Some(session) = self.documents.get_mut(place) else {
             return;
         };
-        if document.session.came_and_went() && context.ready.are_too_many() {
-            after.garbage.1 = document.session.forget_untold();
+        if session.came_and_went() && context.ready.are_too_many() {
+            after.garbage.pending.extend(session.forget_untold());
         }
-        if !standing.queued && document.session.has_next() {
-            standing.queued = true;
+        after.garbage.pending.extend(session.tidy(&mut self.spares));
+        let Standing { open, deadline } = session.standing();
+        let (has_next, over) = (session.has_next(), session.is_over());
+        if !self.awaited.is_empty() && session.is_told() && self.awaited.remove(&place) {
+            after.done += 1;
+        }
+        if has_next && !self.documents.set_queued(place, true) {
             after.ready.push(place);
         }
-        let deadline = document.session.next_deadline();
-        if deadline != document.deadline {
-            if let Some(old) = document.deadline {
+        if deadline != before.deadline {
+            if let Some(old) = before.deadline {
                 self.deadlines.remove(&(old, place));
             }
             self.deadlines.extend(deadline.map(|new| (new, place)));
-            document.deadline = deadline;
             after.deadlines_moved = true;
         }
-        let open = document.session.is_open();
-        if open != document.open {
-            document.open = open;
+        if open != before.open {
             self.open = if open { self.open + 1 } else { self.open - 1 };
         }
-        if document.awaited && document.session.is_told() {
-            document.awaited = false;
-            after.done += 1;
-        }
-        if document.session.is_over() {
-            self.remove(place, context.ready, after);
+        if over {
+            self.remove(place, context, after);
         }
     }
 
-    fn remove(&mut self, place: u32, ready: &Ready, after: &mut After) {
-        let standing = &mut self.documents[place as usize];
-        let Some(document) = standing.document.take() else {
+    fn remove(&mut self, place: u32, context: Context<'_>, after: &mut After) {
+        let Some(session) = self.documents.remove(place) else {
             return;
         };
-        standing.next_free = self.free;
-        self.free = place;
-        if standing.queued {
-            ready.entry_outlived_its_document();
+        if self.documents.is_queued(place) {
+            context.ready.entry_outlived_its_document();
         }
-        if let Ok(entry) = self.table.find_entry(document.hash, |other| *other == place) {
+        let hash = context.hasher.hash_one(session.key());
+        if let Ok(entry) = self.table.find_entry(hash, |other| *other == place) {
             entry.remove();
         }
-        after.garbage.2.push(Box::new(document.session));
+        after.garbage.sessions.push(session);
     }
 }

@@ -1,48 +1,44 @@
 //! Recounting a shard.
 
 use std::collections::HashMap;
+use std::hash::BuildHasher;
 
-use super::{Document, Shard};
+use super::{Shard, Standing};
 use crate::access::{ACCESSES, Access};
+use crate::registry::hasher::KeyHasher;
 use crate::session::{Rules, Stay, StayId};
 
 impl Shard {
     /// Recounts everything. Returns the seats that connections hold: edit, live view.
-    pub(crate) fn validate(&self, rules: &Rules) -> Result<[u32; 2], String> {
+    pub(crate) fn validate(&self, rules: &Rules, hasher: &KeyHasher) -> Result<[u32; 2], String> {
         let mut counted = HashMap::<(u32, StayId), u32>::new();
         let mut seats = [0; 2];
         for (slot, connection) in self.connections.open() {
             *counted.entry((connection.document, connection.stay)).or_default() += 1;
-            match connection.access {
-                Access::Edit => seats[0] += 1,
-                Access::LiveView => seats[1] += 1,
-                Access::View => {}
-            }
             let stay = self.session(connection.document).map(|session| session.stay(connection.stay));
-            if stay.map(|stay| stay.access) != Some(connection.access) {
-                return Err(format!("connection {slot} and its stay differ in access"));
+            match stay.map(|stay| stay.access) {
+                Some(Access::Edit) => seats[0] += 1,
+                Some(Access::LiveView) => seats[1] += 1,
+                Some(Access::View) => {}
+                None => return Err(format!("connection {slot} is in no document")),
             }
         }
         let (mut documents, mut open, mut forgotten, mut deadlines) = (0, 0, 0, 0);
         let mut connections = [0; 3];
-        for (place, standing) in (0..).zip(&self.documents) {
-            let Some(Document { session, hash, deadline, open: counted_open, .. }) = &standing.document
-            else {
-                continue;
-            };
+        for (place, session) in self.documents.iter() {
             session.validate(rules)?;
+            let Standing { open: is_open, deadline } = session.standing();
             documents += 1;
-            open += usize::from(session.is_open());
+            open += usize::from(is_open);
             forgotten += usize::from(session.is_forgotten());
             deadlines += usize::from(deadline.is_some());
             for access in ACCESSES {
-                connections[access as usize] += session.connections(access);
+                connections[access as usize] += session.by_access()[access as usize];
             }
-            let in_order = self.find(session.key(), *hash) == Some(place)
-                && session.next_deadline() == *deadline
+            let in_order = self.find(session.key(), hasher.hash_one(session.key())) == Some(place)
                 && deadline.is_none_or(|due| self.deadlines.contains(&(due, place)))
-                && session.is_open() == *counted_open
-                && (standing.queued || !session.has_next())
+                && self.forgotten.contains(&place) == session.is_forgotten()
+                && (self.documents.is_queued(place) || !session.has_next())
                 && !session.is_over();
             if !in_order {
                 return Err(format!("document {} is not in order: {session:?}", session.key()));

@@ -1,0 +1,112 @@
+//! What a document has open with its storage: unsaved changes, untold events, a callback in hand.
+//!
+//! Most documents at any time have nothing open, so it stands in a box of its own, and boxes are used again.
+
+use std::sync::Arc;
+
+use super::changes::Changes;
+use super::outbox::Outbox;
+use super::phase::{Phase, Step};
+use crate::ids::User;
+use crate::time::Timestamp;
+
+/// What is open with the storage.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub(super) outbox: Outbox,
+    pub(super) unsaved: Option<Box<Unsaved>>,
+    /// The number of the last change that was saved or deleted. Remembered only as long as a force save may be asked
+    /// for or under way, which would claim to hold later ones otherwise.
+    pub(super) settled_changes: u64,
+}
+
+/// Changes that no acknowledged save of status 2 holds, and what is to become of them.
+#[derive(Debug)]
+pub(crate) struct Unsaved {
+    pub(super) changes: Changes,
+    pub(super) phase: Phase,
+    /// When they are to be force saved. It counts while somebody edits; one that passed while nobody did is overdue as
+    /// soon as somebody comes.
+    pub(super) force_save_at: Option<Timestamp>,
+    /// Whether the document is listed as forgotten: from the moment its save is given up until a later one is
+    /// acknowledged or the host deletes it.
+    pub(super) forgotten: bool,
+    /// Where the host put the file of the save that was given up.
+    pub(super) kept_at: Option<Arc<str>>,
+    /// Where it would put that of the save under way.
+    pub(super) would_keep_at: Option<Arc<str>>,
+}
+
+impl Pending {
+    /// Whether nothing is open.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.unsaved.is_none() && self.outbox.is_empty()
+    }
+
+    /// A change by `user`.
+    pub(super) fn change(&mut self, user: &User, now: Timestamp, most_turns: usize) {
+        match &mut self.unsaved {
+            Some(unsaved) => unsaved.changes.add(user, now, most_turns),
+            None => self.unsaved = Some(Box::new(Unsaved::first(self.settled_changes, user, now))),
+        }
+    }
+
+    /// Nothing is unsaved any more. Returns what is to be freed.
+    pub(super) fn settle_changes(&mut self) -> Option<Box<Unsaved>> {
+        let unsaved = self.unsaved.take();
+        self.settled_changes = unsaved.as_ref().map_or(self.settled_changes, |these| these.changes.last());
+        unsaved
+    }
+}
+
+impl Unsaved {
+    /// The first change after the one with the number `before`.
+    fn first(before: u64, user: &User, now: Timestamp) -> Self {
+        Unsaved {
+            changes: Changes::first(before, user, now),
+            phase: Phase::Edited,
+            force_save_at: None,
+            forgotten: false,
+            kept_at: None,
+            would_keep_at: None,
+        }
+    }
+
+    pub(super) fn step(&mut self, step: Step) {
+        self.phase = self.phase.after(step);
+    }
+
+    /// Takes the document off the list of forgotten ones. Whether it was on it.
+    pub(super) fn unlist(&mut self) -> bool {
+        self.kept_at = None;
+        std::mem::take(&mut self.forgotten)
+    }
+}
+
+/// Boxes that no document needs just now, for the next that does: in the steady state none is allocated.
+#[derive(Debug, Default)]
+#[expect(clippy::vec_box, reason = "the boxes are what is kept")]
+pub(crate) struct Spares(Vec<Box<Pending>>);
+
+impl Spares {
+    /// Boxes kept, and events for which a kept one may have room: what a burst took is given back.
+    const MOST: usize = 256;
+    const MOST_EVENTS: usize = 64;
+
+    #[expect(clippy::unnecessary_box_returns, reason = "the boxes are what is kept")]
+    pub(super) fn take(&mut self) -> Box<Pending> {
+        self.0
+            .pop()
+            .unwrap_or_else(|| Box::new(Pending { outbox: Outbox::new(), unsaved: None, settled_changes: 0 }))
+    }
+
+    /// Keeps a box in which nothing is open. Returns one too many, to be freed.
+    pub(super) fn put(&mut self, mut pending: Box<Pending>) -> Option<Box<Pending>> {
+        if self.0.len() == Self::MOST || pending.outbox.room() > Self::MOST_EVENTS {
+            return Some(pending);
+        }
+        pending.settled_changes = 0;
+        self.0.push(pending);
+        None
+    }
+}
