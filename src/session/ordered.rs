@@ -8,28 +8,53 @@ use smallvec::SmallVec;
 pub(crate) const NONE: u32 = u32::MAX;
 
 /// Values under small stable ids, iterated in the order of their coming. Everything but iteration is O(1).
+///
+/// Memory is what it costs to look at a document that nobody has looked at for a while. So up to [`FEW`] values the
+/// order stands in a few bytes beside a byte of each value's hash, its *tag*: whoever looks for a value reads those, and
+/// then only the value that is likely to be the one.
 #[derive(Debug)]
 pub(crate) struct Ordered<T> {
-    /// Two in place: most documents have no more users, and are then read without a second trip to memory.
-    slots: SmallVec<[Slot<T>; 2]>,
-    first: u32,
-    last: u32,
-    /// The first of the free slots, which are linked by `next`.
-    free: u32,
+    slots: SmallVec<[Option<T>; 2]>,
+    /// Once there were more than a few.
+    links: Option<Box<Links>>,
+    few: Few,
     /// How many values were pushed since it was last empty.
     pushed: u32,
 }
 
+/// The order of a few values.
 #[derive(Debug)]
-struct Slot<T> {
+struct Few {
+    /// Ids in the order of coming.
+    order: [u8; FEW],
+    /// Their tags, in the same order.
+    tags: [u8; FEW],
+    len: u8,
+}
+
+/// The order of many: each slot's neighbours.
+#[derive(Debug)]
+struct Links {
+    links: Vec<Link>,
+    first: u32,
+    last: u32,
+    /// The first of the free slots, which are linked by `next`.
+    free: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Link {
     previous: u32,
     next: u32,
-    value: Option<T>,
 }
+
+/// So many values are few.
+pub(crate) const FEW: usize = 8;
 
 impl<T> Ordered<T> {
     pub(crate) fn new() -> Self {
-        Ordered { slots: SmallVec::new(), first: NONE, last: NONE, free: NONE, pushed: 0 }
+        let few = Few { order: [0; FEW], tags: [0; FEW], len: 0 };
+        Ordered { slots: SmallVec::new(), links: None, few, pushed: 0 }
     }
 
     /// How many values it has had at one time.
@@ -48,62 +73,59 @@ impl<T> Ordered<T> {
     }
 
     pub(crate) fn get(&self, id: u32) -> Option<&T> {
-        self.slots.get(id as usize)?.value.as_ref()
+        self.slots.get(id as usize)?.as_ref()
     }
 
     /// Appends `value` and names it. There can never be 2³² of them: each stands for a connection, whose ids end
     /// before that.
-    pub(crate) fn push(&mut self, value: T) -> u32 {
-        let slot = Slot { previous: self.last, next: NONE, value: Some(value) };
-        let id = match self.slots.get_mut(self.free as usize) {
-            Some(place) => {
-                let id = self.free;
-                self.free = place.next;
-                *place = slot;
-                id
-            }
-            None => {
-                self.slots.push(slot);
-                u32::try_from(self.slots.len() - 1).unwrap_or(NONE)
-            }
-        };
-        match self.slots.get_mut(self.last as usize) {
-            Some(last) => last.next = id,
-            None => self.first = id,
-        }
-        self.last = id;
+    pub(crate) fn push(&mut self, tag: u8, value: T) -> u32 {
         self.pushed = self.pushed.saturating_add(1);
+        if self.links.is_none() && usize::from(self.few.len) == FEW {
+            self.links = Some(Box::new(Links::of(&self.few)));
+        }
+        let id = match &mut self.links {
+            None => self.few.append(tag),
+            Some(links) => links.append(),
+        };
+        match self.slots.get_mut(id as usize) {
+            Some(slot) => *slot = Some(value),
+            None => self.slots.push(Some(value)),
+        }
         id
     }
 
     /// Takes the value out. Its id may be given to another.
     pub(crate) fn remove(&mut self, id: u32) -> Option<T> {
-        let slot = self.slots.get_mut(id as usize)?;
-        let value = slot.value.take()?;
-        let (previous, next) = (slot.previous, slot.next);
-        slot.next = self.free;
-        self.free = id;
-        match self.slots.get_mut(previous as usize) {
-            Some(slot) => slot.next = next,
-            None => self.first = next,
-        }
-        match self.slots.get_mut(next as usize) {
-            Some(slot) => slot.previous = previous,
-            None => self.last = previous,
-        }
-        if self.first == NONE {
+        let value = self.slots.get_mut(id as usize)?.take()?;
+        let empty = match &mut self.links {
+            None => self.few.remove(id),
+            Some(links) => links.remove(id),
+        };
+        if empty {
             self.pushed = 0;
         }
         Some(value)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
-        let mut next = self.first;
+    /// The values that may have this tag, in the order of coming; none is left out as long as there were never more than
+    /// a few, and all are given after that.
+    pub(crate) fn tagged(&self, tag: u8) -> impl Iterator<Item = (u32, &T)> {
+        let mut place = Place::first(self);
         std::iter::from_fn(move || {
-            let id = next;
-            let slot = self.slots.get(id as usize)?;
-            next = slot.next;
-            Some((id, slot.value.as_ref()?))
+            loop {
+                let (id, own) = place.step(self)?;
+                if own.is_none_or(|own| own == tag) {
+                    return Some((id, self.slots.get(id as usize)?.as_ref()?));
+                }
+            }
+        })
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
+        let mut place = Place::first(self);
+        std::iter::from_fn(move || {
+            let (id, _) = place.step(self)?;
+            Some((id, self.slots.get(id as usize)?.as_ref()?))
         })
     }
 
@@ -112,19 +134,124 @@ impl<T> Ordered<T> {
     }
 }
 
+/// Where an iteration stands.
+enum Place {
+    Among(usize),
+    At(u32),
+}
+
+impl Place {
+    fn first<T>(list: &Ordered<T>) -> Self {
+        list.links.as_ref().map_or(Place::Among(0), |links| Place::At(links.first))
+    }
+
+    /// The next id, with its tag if that is known.
+    fn step<T>(&mut self, list: &Ordered<T>) -> Option<(u32, Option<u8>)> {
+        match self {
+            Place::Among(at) => {
+                let few = &list.few;
+                let id = *few.order[..usize::from(few.len)].get(*at)?;
+                let tag = few.tags[*at];
+                *at += 1;
+                Some((u32::from(id), Some(tag)))
+            }
+            Place::At(id) => {
+                let here = *id;
+                *id = list.links.as_ref()?.links.get(here as usize)?.next;
+                Some((here, None))
+            }
+        }
+    }
+}
+
+impl Few {
+    /// Gives the lowest free id to the last in the order. Only while there are fewer than [`FEW`].
+    fn append(&mut self, tag: u8) -> u32 {
+        let len = usize::from(self.len);
+        let taken = self.order[..len].iter().fold(0_u32, |taken, id| taken | 1 << id);
+        let id = taken.trailing_ones();
+        // Below FEW, which fits.
+        self.order[len] = u8::try_from(id).unwrap_or(0);
+        self.tags[len] = tag;
+        self.len += 1;
+        id
+    }
+
+    /// Whether it is empty now.
+    fn remove(&mut self, id: u32) -> bool {
+        let len = usize::from(self.len);
+        if let Some(at) = self.order[..len].iter().position(|other| u32::from(*other) == id) {
+            self.order.copy_within(at + 1..len, at);
+            self.tags.copy_within(at + 1..len, at);
+            self.len -= 1;
+        }
+        self.len == 0
+    }
+}
+
+impl Links {
+    /// [`FEW`] slots, all taken, in the order that they have.
+    fn of(few: &Few) -> Self {
+        let alone = Link { previous: NONE, next: NONE };
+        let mut links = Links { links: vec![alone; FEW], first: NONE, last: NONE, free: NONE };
+        for id in few.order {
+            links.enter(u32::from(id));
+        }
+        links
+    }
+
+    fn append(&mut self) -> u32 {
+        let mut id = self.free;
+        if let Some(link) = self.links.get(id as usize) {
+            self.free = link.next;
+        } else {
+            self.links.push(Link { previous: NONE, next: NONE });
+            id = u32::try_from(self.links.len() - 1).unwrap_or(NONE);
+        }
+        self.enter(id);
+        id
+    }
+
+    /// Links a slot in as the last.
+    fn enter(&mut self, id: u32) {
+        self.links[id as usize] = Link { previous: self.last, next: NONE };
+        match self.links.get_mut(self.last as usize) {
+            Some(last) => last.next = id,
+            None => self.first = id,
+        }
+        self.last = id;
+    }
+
+    /// Whether it is empty now.
+    fn remove(&mut self, id: u32) -> bool {
+        let Link { previous, next } = self.links[id as usize];
+        self.links[id as usize].next = self.free;
+        self.free = id;
+        match self.links.get_mut(previous as usize) {
+            Some(link) => link.next = next,
+            None => self.first = next,
+        }
+        match self.links.get_mut(next as usize) {
+            Some(link) => link.previous = previous,
+            None => self.last = previous,
+        }
+        self.first == NONE
+    }
+}
+
 impl<T> Index<u32> for Ordered<T> {
     type Output = T;
 
     #[expect(clippy::expect_used, reason = "an id outlives its value only by a bug of this crate")]
     fn index(&self, id: u32) -> &T {
-        self.slots[id as usize].value.as_ref().expect("the id is in use")
+        self.slots[id as usize].as_ref().expect("the id is in use")
     }
 }
 
 impl<T> IndexMut<u32> for Ordered<T> {
     #[expect(clippy::expect_used, reason = "an id outlives its value only by a bug of this crate")]
     fn index_mut(&mut self, id: u32) -> &mut T {
-        self.slots[id as usize].value.as_mut().expect("the id is in use")
+        self.slots[id as usize].as_mut().expect("the id is in use")
     }
 }
 
@@ -136,24 +263,41 @@ mod tests {
         list.iter().map(|(_, value)| *value).collect()
     }
 
+    /// Whatever the number of values: against a vector that is searched.
     #[test]
     fn order_survives_removals_and_reuse() {
-        let mut list = Ordered::new();
-        let ids: Vec<u32> = "abcd".chars().map(|value| list.push(value)).collect();
-        assert_eq!(list.remove(ids[0]), Some('a'));
-        assert_eq!(list.remove(ids[2]), Some('c'));
-        assert_eq!(list.remove(ids[2]), None);
-        assert_eq!(values(&list), "bd");
-        assert!([ids[0], ids[2]].contains(&list.push('e')));
-        list.push('f');
-        list.push('g');
-        assert_eq!((values(&list).as_str(), list.pushed(), list.most()), ("bdefg", 7, 5));
-        list.remove(ids[3]);
-        for id in list.ids().collect::<Vec<_>>() {
-            list.remove(id);
+        for most in [2, FEW, FEW + 1, 3 * FEW] {
+            let (mut list, mut naive, mut number) = (Ordered::new(), Vec::<(u32, char)>::new(), 7_usize);
+            for value in ('a'..='z').cycle().take(1000) {
+                number = number * 31 % 1009;
+                if naive.len() == most || (number.is_multiple_of(3) && !naive.is_empty()) {
+                    let (id, value) = naive.remove(number % naive.len());
+                    assert_eq!(list.get(id), Some(&value));
+                    assert_eq!((list.remove(id), list.remove(id)), (Some(value), None));
+                }
+                naive.push((list.push(value as u8, value), value));
+                assert_eq!(values(&list), naive.iter().map(|(_, value)| *value).collect::<String>());
+                assert!(naive.iter().all(|(id, value)| list[*id] == *value));
+                assert!(list.tagged(value as u8).any(|(_, found)| *found == value));
+            }
+            assert_eq!(list.most(), most);
+            for (id, value) in naive.drain(..) {
+                assert!(list.pushed() > 0);
+                assert_eq!(list.remove(id), Some(value));
+            }
+            assert_eq!((values(&list).as_str(), list.pushed()), ("", 0));
+            list.push(0, 'h');
+            assert_eq!(values(&list), "h");
         }
-        assert_eq!((values(&list).as_str(), list.pushed()), ("", 0));
-        list.push('h');
-        assert_eq!(values(&list), "h");
+    }
+
+    #[test]
+    fn a_tag_leaves_out_what_it_does_not_fit() {
+        let mut list = Ordered::new();
+        for (tag, value) in [(1, 'a'), (2, 'b'), (1, 'c')] {
+            list.push(tag, value);
+        }
+        assert_eq!(list.tagged(1).map(|(_, value)| *value).collect::<String>(), "ac");
+        assert_eq!(list.tagged(3).count(), 0);
     }
 }
