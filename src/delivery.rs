@@ -181,7 +181,7 @@ impl Delivery {
     /// The storage has not done it: it is handed out again after a pause, or given up after the last one. Returns the
     /// callback.
     pub fn fail(mut self) -> Arc<Callback> {
-        self.settle(Verdict::Failed);
+        self.fail_once();
         self.callback.clone()
     }
 
@@ -190,11 +190,17 @@ impl Delivery {
             self.registry.settle(self.location, verdict, self.kept_at.take());
         }
     }
+
+    fn fail_once(&mut self) {
+        if !self.settled {
+            self.settle(Verdict::Failed(self.callback.clone()));
+        }
+    }
 }
 
 impl Drop for Delivery {
     fn drop(&mut self) {
-        self.settle(Verdict::Failed);
+        self.fail_once();
     }
 }
 

@@ -139,7 +139,7 @@ impl Registry {
             });
             (result, earliest)
         };
-        self.finish(index, after, earliest);
+        self.finish(index, &mut after, earliest);
         result
     }
 
@@ -149,29 +149,34 @@ impl Registry {
     }
 
     /// What a call leaves to do, with no lock held. The hooks come last: host code may panic.
-    fn finish(&self, index: usize, after: After, earliest: Option<u64>) {
-        let After { ready, notices, deadlines_moved: _, done, garbage } = after;
-        drop(garbage);
-        let any_ready = !ready.is_empty();
-        let mut any_notices = false;
-        for place in ready {
+    fn finish(&self, index: usize, after: &mut After, earliest: Option<u64>) {
+        let ready = after.ready;
+        if let Some(place) = ready {
             self.push_ready(index, place);
         }
-        for notice in notices {
-            any_notices |= self.push_notice(notice);
-        }
+        let any_notices = after.more.take().is_some_and(|more| self.notify(more.notices));
         if let Some(earliest) = earliest {
             self.sleeper.at(earliest);
         }
-        if done > 0 {
-            self.finished(done);
+        if after.done > 0 {
+            self.finished(after.done);
         }
-        if any_ready {
+        drop(after.over.take());
+        if ready.is_some() {
             self.ready.queue.announce();
         }
         if any_notices {
             self.notices.announce();
         }
+    }
+
+    /// Whether any notice is kept.
+    fn notify(&self, notices: Vec<Notice>) -> bool {
+        let mut any = false;
+        for notice in notices {
+            any |= self.push_notice(notice);
+        }
+        any
     }
 
     fn push_ready(&self, index: usize, place: u32) {

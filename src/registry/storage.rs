@@ -48,7 +48,10 @@ impl Registry {
 
     pub(crate) fn settle(&self, location: Location, verdict: Verdict, kept_at: Option<Arc<str>>) {
         // Only a failure starts a pause.
-        let now = if verdict == Verdict::Failed { self.now() } else { Timestamp::default() };
+        let now = match verdict {
+            Verdict::Failed(_) => self.now(),
+            Verdict::Done => Timestamp::default(),
+        };
         self.locked(location.shard as usize, now, |shard, context, after| {
             shard.settle(location.place, verdict, kept_at, context, after);
         });

@@ -85,13 +85,23 @@ pub(crate) struct Session {
     pending: Option<Box<Pending>>,
 }
 
-/// What the shard counts of a session, and looks at before and after everything that may change it.
+/// How a session stands: what the shard looks at before and after everything that may change it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "answers to questions that have nothing to do with each other"
+)]
 pub(crate) struct Standing {
     /// Whether anybody is in it, or a save of it is still to come.
     pub(crate) open: bool,
     /// When [`Session::handle_timeout`] is to be called next.
     pub(crate) deadline: Option<Timestamp>,
+    /// Whether the storage is to hear of anything now.
+    pub(crate) has_next: bool,
+    /// Whether the storage knows, or was given up to know, all that happened.
+    pub(crate) told: bool,
+    /// Whether nothing of it needs to be remembered.
+    pub(crate) over: bool,
 }
 
 /// Questions.
@@ -105,7 +115,24 @@ impl Session {
     }
 
     pub(crate) fn standing(&self) -> Standing {
-        Standing { open: self.is_open(), deadline: self.next_deadline() }
+        let connected = !self.roster.is_empty();
+        let Some(pending) = self.pending.as_deref() else {
+            return Standing {
+                open: connected,
+                deadline: None,
+                has_next: false,
+                told: true,
+                over: !connected,
+            };
+        };
+        let withheld = self.withheld().is_some();
+        Standing {
+            open: connected || withheld,
+            deadline: pending.next_deadline(),
+            has_next: pending.has_next(),
+            told: pending.outbox.is_empty() && !withheld,
+            over: !connected && pending.is_nothing(),
+        }
     }
 
     fn unsaved(&self) -> Option<&Unsaved> {
@@ -128,16 +155,6 @@ impl Session {
     /// Whether anybody is in it, or a save of it is still to come.
     pub(crate) fn is_open(&self) -> bool {
         !self.roster.is_empty() || self.withheld().is_some()
-    }
-
-    /// Whether nothing of it needs to be remembered.
-    pub(crate) fn is_over(&self) -> bool {
-        self.roster.is_empty() && self.pending.as_ref().is_none_or(|pending| pending.is_nothing())
-    }
-
-    /// Whether the storage knows, or was given up to know, all that happened.
-    pub(crate) fn is_told(&self) -> bool {
-        self.pending.as_ref().is_none_or(|pending| pending.outbox.is_empty()) && self.withheld().is_none()
     }
 
     /// Whether nobody edits, nothing is unsaved, and the storage does not know all of it yet.
@@ -359,7 +376,7 @@ impl Session {
             settled.forgotten = Some(false);
             if self.phase() == Phase::Forgotten {
                 self.step(Step::Remembered);
-                settled.garbage.1 = self.settle_changes();
+                settled.unsaved = self.settle_changes();
             }
         }
         settled
@@ -395,17 +412,6 @@ impl Session {
 
 /// Time.
 impl Session {
-    /// When [`handle_timeout`](Self::handle_timeout) is to be called next.
-    pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
-        let Pending { outbox, unsaved, .. } = self.pending.as_deref()?;
-        let of_changes = unsaved.as_ref().and_then(|unsaved| match unsaved.phase {
-            Phase::Closing { due, .. } => due,
-            Phase::Edited => unsaved.force_save_at,
-            _ => None,
-        });
-        [of_changes, outbox.retry_at()].into_iter().flatten().min()
-    }
-
     /// Lets all that is due by `now` fall due.
     pub(crate) fn handle_timeout(&mut self, rules: &Rules, now: Timestamp) {
         let Some(Pending { outbox, unsaved, .. }) = self.pending.as_deref_mut() else { return };

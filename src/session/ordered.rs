@@ -35,7 +35,7 @@ struct Few {
 /// The order of many: each slot's neighbours.
 #[derive(Debug)]
 struct Links {
-    links: Vec<Link>,
+    neighbours: Vec<Link>,
     first: u32,
     last: u32,
     /// The first of the free slots, which are linked by `next`.
@@ -110,23 +110,20 @@ impl<T> Ordered<T> {
     /// The values that may have this tag, in the order of coming; none is left out as long as there were never more than
     /// a few, and all are given after that.
     pub(crate) fn tagged(&self, tag: u8) -> impl Iterator<Item = (u32, &T)> {
-        let mut place = Place::first(self);
-        std::iter::from_fn(move || {
-            loop {
-                let (id, own) = place.step(self)?;
-                if own.is_none_or(|own| own == tag) {
-                    return Some((id, self.slots.get(id as usize)?.as_ref()?));
-                }
-            }
-        })
+        let few = self.few.tags.iter().zip(&self.few.order).take(usize::from(self.few.len));
+        let fits = few.filter(move |(own, _)| **own == tag).map(|(_, id)| u32::from(*id));
+        let few = if self.links.is_none() { Some(fits) } else { None };
+        let many = self.links.iter().flat_map(|links| links.iter());
+        few.into_iter().flatten().chain(many).filter_map(|id| Some((id, self.get(id)?)))
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
-        let mut place = Place::first(self);
-        std::iter::from_fn(move || {
-            let (id, _) = place.step(self)?;
-            Some((id, self.slots.get(id as usize)?.as_ref()?))
-        })
+    pub(crate) fn iter(&self) -> Iter<'_, T> {
+        let few = if self.links.is_some() { 0 } else { usize::from(self.few.len) };
+        Iter {
+            slots: &self.slots,
+            few: self.few.order[..few].iter(),
+            links: self.links.as_deref().map(Links::iter),
+        }
     }
 
     pub(crate) fn ids(&self) -> impl Iterator<Item = u32> {
@@ -134,33 +131,37 @@ impl<T> Ordered<T> {
     }
 }
 
-/// Where an iteration stands.
-enum Place {
-    Among(usize),
-    At(u32),
+/// Ids and values in the order of their coming.
+pub(crate) struct Iter<'a, T> {
+    slots: &'a [Option<T>],
+    few: std::slice::Iter<'a, u8>,
+    links: Option<LinksIter<'a>>,
 }
 
-impl Place {
-    fn first<T>(list: &Ordered<T>) -> Self {
-        list.links.as_ref().map_or(Place::Among(0), |links| Place::At(links.first))
-    }
+impl<'a, T> Iterator for Iter<'a, T> {
+    type Item = (u32, &'a T);
 
-    /// The next id, with its tag if that is known.
-    fn step<T>(&mut self, list: &Ordered<T>) -> Option<(u32, Option<u8>)> {
-        match self {
-            Place::Among(at) => {
-                let few = &list.few;
-                let id = *few.order[..usize::from(few.len)].get(*at)?;
-                let tag = few.tags[*at];
-                *at += 1;
-                Some((u32::from(id), Some(tag)))
-            }
-            Place::At(id) => {
-                let here = *id;
-                *id = list.links.as_ref()?.links.get(here as usize)?.next;
-                Some((here, None))
-            }
-        }
+    fn next(&mut self) -> Option<(u32, &'a T)> {
+        let id = match &mut self.links {
+            None => u32::from(*self.few.next()?),
+            Some(links) => links.next()?,
+        };
+        Some((id, self.slots.get(id as usize)?.as_ref()?))
+    }
+}
+
+struct LinksIter<'a> {
+    links: &'a [Link],
+    next: u32,
+}
+
+impl Iterator for LinksIter<'_> {
+    type Item = u32;
+
+    fn next(&mut self) -> Option<u32> {
+        let id = self.next;
+        self.next = self.links.get(id as usize)?.next;
+        Some(id)
     }
 }
 
@@ -193,20 +194,24 @@ impl Links {
     /// [`FEW`] slots, all taken, in the order that they have.
     fn of(few: &Few) -> Self {
         let alone = Link { previous: NONE, next: NONE };
-        let mut links = Links { links: vec![alone; FEW], first: NONE, last: NONE, free: NONE };
+        let mut links = Links { neighbours: vec![alone; FEW], first: NONE, last: NONE, free: NONE };
         for id in few.order {
             links.enter(u32::from(id));
         }
         links
     }
 
+    fn iter(&self) -> LinksIter<'_> {
+        LinksIter { links: &self.neighbours, next: self.first }
+    }
+
     fn append(&mut self) -> u32 {
         let mut id = self.free;
-        if let Some(link) = self.links.get(id as usize) {
+        if let Some(link) = self.neighbours.get(id as usize) {
             self.free = link.next;
         } else {
-            self.links.push(Link { previous: NONE, next: NONE });
-            id = u32::try_from(self.links.len() - 1).unwrap_or(NONE);
+            self.neighbours.push(Link { previous: NONE, next: NONE });
+            id = u32::try_from(self.neighbours.len() - 1).unwrap_or(NONE);
         }
         self.enter(id);
         id
@@ -214,8 +219,8 @@ impl Links {
 
     /// Links a slot in as the last.
     fn enter(&mut self, id: u32) {
-        self.links[id as usize] = Link { previous: self.last, next: NONE };
-        match self.links.get_mut(self.last as usize) {
+        self.neighbours[id as usize] = Link { previous: self.last, next: NONE };
+        match self.neighbours.get_mut(self.last as usize) {
             Some(last) => last.next = id,
             None => self.first = id,
         }
@@ -224,14 +229,14 @@ impl Links {
 
     /// Whether it is empty now.
     fn remove(&mut self, id: u32) -> bool {
-        let Link { previous, next } = self.links[id as usize];
-        self.links[id as usize].next = self.free;
+        let Link { previous, next } = self.neighbours[id as usize];
+        self.neighbours[id as usize].next = self.free;
         self.free = id;
-        match self.links.get_mut(previous as usize) {
+        match self.neighbours.get_mut(previous as usize) {
             Some(link) => link.next = next,
             None => self.first = next,
         }
-        match self.links.get_mut(next as usize) {
+        match self.neighbours.get_mut(next as usize) {
             Some(link) => link.previous = previous,
             None => self.last = previous,
         }

@@ -66,7 +66,6 @@ pub(crate) struct ForceSaveAsked {
 /// The callback that was handed out last and is not settled.
 #[derive(Debug)]
 struct InFlight {
-    callback: Arc<Callback>,
     kind: Kind,
     failures: usize,
     standing: Standing,
@@ -90,14 +89,14 @@ impl Kind {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Standing {
     /// A worker has it.
     Out,
     /// It failed, and is handed out again at this moment.
-    Waits(Timestamp),
+    Waits(Timestamp, Arc<Callback>),
     /// It is to be handed out.
-    Ready,
+    Ready(Arc<Callback>),
 }
 
 impl Outbox {
@@ -109,7 +108,7 @@ impl Outbox {
     /// cancelled out; [`take`](Self::take) then finds nothing.
     pub(crate) fn has_next(&self) -> bool {
         match &self.in_flight {
-            Some(in_flight) => in_flight.standing == Standing::Ready,
+            Some(in_flight) => matches!(in_flight.standing, Standing::Ready(_)),
             None => !self.waiting.is_empty() || self.behind,
         }
     }
@@ -135,14 +134,16 @@ impl Outbox {
     /// When a failed callback is to be handed out again.
     pub(crate) fn retry_at(&self) -> Option<Timestamp> {
         match self.in_flight.as_ref()?.standing {
-            Standing::Waits(until) => Some(until),
-            Standing::Out | Standing::Ready => None,
+            Standing::Waits(until, _) => Some(until),
+            Standing::Out | Standing::Ready(_) => None,
         }
     }
 
     pub(crate) fn retry(&mut self) {
-        if let Some(in_flight) = &mut self.in_flight {
-            in_flight.standing = Standing::Ready;
+        if let Some(InFlight { standing, .. }) = &mut self.in_flight
+            && let Standing::Waits(_, callback) = standing
+        {
+            *standing = Standing::Ready(callback.clone());
         }
     }
 
@@ -293,9 +294,13 @@ impl Outbox {
         saved: bool,
     ) -> Option<Arc<Callback>> {
         if let Some(in_flight) = &mut self.in_flight {
-            let ready = in_flight.standing == Standing::Ready;
-            in_flight.standing = if ready { Standing::Out } else { in_flight.standing };
-            return ready.then(|| in_flight.callback.clone());
+            return match std::mem::replace(&mut in_flight.standing, Standing::Out) {
+                Standing::Ready(callback) => Some(callback),
+                standing => {
+                    in_flight.standing = standing;
+                    None
+                }
+            };
         }
         if self.waiting.is_empty() && self.behind {
             Self::merge_returned(roster, withheld);
@@ -306,40 +311,38 @@ impl Outbox {
     }
 
     /// Makes `callback` the outstanding one.
-    pub(crate) fn hand_out(&mut self, kind: Kind, callback: Callback) -> Arc<Callback> {
-        let callback = Arc::new(callback);
-        self.in_flight =
-            Some(InFlight { callback: callback.clone(), kind, failures: 0, standing: Standing::Out });
+    pub(crate) fn hand_out(&mut self, kind: Kind, callback: Arc<Callback>) -> Arc<Callback> {
+        self.in_flight = Some(InFlight { kind, failures: 0, standing: Standing::Out });
         callback
     }
 
     /// What is with a worker, if anything is.
     pub(crate) fn outstanding(&self) -> Option<(Kind, usize)> {
         let in_flight = self.in_flight.as_ref()?;
-        (in_flight.standing == Standing::Out).then_some((in_flight.kind, in_flight.failures))
+        matches!(in_flight.standing, Standing::Out).then_some((in_flight.kind, in_flight.failures))
     }
 
-    /// Puts the outstanding callback back, to be handed out again `at` that moment or at once.
-    pub(crate) fn fail(&mut self, at: Option<Timestamp>) {
+    /// Takes the outstanding callback back, to be handed out again `at` that moment or at once.
+    pub(crate) fn fail(&mut self, callback: Arc<Callback>, at: Option<Timestamp>) {
         if let Some(in_flight) = &mut self.in_flight {
             in_flight.failures += 1;
-            in_flight.standing = at.map_or(Standing::Ready, Standing::Waits);
+            in_flight.standing = match at {
+                Some(at) => Standing::Waits(at, callback),
+                None => Standing::Ready(callback),
+            };
         }
     }
 
-    /// Turns the outstanding save into the message that it failed, to be handed out at once.
-    pub(crate) fn save_failed(&mut self, kind: Kind, status: Status) {
-        if let Some(in_flight) = &mut self.in_flight {
-            let callback = Arc::new(Callback { status, ..(*in_flight.callback).clone() });
-            *in_flight = InFlight { callback, kind, failures: 0, standing: Standing::Ready };
-        }
+    /// Instead of the outstanding save the message that it failed is to be handed out, at once.
+    pub(crate) fn save_failed(&mut self, kind: Kind, callback: Arc<Callback>) {
+        self.in_flight = Some(InFlight { kind, failures: 0, standing: Standing::Ready(callback) });
     }
 
-    /// Done with the outstanding callback, told or given up. Returns it, to be freed where no lock is held.
-    pub(crate) fn settle(&mut self) -> Option<Arc<Callback>> {
-        let in_flight = self.in_flight.take()?;
-        self.asked -= usize::from(in_flight.kind.is_asked());
-        Some(in_flight.callback)
+    /// Done with the outstanding callback, told or given up.
+    pub(crate) fn settle(&mut self) {
+        if let Some(in_flight) = self.in_flight.take() {
+            self.asked -= usize::from(in_flight.kind.is_asked());
+        }
     }
 
     /// Recounts everything.
@@ -375,9 +378,9 @@ impl Outbox {
 }
 
 /// Builds the callback of an event and tells the roster that it is told. `saved`: nothing is unsaved now.
-fn form(event: Event, key: &DocumentKey, roster: &mut Roster, saved: bool) -> (Kind, Callback) {
+fn form(event: Event, key: &DocumentKey, roster: &mut Roster, saved: bool) -> (Kind, Arc<Callback>) {
     let action = |kind, user: &UserId| Some(Action { kind, user: user.clone() });
-    match event {
+    let (kind, callback) = match event {
         Event::Came(id) => {
             let stay = roster.stay_mut(id);
             stay.told += 1;
@@ -421,5 +424,6 @@ fn form(event: Event, key: &DocumentKey, roster: &mut Roster, saved: bool) -> (K
             };
             (Kind::ForceSave { reach: reach.changes }, callback)
         }
-    }
+    };
+    (kind, Arc::new(callback))
 }

@@ -43,6 +43,29 @@ impl Pending {
         self.unsaved.is_none() && self.outbox.is_empty()
     }
 
+    /// Whether the storage is to hear of anything now.
+    pub(super) fn has_next(&self) -> bool {
+        match self.unsaved.as_ref().map(|unsaved| unsaved.phase) {
+            Some(Phase::Closing { due, failures, .. }) if !self.outbox.in_flight() => {
+                due.is_none() || (failures == 0 && self.outbox.has_next())
+            }
+            _ => self.outbox.has_next(),
+        }
+    }
+
+    /// When anything of this falls due.
+    pub(super) fn next_deadline(&self) -> Option<Timestamp> {
+        let of_changes = self.unsaved.as_ref().and_then(|unsaved| match unsaved.phase {
+            Phase::Closing { due, .. } => due,
+            Phase::Edited => unsaved.force_save_at,
+            _ => None,
+        });
+        match (of_changes, self.outbox.retry_at()) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        }
+    }
+
     /// A change by `user`.
     pub(super) fn change(&mut self, user: &User, now: Timestamp, most_turns: usize) {
         match &mut self.unsaved {

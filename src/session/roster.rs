@@ -2,7 +2,7 @@
 
 use std::hash::BuildHasher;
 
-use foldhash::fast::{FixedState, RandomState};
+use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use super::ordered::{FEW, NONE, Ordered};
@@ -50,11 +50,6 @@ struct Index {
     hasher: RandomState,
 }
 
-/// A byte of the user's hash. It only spares looking at others, so that nothing is won by choosing ids that collide.
-fn tag(user: &UserId) -> u8 {
-    FixedState::default().hash_one(user).to_le_bytes()[0]
-}
-
 impl Roster {
     pub(crate) fn new() -> Self {
         Roster { stays: Ordered::new(), index: None, editing: 0, connections: 0 }
@@ -83,7 +78,7 @@ impl Roster {
         let mut found = [None; 3];
         match &self.index {
             None => {
-                let tagged = self.stays.tagged(tag(user));
+                let tagged = self.stays.tagged(user.tag());
                 let present = tagged.filter(|(_, stay)| stay.connections > 0);
                 for (id, stay) in present.filter(|(_, stay)| stay.user.id() == user) {
                     found[stay.access as usize] = Some(id);
@@ -124,7 +119,7 @@ impl Roster {
             told: 0,
             first_connection: NONE,
         };
-        let id = self.stays.push(tag(user.id()), stay);
+        let id = self.stays.push(user.id().tag(), stay);
         self.index_stay(id);
         id
     }
@@ -166,9 +161,9 @@ impl Roster {
     /// `most`: there are no more than so many.
     fn users(&self, most: u32, which: impl Fn(&Stay) -> bool) -> Vec<UserId> {
         let mut users = Vec::with_capacity(self.stays.most().min(most as usize));
-        users.extend(
-            self.stays.iter().filter(|(_, stay)| which(stay)).map(|(_, stay)| stay.user.id().clone()),
-        );
+        for (_, stay) in self.stays.iter().filter(|(_, stay)| which(stay)) {
+            users.push(stay.user.id().clone());
+        }
         users
     }
 

@@ -13,35 +13,25 @@ use crate::license::VERSION;
 use crate::time::Timestamp;
 
 /// What the storage said of a callback.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Verdict {
     Done,
-    Failed,
+    /// It comes back, to be handed out again.
+    Failed(Arc<Callback>),
 }
 
 /// What settling a callback leaves to do for others.
 #[derive(Debug, Default)]
 pub(crate) struct Settled {
-    /// The callback was given up: the transport is to hear of it.
-    pub(crate) given_up: Option<Status>,
+    /// The callback that was given up: the transport is to hear of it.
+    pub(crate) given_up: Option<Arc<Callback>>,
     /// The document was forgotten (`Some(true)`), or is no longer (`Some(false)`).
     pub(crate) forgotten: Option<bool>,
     /// To be freed where no lock is held.
-    pub(crate) garbage: (Option<Arc<Callback>>, Option<Box<Unsaved>>),
+    pub(crate) unsaved: Option<Box<Unsaved>>,
 }
 
 impl Session {
-    /// Whether the storage is to hear of anything now.
-    pub(crate) fn has_next(&self) -> bool {
-        let Some(Pending { outbox, unsaved, .. }) = self.pending.as_deref() else { return false };
-        match unsaved.as_ref().map(|unsaved| unsaved.phase) {
-            Some(Phase::Closing { due, failures, .. }) if !outbox.in_flight() => {
-                due.is_none() || (failures == 0 && outbox.has_next())
-            }
-            _ => outbox.has_next(),
-        }
-    }
-
     /// The next callback, marked outstanding. What happened before a save fell due is told before it; what was asked
     /// for while a failed save waits is told after it.
     pub(crate) fn take(&mut self) -> Option<Arc<Callback>> {
@@ -62,7 +52,7 @@ impl Session {
         let left = Action { kind: ActionKind::Left, user: self.roster.stay(leaver).user.id().clone() };
         let callback = save_callback(&self.key, left, &unsaved.changes);
         unsaved.step(Step::SaveHandedOut);
-        Some(outbox.hand_out(Kind::Save, callback))
+        Some(outbox.hand_out(Kind::Save, Arc::new(callback)))
     }
 
     /// Settles the outstanding callback. `kept_at`: where the host put the file that it could not save. `pace`: of
@@ -86,18 +76,19 @@ impl Session {
         }
         match verdict {
             Verdict::Done => self.done(kind),
-            Verdict::Failed => self.failed(rules, kind, failures, now, pace),
+            Verdict::Failed(callback) => self.failed(rules, kind, callback, failures, now, pace),
         }
     }
 
     fn done(&mut self, kind: Kind) -> Settled {
-        let mut settled = self.put_away();
+        let mut settled = Settled::default();
+        self.put_away();
         match kind {
             Kind::Save => {
                 self.tell_withheld();
                 self.step(Step::SaveAcknowledged);
                 settled.forgotten = self.unlist();
-                settled.garbage.1 = self.settle_changes();
+                settled.unsaved = self.settle_changes();
             }
             Kind::ForceSave { reach } => {
                 let holds_some = |unsaved: &mut Unsaved| unsaved.changes.force_save_acknowledged(reach);
@@ -106,7 +97,7 @@ impl Session {
                     // Nobody edits a forgotten document, so this save holds all of it.
                     if self.phase() == Phase::Forgotten {
                         self.step(Step::Remembered);
-                        settled.garbage.1 = self.settle_changes();
+                        settled.unsaved = self.settle_changes();
                     }
                 }
             }
@@ -115,7 +106,15 @@ impl Session {
         settled
     }
 
-    fn failed(&mut self, rules: &Rules, kind: Kind, failures: usize, now: Timestamp, pace: Pace) -> Settled {
+    fn failed(
+        &mut self,
+        rules: &Rules,
+        kind: Kind,
+        callback: Arc<Callback>,
+        failures: usize,
+        now: Timestamp,
+        pace: Pace,
+    ) -> Settled {
         // A failed save is no longer in flight: an editor may come back before it is tried again. The phase counts.
         let failures = match self.phase() {
             Phase::Saving { failures, .. } => failures,
@@ -125,12 +124,13 @@ impl Session {
             let again = pace.due(now, *pause);
             if kind != Kind::Save {
                 if let Some(pending) = &mut self.pending {
-                    pending.outbox.fail(again);
+                    pending.outbox.fail(callback, again);
                 }
                 return Settled::default();
             }
             self.step(Step::SaveFailed { again });
-            return self.put_away();
+            self.put_away();
+            return Settled::default();
         }
         match kind {
             Kind::Save => {
@@ -140,35 +140,43 @@ impl Session {
                     unsaved.kept_at = unsaved.would_keep_at.take();
                     !std::mem::replace(&mut unsaved.forgotten, true)
                 });
-                self.given_up(rules, Kind::SaveFailed, Status::SaveFailed, now);
+                self.given_up(rules, Kind::SaveFailed, callback, Status::SaveFailed, now);
                 Settled { forgotten: newly.then_some(true), ..Settled::default() }
             }
             Kind::ForceSave { reach } => {
                 if let Some(unsaved) = self.unsaved_mut() {
                     unsaved.changes.force_save_given_up(reach);
                 }
-                self.given_up(rules, Kind::ForceSaveFailed, Status::ForceSaveFailed, now);
+                self.given_up(rules, Kind::ForceSaveFailed, callback, Status::ForceSaveFailed, now);
                 Settled::default()
             }
             Kind::Action | Kind::Info | Kind::ForceSaveFailed | Kind::SaveFailed => {
-                let mut settled = self.put_away();
-                settled.given_up = settled.garbage.0.as_ref().map(|callback| callback.status);
-                settled
+                self.put_away();
+                Settled { given_up: Some(callback), ..Settled::default() }
             }
         }
     }
 
     /// A save was given up: the storage is told so, and what it was to hold is to be saved by another.
-    fn given_up(&mut self, rules: &Rules, kind: Kind, status: Status, now: Timestamp) {
+    fn given_up(
+        &mut self,
+        rules: &Rules,
+        kind: Kind,
+        mut callback: Arc<Callback>,
+        status: Status,
+        now: Timestamp,
+    ) {
         self.plan_force_save(rules, now);
+        Arc::make_mut(&mut callback).status = status;
         if let Some(pending) = &mut self.pending {
-            pending.outbox.save_failed(kind, status);
+            pending.outbox.save_failed(kind, callback);
         }
     }
 
-    fn put_away(&mut self) -> Settled {
-        let callback = self.pending.as_mut().and_then(|pending| pending.outbox.settle());
-        Settled { garbage: (callback, None), ..Settled::default() }
+    fn put_away(&mut self) {
+        if let Some(pending) = &mut self.pending {
+            pending.outbox.settle();
+        }
     }
 
     /// The storage knows now that the last editor left.

@@ -220,7 +220,7 @@ impl Shard {
         *connection = Connection { document: place, stay, previous: NONE, next };
         let id = ConnectionId::new(slot * self.of + self.number, generation);
         dropped.connections.push(id);
-        after.notices.push(Notice::Dropped {
+        after.more().notices.push(Notice::Dropped {
             connection: id,
             key: session.key().clone(),
             user: user.id().clone(),

@@ -13,7 +13,6 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use hashbrown::HashTable;
-use smallvec::SmallVec;
 
 use super::hasher::KeyHasher;
 use super::ready::Ready;
@@ -51,23 +50,32 @@ pub(crate) struct Shard {
 /// What a call leaves to do once the lock is released.
 #[derive(Debug, Default)]
 pub(crate) struct After {
-    /// Documents that enter the ready queue.
-    pub(crate) ready: SmallVec<[u32; 2]>,
-    pub(crate) notices: Vec<Notice>,
+    /// The document enters the ready queue.
+    pub(crate) ready: Option<u32>,
     /// The shard's earliest deadline is to be read again.
     pub(crate) deadlines_moved: bool,
     /// Documents a shutdown waited for that are done.
     pub(crate) done: usize,
-    /// To be freed.
-    pub(crate) garbage: Garbage,
+    /// A document that is over, to be freed.
+    pub(crate) over: Option<Session>,
+    /// What most calls do not leave.
+    pub(crate) more: Option<Box<More>>,
 }
 
-/// What is freed where no lock is held, because it can be large.
+/// Notices, and what else is freed where no lock is held because it can be large.
 #[derive(Debug, Default)]
-pub(crate) struct Garbage {
+pub(crate) struct More {
+    pub(crate) notices: Vec<Notice>,
     settled: Option<Settled>,
-    pending: SmallVec<[Box<Pending>; 1]>,
-    sessions: SmallVec<[Session; 1]>,
+    #[expect(clippy::vec_box, reason = "they come in boxes")]
+    pending: Vec<Box<Pending>>,
+    over: Vec<Session>,
+}
+
+impl After {
+    fn more(&mut self) -> &mut More {
+        self.more.get_or_insert_default()
+    }
 }
 
 /// What a call needs to know of the engine.
@@ -193,7 +201,7 @@ impl Shard {
 
     /// Takes what is to enter the ready queue out of `after`, so that it can be put in an order across shards.
     fn collect(&self, due: Timestamp, after: &mut After, ready: &mut Vec<Due>) {
-        for place in after.ready.drain(..) {
+        if let Some(place) = after.ready.take() {
             ready.extend(self.session(place).map(|session| (due, session.key().clone(), place)));
         }
     }
@@ -229,13 +237,17 @@ impl Shard {
                 context.now,
                 Pace::at_once_if(context.shut_down),
             );
-            let given_up = |status| Notice::Storage { key: session.key().clone(), status };
-            notice = settled.given_up.map(given_up);
+            if let Some(callback) = &settled.given_up {
+                notice = Some(Notice::Storage { key: session.key().clone(), status: callback.status });
+            }
             settled
         });
-        let Some(settled) = settled else { return };
-        after.notices.extend(notice);
-        self.list(place, settled, after);
+        if let Some(notice) = notice {
+            after.more().notices.push(notice);
+        }
+        if let Some(settled) = settled {
+            self.list(place, settled, after);
+        }
     }
 
     /// False if it was not forgotten.
@@ -254,7 +266,9 @@ impl Shard {
             Some(false) => self.forgotten.remove(&place),
             None => false,
         };
-        after.garbage.settled = Some(settled);
+        if settled.given_up.is_some() || settled.unsaved.is_some() {
+            after.more().settled = Some(settled);
+        }
     }
 
     /// The documents that are forgotten.
@@ -277,10 +291,10 @@ impl Shard {
                     self.close(id, Some(context.now), context, after);
                 }
             }
+            self.collect(context.now, after, ready);
         }
-        self.collect(context.now, after, ready);
         self.hurry(usize::MAX, &mut None, context, after, ready);
-        let untold = self.documents.iter().filter(|(_, session)| !session.is_told());
+        let untold = self.documents.iter().filter(|(_, session)| !session.standing().told);
         self.awaited = untold.map(|(place, _)| place).collect();
         self.awaited.len()
     }
@@ -317,17 +331,18 @@ impl Shard {
         let Some(session) = self.documents.get_mut(place) else {
             return;
         };
-        if session.came_and_went() && context.ready.are_too_many() {
-            after.garbage.pending.extend(session.forget_untold());
+        if session.came_and_went()
+            && context.ready.are_too_many()
+            && let Some(untold) = session.forget_untold()
+        {
+            after.more().pending.push(untold);
         }
-        after.garbage.pending.extend(session.tidy(&mut self.spares));
-        let Standing { open, deadline } = session.standing();
-        let (has_next, over) = (session.has_next(), session.is_over());
-        if !self.awaited.is_empty() && session.is_told() && self.awaited.remove(&place) {
-            after.done += 1;
+        if let Some(too_many) = session.tidy(&mut self.spares) {
+            after.more().pending.push(too_many);
         }
+        let Standing { open, deadline, has_next, told, over } = session.standing();
         if has_next && !self.documents.set_queued(place, true) {
-            after.ready.push(place);
+            after.ready = Some(place);
         }
         if deadline != before.deadline {
             if let Some(old) = before.deadline {
@@ -338,6 +353,9 @@ impl Shard {
         }
         if open != before.open {
             self.open = if open { self.open + 1 } else { self.open - 1 };
+        }
+        if told && !self.awaited.is_empty() && self.awaited.remove(&place) {
+            after.done += 1;
         }
         if over {
             self.remove(place, context, after);
@@ -355,6 +373,10 @@ impl Shard {
         if let Ok(entry) = self.table.find_entry(hash, |other| *other == place) {
             entry.remove();
         }
-        after.garbage.sessions.push(session);
+        if after.over.is_none() {
+            after.over = Some(session);
+        } else {
+            after.more().over.push(session);
+        }
     }
 }
