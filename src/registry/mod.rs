@@ -126,10 +126,11 @@ impl Registry {
             // Read under the lock: whoever drains or shuts down visits every shard afterwards.
             let draining = self.draining.load(Ordering::SeqCst);
             let shut_down = self.shut_down.load(Ordering::SeqCst);
+            let listened = self.listeners.load(Ordering::Acquire) > 0;
             let Registry { rules, pools, ready, hasher, .. } = self;
             let result = act(
                 &mut shard,
-                Context { rules, pools, ready, hasher, now, draining, shut_down },
+                Context { rules, pools, ready, hasher, now, listened, draining, shut_down },
                 &mut after,
             );
             let earliest = after.deadlines_moved.then(|| {

@@ -13,13 +13,14 @@ pub(crate) const NONE: u32 = u32::MAX;
 /// order stands in a few bytes beside a byte of each value's hash, its *tag*: whoever looks for a value reads those, and
 /// then only the value that is likely to be the one.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Ordered<T> {
-    slots: SmallVec<[Option<T>; 2]>,
-    /// Once there were more than a few.
-    links: Option<Box<Links>>,
     few: Few,
     /// How many values were pushed since it was last empty.
     pushed: u32,
+    /// Once there were more than a few.
+    links: Option<Box<Links>>,
+    slots: SmallVec<[Option<T>; 2]>,
 }
 
 /// The order of a few values.

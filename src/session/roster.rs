@@ -34,14 +34,15 @@ pub(crate) struct Stay {
 
 /// The stays of one document.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Roster {
-    pub(super) stays: Ordered<Stay>,
-    /// The stays that have connections, by user; only for a document with more than a few.
-    index: Option<Box<Index>>,
     /// Connections with edit access.
     editing: u32,
     /// All connections.
     connections: u32,
+    pub(super) stays: Ordered<Stay>,
+    /// The stays that have connections, by user; only for a document with more than a few.
+    index: Option<Box<Index>>,
 }
 
 #[derive(Debug, Default)]

@@ -1,5 +1,7 @@
 //! Opening, closing and dropping connections.
 
+use smallvec::SmallVec;
+
 use super::connections::Connection;
 use super::{After, Context, Shard};
 use crate::access::{Access, Dropped, Grant, Reason};
@@ -220,17 +222,16 @@ impl Shard {
         *connection = Connection { document: place, stay, previous: NONE, next };
         let id = ConnectionId::new(slot * self.of + self.number, generation);
         dropped.connections.push(id);
-        after.more().notices.push(Notice::Dropped {
-            connection: id,
-            key: session.key().clone(),
-            user: user.id().clone(),
-        });
+        if context.listened {
+            let (key, user) = (session.key().clone(), user.id().clone());
+            after.more().notices.push(Notice::Dropped { connection: id, key, user });
+        }
         self.link(slot, place, stay, next);
     }
 
     /// The connections that are linked from `first` on, in the order in which they came: the list begins with the latest.
-    pub(super) fn chain(&mut self, first: u32) -> Vec<u32> {
-        let mut slots = Vec::new();
+    pub(super) fn chain(&mut self, first: u32) -> SmallVec<[u32; 4]> {
+        let mut slots = SmallVec::new();
         let mut next = first;
         while let Some((connection, _)) = self.connections.at(next) {
             slots.push(next);

@@ -87,6 +87,8 @@ pub(crate) struct Context<'a> {
     pub(crate) hasher: &'a KeyHasher,
     /// The present, read before the lock was taken.
     pub(crate) now: Timestamp,
+    /// Somebody listens to notices.
+    pub(crate) listened: bool,
     /// The engine is draining: no edit access is given out, and saves are due without a delay.
     pub(crate) draining: bool,
     /// No handle is left: failures are tried again without a pause.
@@ -237,9 +239,8 @@ impl Shard {
                 context.now,
                 Pace::at_once_if(context.shut_down),
             );
-            if let Some(callback) = &settled.given_up {
-                notice = Some(Notice::Storage { key: session.key().clone(), status: callback.status });
-            }
+            let given_up = settled.given_up.as_ref().map(|callback| callback.status);
+            notice = given_up.map(|status| Notice::Storage { key: session.key().clone(), status });
             settled
         });
         if let Some(notice) = notice {
