@@ -1,15 +1,17 @@
 //! The whole of it, against a second implementation that keeps every event and goes through them all.
 
-use std::cell::{Cell, RefCell};
-use std::collections::{BTreeSet, HashSet};
+mod naive;
+mod world;
+
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use proptest::prelude::*;
 
-use super::{Cut, Level, Meter, Recorder, Taken, Usage, Window};
-use crate::access::{ACCESSES, Access, REASONS, Reason};
+use super::{Cut, Meter, Recorder, Taken, Usage};
+use crate::access::{ACCESSES, Access};
 use crate::time::Timestamp;
+use world::World;
 
 const DAY: u64 = 86_400_000;
 const SHARDS: usize = 3;
@@ -20,183 +22,6 @@ pub(super) fn mix(number: u64) -> u64 {
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     mixed ^ (mixed >> 31)
-}
-
-/// How many users there are in the world of the second implementation: few enough to be counted exactly.
-const USERS: u64 = 100;
-
-#[derive(Clone, Copy, Debug)]
-struct Event {
-    at: u64,
-    counts: [u32; 3],
-    opened: Option<(Access, Option<Reason>, u64)>,
-}
-
-/// The second implementation.
-struct Naive {
-    since: u64,
-    events: Vec<Event>,
-}
-
-impl Naive {
-    fn level(&self, access: Access, from: u64, to: u64) -> Level {
-        let before = self.events.iter().rfind(|event| event.at < from);
-        let mut count = before.map_or(0, |event| event.counts[access.place()]);
-        let (mut min, mut max, mut max_at, mut area, mut last) = (count, count, from, 0, from);
-        for event in self.events.iter().filter(|event| event.at >= from) {
-            area += u128::from(count) * u128::from(event.at - last);
-            (last, count) = (event.at, event.counts[access.place()]);
-            min = min.min(count);
-            if count > max {
-                (max, max_at) = (count, event.at);
-            }
-        }
-        area += u128::from(count) * u128::from(to - last);
-        #[expect(clippy::cast_precision_loss, reason = "compared with a tolerance")]
-        let average = if to > from { area as f64 / (to - from) as f64 } else { 0.0 };
-        Level { min, average, max, max_at: Timestamp::from_millis(max_at) }
-    }
-
-    fn check_window(&self, window: &Window, length: u64, width: u64, at: u64) {
-        let beginning = at.saturating_sub(length) / width * width;
-        let from = beginning.max(self.since);
-        assert_eq!((window.from.as_millis(), window.to.as_millis()), (from, at));
-        for (level, access) in ACCESSES.map(|access| self.level(access, from, at)).iter().zip(ACCESSES) {
-            let told = [window.view, window.live, window.edit][access.place()];
-            let extremes = |level: &Level| (level.min, level.max, level.max_at);
-            assert_eq!(extremes(&told), extremes(level), "{access}, a window of {length} at {at}");
-            assert!((told.average - level.average).abs() < 1e-9, "{access}: {told:?}, {level:?}");
-        }
-        let inside = self.events.iter().filter(|event| event.at >= from);
-        let opens: Vec<_> = inside.filter_map(|event| event.opened).collect();
-        assert_eq!(window.opens, opens.len() as u64);
-        for reason in REASONS {
-            let count = opens.iter().filter(|(_, why, _)| *why == Some(reason)).count() as u64;
-            assert_eq!(window.fallbacks.get(&reason).copied(), (count > 0).then_some(count));
-        }
-        assert_eq!(window.users, opens.iter().map(|(_, _, user)| user).collect::<HashSet<_>>().len() as u64);
-    }
-
-    fn check(&self, usage: &Usage, at: u64) {
-        assert_eq!((usage.since.as_millis(), usage.at.as_millis()), (self.since, at));
-        self.check_window(&usage.hour, DAY / 24, 60_000, at);
-        self.check_window(&usage.day, DAY, 900_000, at);
-        self.check_window(&usage.week, 7 * DAY, 3_600_000, at);
-        self.check_window(&usage.month, 30 * DAY, DAY / 4, at);
-        self.check_window(&usage.year, 365 * DAY, DAY, at);
-        let name = |at: u64| Timestamp::from_millis(at).to_string()[..7].to_owned();
-        // Back from now in steps that skip no month.
-        let days = (self.since / DAY..=at / DAY).rev().take(400);
-        let names: BTreeSet<_> = days.map(|day| name(day * DAY)).collect();
-        let told: Vec<_> = usage.months.iter().map(|month| name(month.from.as_millis())).collect();
-        assert_eq!(told, names.into_iter().rev().take(13).rev().collect::<Vec<_>>());
-        for (month, told) in told.iter().zip(&usage.months) {
-            for (access, count) in [(Access::Edit, told.edit), (Access::LiveView, told.live)] {
-                let given = self.events.iter().filter(|event| name(event.at) == *month);
-                let given = given.filter_map(|event| event.opened).filter(|(got, _, _)| *got == access);
-                assert_eq!(count, given.map(|(_, _, user)| user).collect::<HashSet<_>>().len() as u64);
-            }
-        }
-    }
-}
-
-/// The engine's side of it, and the second implementation beside it.
-struct World {
-    recorder: Recorder,
-    meters: Vec<RefCell<Meter>>,
-    counts: [Cell<u32>; 3],
-    open: Vec<(usize, Access)>,
-    naive: Naive,
-}
-
-impl World {
-    fn new(since: u64) -> Self {
-        let now = Timestamp::from_millis(since);
-        World {
-            recorder: Recorder::new(now),
-            meters: (0..SHARDS).map(|_| RefCell::new(Meter::new(now))).collect(),
-            counts: Default::default(),
-            open: Vec::new(),
-            naive: Naive { since, events: Vec::new() },
-        }
-    }
-
-    fn present(&self, access: Access) -> u32 {
-        self.counts[access.place()].get()
-    }
-
-    fn take(&self, cut: Cut) -> Taken {
-        let mut all = Taken::default();
-        self.meters.iter().for_each(|meter| all.add(&meter.borrow_mut().take(cut)));
-        all
-    }
-
-    fn usage(&self, now: u64) -> Usage {
-        let now = Timestamp::from_millis(now);
-        self.recorder.usage(now, |access| self.present(access), |cut| self.take(cut))
-    }
-
-    fn begin(&self, now: Timestamp) {
-        if self.recorder.is_due(now) {
-            self.recorder.collect(now, |access| self.present(access), |cut| self.take(cut));
-        }
-    }
-
-    fn rise(&self, access: Access, now: Timestamp) {
-        let count = &self.counts[access.place()];
-        count.set(count.get() + 1);
-        self.recorder.rose(access, count.get(), now);
-    }
-
-    fn fall(&self, access: Access) {
-        let count = &self.counts[access.place()];
-        count.set(count.get() - 1);
-        self.recorder.fell(access, count.get());
-    }
-
-    fn note(&mut self, at: u64, opened: Option<(Access, Option<Reason>, u64)>) {
-        let counts = ACCESSES.map(|access| self.present(access));
-        self.naive.events.push(Event { at, counts, opened });
-    }
-
-    fn open(&mut self, at: u64, pick: u64) {
-        let now = Timestamp::from_millis(at);
-        let (access, user) = (ACCESSES[usize::try_from(pick % 3).unwrap()], pick / 3 % USERS);
-        let reason = (access == Access::View)
-            .then(|| REASONS.get(usize::try_from(pick / 1_000 % 6).unwrap()).copied())
-            .flatten();
-        let shard = usize::try_from(pick / 10_000).unwrap() % SHARDS;
-        self.begin(now);
-        self.rise(access, now);
-        self.meters[shard].borrow_mut().opened(now, access, reason, mix(user));
-        self.open.push((shard, access));
-        self.note(at, Some((access, reason, user)));
-    }
-
-    /// Closes a connection, or makes it view-only.
-    fn move_one(&mut self, at: u64, pick: u64, close: bool) {
-        if self.open.is_empty() {
-            return;
-        }
-        let now = Timestamp::from_millis(at);
-        let place = usize::try_from(pick).unwrap() % self.open.len();
-        let (shard, from) = self.open[place];
-        if !close && from == Access::View {
-            return;
-        }
-        let to = (!close).then_some(Access::View);
-        self.begin(now);
-        self.meters[shard].borrow_mut().moved(now, Some(from), to);
-        self.fall(from);
-        match to {
-            Some(access) => {
-                self.rise(access, now);
-                self.open[place].1 = access;
-            }
-            None => drop(self.open.swap_remove(place)),
-        }
-        self.note(at, None);
-    }
 }
 
 #[derive(Clone, Copy, Debug)]
