@@ -23,6 +23,11 @@ pub enum Access {
 pub(crate) const ACCESSES: [Access; 3] = [Access::View, Access::LiveView, Access::Edit];
 
 impl Access {
+    /// Where it stands in [`ACCESSES`].
+    pub(crate) const fn place(self) -> usize {
+        self as usize
+    }
+
     /// As the wire names it.
     pub const fn name(self) -> &'static str {
         match self {
@@ -54,7 +59,16 @@ pub enum Reason {
     Draining,
 }
 
+/// All of them, in the order of their declaration: [`Reason::place`] finds each.
+pub(crate) const REASONS: [Reason; 4] =
+    [Reason::ConnectionLimit, Reason::LiveViewLimit, Reason::Saving, Reason::Draining];
+
 impl Reason {
+    /// Where it stands in [`REASONS`].
+    pub(crate) const fn place(self) -> usize {
+        self as usize
+    }
+
     /// As the wire names it.
     pub const fn name(self) -> &'static str {
         match self {
@@ -108,4 +122,15 @@ pub struct Dropped {
     pub connections: Vec<ConnectionId>,
     /// The ids that are of no participant of the document.
     pub unmatched: Vec<UserId>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_stands_at_its_place() {
+        assert!(ACCESSES.iter().enumerate().all(|(place, access)| access.place() == place));
+        assert!(REASONS.iter().enumerate().all(|(place, reason)| reason.place() == place));
+    }
 }

@@ -123,6 +123,7 @@
 //! | `registry/` | what threads share: the shards and the one lock over each, the ready queue, the sleeper. The lock rule stands here |
 //! | `registry/shard/` | some of the documents and the connections to them, for `&mut self` |
 //! | `session/` | the heart: one document as a pure state machine. Its rules read top to bottom: `mod.rs` (commands), `phase.rs` (the one transition function), `roster.rs`, `changes.rs`, `outbox.rs`, `storage.rs` (what the storage is told, and its answers) |
+//! | `usage/` | how much the engine is used, over windows of time: [`Usage`] |
 //! | `seats.rs` | limits: one compare-and-swap |
 //! | `config.rs` | [`Config`], [`Bounds`] |
 //! | `callback.rs`, `notice.rs`, `license.rs`, `access.rs` | what goes out |
@@ -154,6 +155,8 @@ mod session;
 mod sync;
 mod time;
 mod timer;
+#[allow(dead_code, unused_imports, reason = "the engine does not record its usage yet")]
+mod usage;
 
 pub use access::{Access, Dropped, Forgotten, Grant, Participant, Reason};
 pub use callback::{Action, ActionKind, Author, Callback, ForceSaveType, History, Status, Turn};
@@ -173,6 +176,7 @@ pub use license::{License, LicenseServer, LicenseTerms, Limit, Limits, NamedUser
 pub use notice::Notice;
 pub use time::{Clock, ManualClock, SystemClock, Timestamp, TimestampError};
 pub use timer::Timer;
+pub use usage::{Level, Month, Usage, Window};
 
 /// The README's examples are tests.
 #[cfg(doctest)]

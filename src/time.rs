@@ -51,6 +51,13 @@ impl Timestamp {
     pub(crate) fn whole_seconds(self) -> Self {
         Timestamp(self.0 - self.0 % 1000)
     }
+
+    /// The first moment of its calendar month, UTC.
+    pub(crate) fn month(self) -> Self {
+        let days = self.0 / DAY;
+        let [_, _, day] = civil_from_days(days);
+        Timestamp((days + 1 - day) * DAY)
+    }
 }
 
 impl fmt::Display for Timestamp {
@@ -287,6 +294,18 @@ mod tests {
     fn every_day_survives_the_calendar() {
         let days = Timestamp::MAX.0 / DAY;
         assert!((0..=days).all(|day| days_from_civil(civil_from_days(day)) == Some(day)));
+    }
+
+    #[test]
+    fn a_month_begins_with_its_first() {
+        for (moment, first) in [
+            ("1970-01-01T00:00:00.000Z", "1970-01-01T00:00:00.000Z"),
+            ("2024-02-29T23:59:59.999Z", "2024-02-01T00:00:00.000Z"),
+            ("2024-03-01T00:00:00.000Z", "2024-03-01T00:00:00.000Z"),
+            ("9999-12-31T23:59:59.999Z", "9999-12-01T00:00:00.000Z"),
+        ] {
+            assert_eq!(moment.parse::<Timestamp>().unwrap().month().to_string(), first);
+        }
     }
 
     #[test]
