@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{ConnectionId, DocumentKey, User, UserId};
+use crate::time::Timestamp;
 
 /// What a connection may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -53,6 +54,12 @@ pub enum Reason {
     ConnectionLimit,
     /// As many connections as the engine's limit allows hold live-view access.
     LiveViewLimit,
+    /// As many connections as the limit of a document allows hold edit access to this one.
+    DocumentLimit,
+    /// The user holds as many connections with edit access, over all documents, as the limit of a user allows.
+    UserLimit,
+    /// As many named users as the quota allows count already, and this is none of them.
+    UserQuota,
     /// The document is being saved: ask again once the save is settled.
     Saving,
     /// The engine gives out no edit access any more, see [`Engine::drain`](crate::Engine::drain).
@@ -60,8 +67,15 @@ pub enum Reason {
 }
 
 /// All of them, in the order of their declaration: [`Reason::place`] finds each.
-pub(crate) const REASONS: [Reason; 4] =
-    [Reason::ConnectionLimit, Reason::LiveViewLimit, Reason::Saving, Reason::Draining];
+pub(crate) const REASONS: [Reason; 7] = [
+    Reason::ConnectionLimit,
+    Reason::LiveViewLimit,
+    Reason::DocumentLimit,
+    Reason::UserLimit,
+    Reason::UserQuota,
+    Reason::Saving,
+    Reason::Draining,
+];
 
 impl Reason {
     /// Where it stands in [`REASONS`].
@@ -74,6 +88,9 @@ impl Reason {
         match self {
             Reason::ConnectionLimit => "connection-limit",
             Reason::LiveViewLimit => "live-view-limit",
+            Reason::DocumentLimit => "document-limit",
+            Reason::UserLimit => "user-limit",
+            Reason::UserQuota => "user-quota",
             Reason::Saving => "saving",
             Reason::Draining => "draining",
         }
@@ -104,6 +121,22 @@ pub struct Participant {
     pub access: Access,
     /// How many connections the user has to this document.
     pub connections: u32,
+}
+
+/// Whose seats of a limit are taken: one user's on one document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Holder {
+    /// The document.
+    pub key: DocumentKey,
+    /// The user.
+    pub user: UserId,
+    /// Which access: edit or live view.
+    pub access: Access,
+    /// How many connections have it.
+    pub connections: u32,
+    /// When one of them was opened or made a change for the last time, or up to four seconds before.
+    pub active: Timestamp,
 }
 
 /// A document whose last save was given up.

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::ConfigError;
+use crate::quota::NamedUsers;
+use crate::seats::SeatCount;
 use crate::time::{Clock, SystemClock};
 
 /// Called when a queue stops being empty. See [`Config::on_callbacks`].
@@ -48,6 +50,13 @@ impl Default for Bounds {
 pub struct Config {
     pub(crate) edit_limit: Option<u32>,
     pub(crate) live_limit: Option<u32>,
+    pub(crate) document_limit: Option<u32>,
+    pub(crate) user_limit: Option<u32>,
+    pub(crate) named_users: NamedUsers,
+    pub(crate) max_connections: Option<u32>,
+    pub(crate) seat_count: SeatCount,
+    pub(crate) warn_at: u32,
+    pub(crate) usage: bool,
     pub(crate) save_delay: Duration,
     pub(crate) retry_pauses: Vec<Duration>,
     pub(crate) force_save_interval: Option<Duration>,
@@ -65,6 +74,13 @@ impl Config {
         Config {
             edit_limit: None,
             live_limit: None,
+            document_limit: None,
+            user_limit: None,
+            named_users: NamedUsers::default(),
+            max_connections: None,
+            seat_count: SeatCount::default(),
+            warn_at: 70,
+            usage: true,
             save_delay: Duration::from_secs(10),
             retry_pauses: [1, 2, 4].map(Duration::from_secs).to_vec(),
             force_save_interval: None,
@@ -90,6 +106,64 @@ impl Config {
     #[must_use]
     pub fn live_limit(mut self, limit: Option<u32>) -> Self {
         self.live_limit = limit;
+        self
+    }
+
+    /// How many connections may hold edit access to one document at one time. Default: no limit. Bounds as for
+    /// [`edit_limit`](Self::edit_limit). Costs an open nothing where seats are [counted](Self::seat_count) by connections,
+    /// the document's users else.
+    #[must_use]
+    pub fn document_limit(mut self, limit: Option<u32>) -> Self {
+        self.document_limit = limit;
+        self
+    }
+
+    /// How many connections with edit access one user may hold at one time, over all documents. Default: no limit. Bounds
+    /// as for [`edit_limit`](Self::edit_limit). Costs one lookup of the user more at every open and close with edit access.
+    #[must_use]
+    pub fn user_limit(mut self, limit: Option<u32>) -> Self {
+        self.user_limit = limit;
+        self
+    }
+
+    /// How many users may be given access within some days, whoever they are. Default: no limit. Costs one lock over all
+    /// of them and one lookup more at every open that asks for edit or live-view access.
+    #[must_use]
+    pub fn named_users(mut self, quota: NamedUsers) -> Self {
+        self.named_users = quota;
+        self
+    }
+
+    /// How many connections may be open at one time, viewers counted in: a cap against floods. Past it nobody gets in,
+    /// not even to view: [`OpenError::TooMany`](crate::OpenError::TooMany). Default: none. Bounds as for
+    /// [`edit_limit`](Self::edit_limit).
+    #[must_use]
+    pub fn max_connections(mut self, cap: Option<u32>) -> Self {
+        self.max_connections = cap;
+        self
+    }
+
+    /// What takes a seat of the limits of edit and live-view access, of a document, and of a user. Default: every
+    /// connection.
+    #[must_use]
+    pub fn seat_count(mut self, count: SeatCount) -> Self {
+        self.seat_count = count;
+        self
+    }
+
+    /// How full a limit of the whole engine is when a [`Notice::Limit`](crate::Notice::Limit) warns of it, in percent.
+    /// Default 70; 1 to 100.
+    #[must_use]
+    pub fn warn_at(mut self, percent: u32) -> Self {
+        self.warn_at = percent;
+        self
+    }
+
+    /// Whether the engine records its [`usage`](crate::Engine::usage). Default: yes. It costs an open and a close some
+    /// nanoseconds each, and up to 2 MiB.
+    #[must_use]
+    pub fn usage(mut self, on: bool) -> Self {
+        self.usage = on;
         self
     }
 
@@ -173,6 +247,13 @@ impl Config {
         let rules = [
             (limit_fits(self.edit_limit), "edit_limit", LIMIT),
             (limit_fits(self.live_limit), "live_limit", LIMIT),
+            (limit_fits(self.document_limit), "document_limit", LIMIT),
+            (limit_fits(self.user_limit), "user_limit", LIMIT),
+            (limit_fits(self.max_connections), "max_connections", LIMIT),
+            (limit_fits(self.named_users.edit), "named_users.edit", LIMIT),
+            (limit_fits(self.named_users.live), "named_users.live", LIMIT),
+            (self.named_users.expire_days <= EXPIRE_DAYS_MAX, "named_users.expire_days", "at most 36,500"),
+            ((1..=100).contains(&self.warn_at), "warn_at", "1 to 100"),
             (self.save_delay <= DELAY_MAX, "save_delay", DELAY),
             (self.retry_pauses.len() <= RETRIES_MAX, "retry_pauses", "at most 64"),
             (
@@ -215,6 +296,8 @@ pub(crate) fn limit_fits(limit: Option<u32>) -> bool {
 
 /// Largest limit that can be set.
 pub(crate) const LIMIT_MAX: u32 = u32::MAX - 1;
+/// Most days for which a named user may count after the first.
+pub(crate) const EXPIRE_DAYS_MAX: u32 = 36_500;
 const DELAY_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 const INTERVAL_MIN: Duration = Duration::from_millis(1);
 const RETRIES_MAX: usize = 64;
@@ -231,6 +314,13 @@ impl fmt::Debug for Config {
         f.debug_struct("Config")
             .field("edit_limit", &self.edit_limit)
             .field("live_limit", &self.live_limit)
+            .field("document_limit", &self.document_limit)
+            .field("user_limit", &self.user_limit)
+            .field("named_users", &self.named_users)
+            .field("max_connections", &self.max_connections)
+            .field("seat_count", &self.seat_count)
+            .field("warn_at", &self.warn_at)
+            .field("usage", &self.usage)
             .field("save_delay", &self.save_delay)
             .field("retry_pauses", &self.retry_pauses)
             .field("force_save_interval", &self.force_save_interval)

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::access::{Access, Dropped, Forgotten, Participant};
+use crate::access::{Access, Dropped, Forgotten, Grant, Holder, Participant};
 use crate::callback::ForceSaveType;
-use crate::config::{Config, limit_fits};
+use crate::config::{Config, EXPIRE_DAYS_MAX, limit_fits};
 use crate::connection::Connection;
 use crate::delivery::{Callbacks, Notices};
 use crate::error::{
@@ -12,10 +12,12 @@ use crate::error::{
     MetaError, OpenError,
 };
 use crate::ids::{ConnectionId, DocumentKey, Malformed, TITLE_MAX, USERDATA_MAX, User, UserId, bounded};
-use crate::license::{License, Limit, Limits, VERSION};
+use crate::license::{License, Limits, VERSION};
+use crate::quota::NamedUsers;
 use crate::registry::{Handle, Registry};
 use crate::time::Timestamp;
 use crate::timer::Timer;
+use crate::usage::Usage;
 
 /// Knows who has which document open, and who of them may edit.
 ///
@@ -197,7 +199,7 @@ impl Engine {
 
     /// The limits in force, as the command service tells them.
     pub fn license(&self) -> License {
-        License::of(self.limits())
+        License::of(self.limits(), self.registry().named_users())
     }
 
     /// The documents whose last save was given up, by key. Costs the shards and those documents.
@@ -220,26 +222,103 @@ impl Engine {
 impl Engine {
     /// The limits in force and how much of them is used.
     pub fn limits(&self) -> Limits {
-        let pools = self.registry().pools();
-        Limits {
-            edit: Limit { limit: pools.edit.limit(), in_use: pools.edit.in_use() },
-            live: Limit { limit: pools.live.limit(), in_use: pools.live.in_use() },
-        }
+        self.registry().limits()
     }
 
     /// Changes the limit of edit connections. Whoever is in stays in; past a lower limit nobody else gets in until
     /// enough have gone.
     pub fn set_edit_limit(&self, limit: Option<u32>) -> Result<(), ConfigError> {
         check_limit(limit, "edit_limit")?;
-        self.registry().pools().edit.set_limit(limit);
+        self.registry().set_limit(Access::Edit, limit);
         Ok(())
     }
 
     /// Changes the limit of live-view connections, as [`set_edit_limit`](Self::set_edit_limit) does.
     pub fn set_live_limit(&self, limit: Option<u32>) -> Result<(), ConfigError> {
         check_limit(limit, "live_limit")?;
-        self.registry().pools().live.set_limit(limit);
+        self.registry().set_limit(Access::LiveView, limit);
         Ok(())
+    }
+
+    /// Changes the limit of edit connections to one document, as [`set_edit_limit`](Self::set_edit_limit) does.
+    pub fn set_document_limit(&self, limit: Option<u32>) -> Result<(), ConfigError> {
+        check_limit(limit, "document_limit")?;
+        self.registry().seats().set_document_limit(limit);
+        Ok(())
+    }
+
+    /// Changes the limit of one user's edit connections over all documents, as
+    /// [`set_edit_limit`](Self::set_edit_limit) does. The first limit and the last cost a walk over all documents, shard by
+    /// shard under its lock: without one, users are not counted.
+    pub fn set_user_limit(&self, limit: Option<u32>) -> Result<(), ConfigError> {
+        check_limit(limit, "user_limit")?;
+        self.registry().set_user_limit(limit);
+        Ok(())
+    }
+
+    /// Changes the cap of all connections, viewers counted in. Whoever is in stays in. Costs the shards.
+    pub fn set_max_connections(&self, cap: Option<u32>) -> Result<(), ConfigError> {
+        check_limit(cap, "max_connections")?;
+        self.registry().set_max_connections(cap);
+        Ok(())
+    }
+
+    /// Changes the limits of named users. Who counts goes on counting to the end that was fixed at its first access; a
+    /// limit that was lifted forgets its users, and one that is new counts nobody yet.
+    pub fn set_named_users(&self, quota: NamedUsers) -> Result<(), ConfigError> {
+        check_limit(quota.edit, "named_users.edit")?;
+        check_limit(quota.live, "named_users.live")?;
+        if quota.expire_days > EXPIRE_DAYS_MAX {
+            return Err(ConfigError { setting: "named_users.expire_days", rule: "at most 36,500" });
+        }
+        self.registry().set_named_users(quota);
+        Ok(())
+    }
+
+    /// What [`open`](Self::open) would answer now, without opening. Others may come before whoever asks.
+    ///
+    /// ```
+    /// use coedit::{Access, Config, DocumentKey, Engine, Reason, UserId};
+    ///
+    /// let engine = Engine::new(Config::new().edit_limit(Some(0)))?;
+    /// let grant = engine.would_admit(&DocumentKey::new("report")?, &UserId::new("ann")?, Access::Edit)?;
+    /// assert_eq!(grant.reason, Some(Reason::ConnectionLimit));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn would_admit(&self, key: &DocumentKey, user: &UserId, asked: Access) -> Result<Grant, OpenError> {
+        self.registry().would_admit(key, user, asked)
+    }
+
+    /// Who holds seats of edit and live-view access, by document and user, the longest idle first, at most so many. For an
+    /// admin's page: it looks at everything that is open, some documents at a time, and keeps nobody waiting for more.
+    ///
+    /// ```
+    /// use coedit::{Access, Config, DocumentKey, Engine, User};
+    ///
+    /// let engine = Engine::new(Config::new())?;
+    /// let tab = engine.open(&DocumentKey::new("report")?, &User::new("ann")?, Access::Edit)?;
+    /// let holders = engine.holders(10);
+    /// assert_eq!((holders.len(), holders[0].user.as_str(), holders[0].connections), (1, "ann", 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn holders(&self, most: usize) -> Vec<Holder> {
+        self.registry().holders(most)
+    }
+
+    /// How much the engine was used in the last hour, day, week, month and year; `None` if
+    /// [`Config::usage`](crate::Config::usage) is off. Costs the shards and some tens of microseconds.
+    ///
+    /// ```
+    /// use coedit::{Access, Config, DocumentKey, Engine, User};
+    ///
+    /// let engine = Engine::new(Config::new())?;
+    /// drop(engine.open(&DocumentKey::new("report")?, &User::new("ann")?, Access::Edit)?);
+    /// let hour = engine.usage().unwrap().hour;
+    /// assert_eq!((hour.opens, hour.edit.max, hour.users), (1, 1, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn usage(&self) -> Option<Usage> {
+        self.registry().usage()
     }
 
     /// Gives out no edit access any more (reason [`Draining`](crate::Reason::Draining)) and lets every save be due as

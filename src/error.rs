@@ -102,6 +102,9 @@ method_error! {
     OpenError {
         /// The engine holds as many connections or documents as it can name.
         Full => Internal, "the engine holds as many connections or documents as it can name";
+        /// As many connections are open, viewers counted in, as
+        /// [`Config::max_connections`](crate::Config::max_connections) allows.
+        TooMany => Internal, "as many connections are open as the engine's cap allows";
     }
 }
 

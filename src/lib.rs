@@ -124,7 +124,7 @@
 //! | `registry/shard/` | some of the documents and the connections to them, for `&mut self` |
 //! | `session/` | the heart: one document as a pure state machine. Its rules read top to bottom: `mod.rs` (commands), `phase.rs` (the one transition function), `roster.rs`, `changes.rs`, `outbox.rs`, `storage.rs` (what the storage is told, and its answers) |
 //! | `usage/` | how much the engine is used, over windows of time: [`Usage`] |
-//! | `seats.rs` | limits: one compare-and-swap |
+//! | `seats.rs`, `quota.rs`, `pool.rs` | limits: all of them at once, those by user, and one compare-and-swap |
 //! | `config.rs` | [`Config`], [`Bounds`] |
 //! | `callback.rs`, `notice.rs`, `license.rs`, `access.rs` | what goes out |
 //! | `time.rs`, `ids.rs`, `error.rs` | moments and clocks, names, errors |
@@ -149,16 +149,17 @@ mod error;
 mod ids;
 mod license;
 mod notice;
+mod pool;
+mod quota;
 mod registry;
 mod seats;
 mod session;
 mod sync;
 mod time;
 mod timer;
-#[allow(dead_code, unused_imports, reason = "the engine does not record its usage yet")]
 mod usage;
 
-pub use access::{Access, Dropped, Forgotten, Grant, Participant, Reason};
+pub use access::{Access, Dropped, Forgotten, Grant, Holder, Participant, Reason};
 pub use callback::{Action, ActionKind, Author, Callback, ForceSaveType, History, Status, Turn};
 pub use config::{Bounds, Config};
 pub use connection::Connection;
@@ -173,7 +174,9 @@ pub use ids::{
     USERDATA_MAX, User, UserId,
 };
 pub use license::{License, LicenseServer, LicenseTerms, Limit, Limits, NamedUser, Quota, VERSION};
-pub use notice::Notice;
+pub use notice::{LimitLevel, Notice, Pool};
+pub use quota::NamedUsers;
+pub use seats::SeatCount;
 pub use time::{Clock, ManualClock, SystemClock, Timestamp, TimestampError};
 pub use timer::Timer;
 pub use usage::{Level, Month, Usage, Window};

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::UserId;
+use crate::quota::NamedUsers;
 
 /// The version of coedit, as in [`Engine::version`](crate::Engine::version) and every history.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -13,7 +14,7 @@ const BUILD_NUMBER: u32 = 1;
 const NO_END: &str = "9999-12-31T23:59:59.999Z";
 
 /// A limit and how much of it is used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limit {
     /// How many connections may have the access; `None` without a limit.
     pub limit: Option<u32>,
@@ -22,13 +23,21 @@ pub struct Limit {
 }
 
 /// The limits in force.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Limits {
     /// Connections with edit access.
     pub edit: Limit,
     /// Connections with live-view access.
     pub live: Limit,
+    /// Connections with edit access to one document.
+    pub document: Option<u32>,
+    /// Connections with edit access of one user, over all documents.
+    pub user: Option<u32>,
+    /// All connections, viewers counted in; they are counted only under a cap.
+    pub connections: Limit,
+    /// Named users.
+    pub named_users: NamedUsers,
 }
 
 /// The answer to `license`.
@@ -98,12 +107,12 @@ pub struct Quota {
 pub struct NamedUser {
     /// Who.
     pub userid: UserId,
-    /// Until when.
+    /// Until when: the end of a day, UTC.
     pub expire: String,
 }
 
 impl License {
-    pub(crate) fn of(limits: Limits) -> Self {
+    pub(crate) fn of(limits: Limits, quota: Quota) -> Self {
         License {
             license: LicenseTerms {
                 end_date: NO_END.to_owned(),
@@ -111,9 +120,9 @@ impl License {
                 customization: false,
                 connections: limits.edit.limit.unwrap_or(0),
                 connections_view: limits.live.limit.unwrap_or(0),
-                users_count: 0,
-                users_view_count: 0,
-                users_expire: 0,
+                users_count: limits.named_users.edit.unwrap_or(0),
+                users_view_count: limits.named_users.live.unwrap_or(0),
+                users_expire: limits.named_users.expire_days,
             },
             server: LicenseServer {
                 result_type: 3,
@@ -122,7 +131,7 @@ impl License {
                 build_version: VERSION.to_owned(),
                 build_number: BUILD_NUMBER,
             },
-            quota: Quota::default(),
+            quota,
         }
     }
 }

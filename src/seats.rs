@@ -1,160 +1,259 @@
-//! Seats: how many connections may have an access at one time, counted by one compare-and-swap.
+//! Every limit at once: who gets a seat, and what is freed when one goes.
+//!
+//! A seat is taken wholly or not at all: whatever may refuse it is asked first, under the locks that keep the answer true,
+//! and the engine's own pool, one compare-and-swap, comes last. Nothing is ever taken and given back.
 
-use crate::access::Access;
-use crate::config::LIMIT_MAX;
-use crate::sync::{AtomicU64, Ordering};
+use crate::access::{Access, Reason};
+use crate::config::Config;
+use crate::ids::UserId;
+use crate::notice::{LimitLevel, Notice, Pool};
+use crate::pool::SeatPool;
+use crate::quota::{Named, NamedUsers, UserSeats};
+use crate::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering};
+use crate::time::Timestamp;
 
-/// Stands for "no limit" inside.
-const NO_LIMIT: u32 = LIMIT_MAX + 1;
+/// What one seat of a limit is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SeatCount {
+    /// Every connection takes one.
+    #[default]
+    Connections,
+    /// A user takes one on a document, however many connections it has there with the same access.
+    UsersOfDocuments,
+}
 
-/// The seats of the engine.
+/// The limits of an engine, and what is taken of them.
 #[derive(Debug)]
-pub(crate) struct Pools {
+pub(crate) struct Seats {
     pub(crate) edit: SeatPool,
     pub(crate) live: SeatPool,
+    /// Connections with view access; they have no limit.
+    pub(crate) view: SeatPool,
+    /// Connections by access, where those are not seats.
+    connections: Option<[SeatPool; 3]>,
+    /// All connections, once a cap was set.
+    pub(crate) all: SeatPool,
+    document: AtomicU64,
+    user: AtomicU64,
+    pub(crate) users: UserSeats,
+    named: Mutex<Named>,
+    /// Whether there is a quota of named users at all.
+    named_on: AtomicBool,
+    /// Held by whoever changes a limit that shards have to learn of.
+    pub(crate) changing: Mutex<()>,
 }
 
-impl Pools {
-    /// Frees the seat that a connection with this access kept.
-    pub(crate) fn free(&self, access: Access) {
-        match access {
-            Access::Edit => drop(self.edit.held()),
-            Access::LiveView => drop(self.live.held()),
-            Access::View => {}
+/// Whoever asks for a seat.
+#[derive(Clone, Copy)]
+pub(crate) struct Claim<'a> {
+    pub(crate) user: &'a UserId,
+    /// Edit or live view.
+    pub(crate) access: Access,
+    /// Whether the seats of users are counted.
+    pub(crate) counted: bool,
+    pub(crate) now: Timestamp,
+}
+
+const NO_LIMIT: u64 = u64::MAX;
+
+impl Seats {
+    pub(crate) fn new(config: &Config) -> Self {
+        let pool = |limit| SeatPool::new(limit, config.warn_at);
+        let quota = config.named_users;
+        let by_users = config.seat_count == SeatCount::UsersOfDocuments;
+        Seats {
+            edit: pool(config.edit_limit),
+            live: pool(config.live_limit),
+            view: pool(None),
+            connections: by_users.then(|| [pool(None), pool(None), pool(None)]),
+            all: pool(config.max_connections),
+            document: AtomicU64::new(word(config.document_limit)),
+            user: AtomicU64::new(word(config.user_limit)),
+            users: UserSeats::new(),
+            named: Mutex::new(Named::new(quota, config.warn_at)),
+            named_on: AtomicBool::new(quota.edit.is_some() || quota.live.is_some()),
+            changing: Mutex::new(()),
         }
     }
-}
 
-/// A counter of seats under a limit.
-///
-/// Both live in one word, so that no interleaving of takers with a change of the limit lets anybody past it.
-#[derive(Debug)]
-pub(crate) struct SeatPool {
-    /// The limit in the upper half, the seats in use in the lower.
-    word: AtomicU64,
-}
-
-/// A seat that is held. Dropped, it is free again.
-///
-/// A connection's entry in its shard holds its seat without keeping this guard: [`keep`](Seat::keep) hands the seat
-/// to the entry, and whoever removes the entry gets it back with [`SeatPool::held`].
-#[derive(Debug)]
-#[must_use = "a seat that nobody keeps is free again"]
-pub(crate) struct Seat<'a> {
-    pool: &'a SeatPool,
-}
-
-impl SeatPool {
-    pub(crate) fn new(limit: Option<u32>) -> Self {
-        SeatPool { word: AtomicU64::new(pack(limit.unwrap_or(NO_LIMIT), 0)) }
+    /// Whether a user's second connection to a document takes no second seat.
+    pub(crate) fn by_users(&self) -> bool {
+        self.connections.is_some()
     }
 
-    /// Takes one seat, unless as many as the limit are in use.
-    pub(crate) fn try_take(&self) -> Option<Seat<'_>> {
-        let take = |word| {
-            let (limit, in_use) = unpack(word);
-            (in_use < limit).then(|| word + 1)
-        };
-        self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, take).ok()?;
-        Some(Seat { pool: self })
+    pub(crate) fn document_limit(&self) -> Option<u32> {
+        limit(&self.document)
     }
 
-    /// The guard of a seat that was kept before.
-    fn held(&self) -> Seat<'_> {
-        Seat { pool: self }
+    pub(crate) fn set_document_limit(&self, limit: Option<u32>) {
+        self.document.store(word(limit), Ordering::Release);
     }
 
-    /// Changes the limit. Whoever holds a seat keeps it, also past a lower limit.
-    pub(crate) fn set_limit(&self, limit: Option<u32>) {
-        let set = |word| Some(pack(limit.unwrap_or(NO_LIMIT), unpack(word).1));
-        // The closure never gives up, so there is no failure to look at.
-        let _ = self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, set);
+    pub(crate) fn user_limit(&self) -> Option<u32> {
+        limit(&self.user)
     }
 
-    pub(crate) fn limit(&self) -> Option<u32> {
-        let limit = unpack(self.word.load(Ordering::Acquire)).0;
-        (limit != NO_LIMIT).then_some(limit)
+    pub(crate) fn set_user_limit(&self, limit: Option<u32>) {
+        self.user.store(word(limit), Ordering::Release);
     }
 
-    pub(crate) fn in_use(&self) -> u32 {
-        unpack(self.word.load(Ordering::Acquire)).1
-    }
-}
-
-impl Seat<'_> {
-    /// Leaves the seat taken: from now on the connection's entry stands for it.
-    pub(crate) fn keep(self) {
-        std::mem::forget(self);
-    }
-}
-
-impl Drop for Seat<'_> {
-    fn drop(&mut self) {
-        self.pool.word.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-fn pack(limit: u32, in_use: u32) -> u64 {
-    u64::from(limit) << 32 | u64::from(in_use)
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "the two halves of the word")]
-fn unpack(word: u64) -> (u32, u32) {
-    ((word >> 32) as u32, word as u32)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn p1_seats_end_at_the_limit_and_come_back_by_drop() {
-        let pool = SeatPool::new(Some(2));
-        let first = pool.try_take();
-        let second = pool.try_take();
-        assert!(first.is_some() && second.is_some() && pool.try_take().is_none());
-        drop(first);
-        assert_eq!(pool.in_use(), 1);
-        assert!(pool.try_take().is_some());
-    }
-
-    #[test]
-    fn a_kept_seat_comes_back_through_the_pool() {
-        let pool = SeatPool::new(Some(1));
-        pool.try_take().unwrap().keep();
-        assert!(pool.try_take().is_none());
-        drop(pool.held());
-        assert_eq!(pool.in_use(), 0);
-    }
-
-    #[test]
-    fn a_lower_limit_leaves_those_who_are_in() {
-        let pool = SeatPool::new(None);
-        assert_eq!(pool.limit(), None);
-        let inside: Vec<_> = (0..3).map_while(|_| pool.try_take()).collect();
-        pool.set_limit(Some(1));
-        assert_eq!((inside.len(), pool.in_use(), pool.limit()), (3, 3, Some(1)));
-        drop(inside);
-        let one = pool.try_take();
-        assert!(one.is_some() && pool.try_take().is_none());
-        pool.set_limit(Some(0));
-        assert!(pool.try_take().is_none());
-    }
-
-    #[test]
-    fn p1_threads_never_pass_the_limit() {
-        let pool = SeatPool::new(Some(3));
-        std::thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| {
-                    for _ in 0..2_000 {
-                        let seat = pool.try_take();
-                        assert!(pool.in_use() <= 3);
-                        drop(seat);
-                    }
-                });
+    /// The named users; those whose days are over by `now` have gone.
+    pub(crate) fn named(&self, now: Timestamp, tell: &mut dyn FnMut(Notice)) -> MutexGuard<'_, Named> {
+        let mut named = self.named.lock();
+        for access in [Access::Edit, Access::LiveView] {
+            let users = named.of(access);
+            if let Some(level) = users.expire(now) {
+                tell(notice(named_pool(access), level, users.in_use(), users.limit()));
             }
-        });
-        assert_eq!(pool.in_use(), 0);
+        }
+        named
     }
+
+    pub(crate) fn quota(&self) -> NamedUsers {
+        self.named.lock().quota()
+    }
+
+    pub(crate) fn set_named(&self, quota: NamedUsers) {
+        let mut named = self.named.lock();
+        named.set(quota);
+        self.named_on.store(quota.edit.is_some() || quota.live.is_some(), Ordering::Release);
+    }
+
+    fn pool(&self, access: Access) -> &SeatPool {
+        match access {
+            Access::Edit => &self.edit,
+            Access::LiveView => &self.live,
+            Access::View => &self.view,
+        }
+    }
+
+    /// How many connections have this access.
+    pub(crate) fn connections(&self, access: Access) -> u32 {
+        self.connections.as_ref().map_or_else(|| self.pool(access), |pools| &pools[access.place()]).in_use()
+    }
+
+    /// Takes a seat, or says why there is none. `tell` hears what the limits have come to.
+    pub(crate) fn take(&self, claim: Claim<'_>, tell: &mut dyn FnMut(Notice)) -> Result<(), Reason> {
+        self.claim(claim, true, tell)
+    }
+
+    /// What [`take`](Self::take) would say.
+    pub(crate) fn would_take(&self, claim: Claim<'_>, tell: &mut dyn FnMut(Notice)) -> Result<(), Reason> {
+        self.claim(claim, false, tell)
+    }
+
+    fn claim(&self, claim: Claim<'_>, take: bool, tell: &mut dyn FnMut(Notice)) -> Result<(), Reason> {
+        let Claim { user, access, counted, now } = claim;
+        let mut held = (counted && access == Access::Edit).then(|| self.users.of(user));
+        if let Some(held) = &held
+            && self.user_limit().is_some_and(|limit| held.get(user) >= limit)
+        {
+            return Err(Reason::UserLimit);
+        }
+        let mut named = self.named_on.load(Ordering::Acquire).then(|| self.named(now, tell));
+        if let Some(named) = &mut named {
+            let users = named.of(access);
+            if !users.may(user) {
+                if let Some(level) = users.refused().filter(|_| take) {
+                    tell(notice(named_pool(access), level, users.in_use(), users.limit()));
+                }
+                return Err(Reason::UserQuota);
+            }
+        }
+        let pool = self.pool(access);
+        if !take {
+            return if pool.has_free() { Ok(()) } else { Err(limit_reason(access)) };
+        }
+        let Some(seat) = pool.try_take() else {
+            if let Some(level) = pool.watch.refused() {
+                tell(notice(engine_pool(access), level, pool.in_use(), pool.limit()));
+            }
+            return Err(limit_reason(access));
+        };
+        // From here on the connection's entry stands for the seat.
+        let in_use = seat.keep();
+        if let Some(level) = pool.watch.rose(in_use) {
+            tell(notice(engine_pool(access), level, in_use, pool.limit()));
+        }
+        if let Some(held) = &mut held {
+            held.add(user, 1);
+        }
+        if let Some(named) = &mut named {
+            let end = named.end(now);
+            let users = named.of(access);
+            if let Some(level) = users.count(user, end) {
+                tell(notice(named_pool(access), level, users.in_use(), users.limit()));
+            }
+        }
+        Ok(())
+    }
+
+    /// So many connections more have this access; their seats were taken, if they have some of their own. Returns how many
+    /// have it.
+    pub(crate) fn came(&self, access: Access, connections: u32) -> u32 {
+        match &self.connections {
+            Some(pools) => pools[access.place()].add(connections),
+            None if access == Access::View => self.view.add(connections),
+            None => self.pool(access).in_use(),
+        }
+    }
+
+    /// So many connections of a user no longer have this access, and so many seats are free for it. Returns how many
+    /// connections have it.
+    pub(crate) fn went(
+        &self,
+        claim: Claim<'_>,
+        connections: u32,
+        seats: u32,
+        tell: &mut dyn FnMut(Notice),
+    ) -> u32 {
+        let Claim { user, access, counted, .. } = claim;
+        let left = self.connections.as_ref().map(|pools| pools[access.place()].free(connections));
+        if access == Access::View {
+            return left.unwrap_or_else(|| self.view.free(connections));
+        }
+        if counted && access == Access::Edit && seats > 0 {
+            self.users.of(user).sub(user, seats);
+        }
+        let pool = self.pool(access);
+        let in_use = pool.free(seats);
+        if let Some(level) = pool.watch.fell(in_use) {
+            tell(notice(engine_pool(access), level, in_use, pool.limit()));
+        }
+        left.unwrap_or(in_use)
+    }
+
+    /// Changes the limit of a pool of the engine, and tells what it has come to by that.
+    pub(crate) fn set_limit(&self, access: Access, limit: Option<u32>) -> Option<Notice> {
+        let pool = self.pool(access);
+        pool.set_limit(limit);
+        let in_use = pool.in_use();
+        let level = pool.watch.fell(in_use).or_else(|| pool.watch.rose(in_use));
+        level.map(|level| notice(engine_pool(access), level, in_use, limit))
+    }
+}
+
+fn word(limit: Option<u32>) -> u64 {
+    limit.map_or(NO_LIMIT, u64::from)
+}
+
+fn limit(word: &AtomicU64) -> Option<u32> {
+    u32::try_from(word.load(Ordering::Acquire)).ok()
+}
+
+fn notice(pool: Pool, level: LimitLevel, in_use: u32, limit: Option<u32>) -> Notice {
+    Notice::Limit { pool, level, in_use, limit: limit.unwrap_or(0) }
+}
+
+fn limit_reason(access: Access) -> Reason {
+    if access == Access::Edit { Reason::ConnectionLimit } else { Reason::LiveViewLimit }
+}
+
+fn engine_pool(access: Access) -> Pool {
+    if access == Access::Edit { Pool::Edit } else { Pool::Live }
+}
+
+fn named_pool(access: Access) -> Pool {
+    if access == Access::Edit { Pool::Users } else { Pool::UsersView }
 }

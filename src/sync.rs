@@ -4,7 +4,7 @@
 #[cfg(not(shuttle))]
 mod primitives {
     pub(crate) use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
-    pub(crate) use parking_lot::{Condvar, Mutex};
+    pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
     pub(crate) use std::thread::{JoinHandle, current};
 

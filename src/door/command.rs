@@ -42,6 +42,9 @@ pub(super) enum Command<'a> {
     Change { connection: Cow<'a, str> },
     Close { connection: Cow<'a, str> },
     Lost { connection: Cow<'a, str> },
+    WouldAdmit { key: DocumentKey, user: UserId, access: Access },
+    Usage,
+    Holders { most: usize },
     Ack { key: DocumentKey, done: bool, url: Option<Cow<'a, str>> },
 }
 
@@ -74,7 +77,12 @@ impl<'a> Request<'a> {
     }
 }
 
-const NAMES: [&str; 14] = [
+/// Holders that are listed unless the request says how many.
+const HOLDERS: usize = 100;
+/// Most that it may say.
+const HOLDERS_MAX: usize = 10_000;
+
+const NAMES: [&str; 15] = [
     "c",
     "connection",
     "at",
@@ -89,6 +97,7 @@ const NAMES: [&str; 14] = [
     "meta",
     "error",
     "url",
+    "most",
 ];
 const C: usize = 0;
 const CONNECTION: usize = 1;
@@ -104,9 +113,10 @@ const TYPE: usize = 10;
 const META: usize = 11;
 const ERROR: usize = 12;
 const URL: usize = 13;
+const MOST: usize = 14;
 
 /// The members of a request that are not null.
-struct Parameters<'a>([Option<&'a RawValue>; 14]);
+struct Parameters<'a>([Option<&'a RawValue>; 15]);
 
 type Read<T> = Result<T, Refusal>;
 
@@ -128,6 +138,12 @@ impl<'a> Parameters<'a> {
             "getForgottenList" => Command::ForgottenList,
             "getForgotten" => Command::Forgotten { key: self.key()? },
             "deleteForgotten" => Command::DeleteForgotten { key: self.key()? },
+            "would_admit" => {
+                let (key, user) = (self.key()?, self.user()?);
+                Command::WouldAdmit { key, user: user.id().clone(), access: self.asked()? }
+            }
+            "usage" => Command::Usage,
+            "holders" => Command::Holders { most: self.most()? },
             "ack" => Command::Ack { key: self.key()?, done: self.done()?, url: self.text(URL, URL_MAX)? },
             _ if self.0[KEY].is_some() && self.key().is_err() => return Err(ErrorCode::Key),
             _ => return Err(ErrorCode::Command),
@@ -139,18 +155,28 @@ impl<'a> Parameters<'a> {
         let key = self.key()?;
         let connection = self.connection()?;
         let user = self.user()?;
+        Ok(Command::Open { key, connection, user, access: self.asked()? })
+    }
+
+    /// The access that is asked for.
+    fn asked(&self) -> Read<Access> {
         let live = match self.0[LIVE].map(RawValue::get) {
             None | Some("false") => false,
             Some("true") => true,
             Some(_) => return Err(ErrorCode::Command),
         };
-        let access = match (self.text(MODE, usize::MAX)?.as_deref(), live) {
-            (None | Some("edit"), _) => Access::Edit,
-            (Some("view"), true) => Access::LiveView,
-            (Some("view"), false) => Access::View,
-            (Some(_), _) => return Err(ErrorCode::Command),
-        };
-        Ok(Command::Open { key, connection, user, access })
+        match (self.text(MODE, usize::MAX)?.as_deref(), live) {
+            (None | Some("edit"), _) => Ok(Access::Edit),
+            (Some("view"), true) => Ok(Access::LiveView),
+            (Some("view"), false) => Ok(Access::View),
+            (Some(_), _) => Err(ErrorCode::Command),
+        }
+    }
+
+    /// How many are asked for.
+    fn most(&self) -> Read<usize> {
+        let Some(value) = self.0[MOST] else { return Ok(HOLDERS) };
+        value.get().parse().ok().filter(|most| *most <= HOLDERS_MAX).ok_or(ErrorCode::Command)
     }
 
     fn force_save(&self) -> Read<Command<'a>> {

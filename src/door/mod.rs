@@ -237,6 +237,12 @@ impl Door {
             Command::DeleteForgotten { key } => {
                 engine.delete_forgotten(&key).map_err(crate::ForgottenError::code)?;
             }
+            Command::WouldAdmit { key, user, access } => {
+                let grant = engine.would_admit(&key, &user, access).map_err(crate::OpenError::code)?;
+                return Ok(Answer::WouldAdmit(grant));
+            }
+            Command::Usage => return Ok(Answer::Usage(engine.usage().map(Box::new))),
+            Command::Holders { most } => return Ok(Answer::Holders(engine.holders(most))),
             Command::Ack { key, done, url } => self.ack(&key, done, url.as_deref())?,
         }
         Ok(Answer::Nothing)

@@ -3,12 +3,13 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::access::Grant;
+use crate::access::{Grant, Holder};
 use crate::callback::Callback;
 use crate::error::ErrorCode;
 use crate::ids::ConnectionId;
 use crate::license::License;
 use crate::notice::Notice;
+use crate::usage::Usage;
 
 /// The outcome of a command: the code, or what the reply adds.
 pub(super) type Outcome = Result<Answer, ErrorCode>;
@@ -18,7 +19,10 @@ pub(super) enum Answer {
     Nothing,
     Member(&'static str, serde_json::Value),
     Opened { label: String, grant: Grant },
+    WouldAdmit(Grant),
     License(Box<License>),
+    Usage(Option<Box<Usage>>),
+    Holders(Vec<Holder>),
 }
 
 /// Appends lines.
@@ -41,11 +45,11 @@ impl Out<'_> {
             Ok(Answer::Member(name, value)) => self.member(name, value),
             Ok(Answer::Opened { label, grant }) => {
                 self.member("connection", label);
-                self.member("access", &grant.access);
-                if let Some(reason) = grant.reason {
-                    self.member("reason", &reason);
-                }
+                self.grant(*grant);
             }
+            Ok(Answer::WouldAdmit(grant)) => self.grant(*grant),
+            Ok(Answer::Usage(usage)) => self.member("usage", usage),
+            Ok(Answer::Holders(holders)) => self.member("holders", holders),
             Ok(Answer::License(license)) => {
                 self.member("license", &license.license);
                 self.member("server", &license.server);
@@ -75,9 +79,16 @@ impl Out<'_> {
                 self.member("user", user);
                 self.raw("}");
             }
-            Notice::Meta { .. } | Notice::Storage { .. } => self.json(notice),
+            Notice::Meta { .. } | Notice::Storage { .. } | Notice::Limit { .. } => self.json(notice),
         }
         self.raw("}\n");
+    }
+
+    fn grant(&mut self, grant: Grant) {
+        self.member("access", &grant.access);
+        if let Some(reason) = grant.reason {
+            self.member("reason", &reason);
+        }
     }
 
     fn member(&mut self, name: &str, value: &(impl Serialize + ?Sized)) {

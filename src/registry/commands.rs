@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Registry;
-use super::shard::{Closed, Shard, Whom};
+use super::shard::{Closed, Shard, Taken, Whom};
 use super::timing::SLICE;
 use crate::access::{Access, Dropped, Forgotten, Grant, Participant};
 use crate::callback::ForceSaveType;
@@ -24,19 +24,20 @@ impl Registry {
         asked: Access,
     ) -> Result<(ConnectionId, Grant), OpenError> {
         let (hash, index) = self.locate(key);
-        // Coming starts no deadline, so it needs no time.
-        self.locked(index, Timestamp::default(), |shard, context, after| {
+        // Coming starts no deadline, so a coarse time will do.
+        self.locked(index, self.moving(), |shard, context, after| {
             shard.open(key, hash, user, asked, context, after)
         })
     }
 
     pub(crate) fn close(&self, id: ConnectionId) -> Result<(), ConnectionError> {
+        let coarse = self.moving();
         let close = |now: Option<Timestamp>| {
-            self.locked(self.shard_of(id), now.unwrap_or_default(), |shard, context, after| {
+            self.locked(self.shard_of(id), now.unwrap_or(coarse), |shard, context, after| {
                 shard.close(id, now, context, after)
             })
         };
-        // A clock read costs as much as half the close, and only the last editor of a changed document needs it.
+        // Only the last editor of a changed document needs to know the time well, which costs as much as half the close.
         let closed = match close(None) {
             Closed::NeedsTime => close(Some(self.now())),
             closed => closed,
@@ -116,7 +117,7 @@ impl Registry {
         let (hash, index) = self.locate(key);
         let whom = users.map_or(Whom::Everybody, Whom::Users);
         // What is to be saved after a drop is due at once: that takes no time to be known.
-        self.locked(index, Timestamp::default(), |shard, context, after| {
+        self.locked(index, self.moving(), |shard, context, after| {
             let place = shard.find_open(key, hash)?;
             Some(shard.drop_access(place, whom, context, after))
         })
@@ -124,7 +125,7 @@ impl Registry {
     }
 
     pub(crate) fn drop_connection(&self, id: ConnectionId) -> Result<Dropped, ConnectionError> {
-        self.locked(self.shard_of(id), Timestamp::default(), |shard, context, after| {
+        self.locked(self.shard_of(id), self.moving(), |shard, context, after| {
             shard.drop_connection(id, context, after)
         })
         .ok_or(ConnectionError::Unknown)
@@ -205,15 +206,13 @@ impl Registry {
             (0..self.shards.len()).map(|index| self.read(index, |shard| shard.calls)).collect()
         };
         let before = calls();
-        let mut seats = [0, 0];
+        let mut taken = Taken::default();
         for index in 0..self.shards.len() {
-            let [edit, live] = self.read(index, |shard| shard.validate(&self.rules, &self.hasher))?;
-            seats = [seats[0] + edit, seats[1] + live];
+            let metered = self.recorder.is_some();
+            let of = |shard: &Shard| shard.validate(&self.rules, &self.hasher, &self.seats, metered);
+            taken.add(self.read(index, of)?);
         }
-        let in_use = [self.pools.edit.in_use(), self.pools.live.in_use()];
-        if before == calls() && seats != in_use {
-            return Err(format!("{in_use:?} seats in use, counted {seats:?}"));
-        }
-        Ok(())
+        let agrees = self.agrees(&taken);
+        if before == calls() { agrees } else { Ok(()) }
     }
 }

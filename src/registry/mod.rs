@@ -9,6 +9,7 @@
 mod commands;
 mod handle;
 mod hasher;
+mod limits;
 mod queue;
 mod ready;
 mod shard;
@@ -22,10 +23,11 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::ids::{ConnectionId, DocumentKey};
 use crate::notice::Notice;
-use crate::seats::{Pools, SeatPool};
+use crate::seats::Seats;
 use crate::session::Rules;
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering};
 use crate::time::{Clock, Timestamp};
+use crate::usage::Recorder;
 pub(crate) use handle::Handle;
 use hasher::KeyHasher;
 pub(crate) use queue::Nothing;
@@ -41,7 +43,9 @@ pub(crate) struct Registry {
     shards: Box<[Place]>,
     hasher: KeyHasher,
     rules: Rules,
-    pools: Pools,
+    seats: Seats,
+    /// None if usage is not recorded.
+    recorder: Option<Recorder>,
     ready: Ready,
     notices: Queue<Notice>,
     /// How many receivers of notices there are. Without any, no notice is kept.
@@ -70,13 +74,17 @@ impl Registry {
     pub(crate) fn new(config: &Config) -> Self {
         let count = config.shard_count();
         let of = u32::try_from(count).unwrap_or(1);
-        let place =
-            |number| Place { earliest: AtomicU64::new(NEVER), shard: Mutex::new(Shard::new(number, of)) };
+        let now = config.clock.now();
+        let place = |number| Place {
+            earliest: AtomicU64::new(NEVER),
+            shard: Mutex::new(Shard::new(number, of, config, now)),
+        };
         Registry {
             shards: (0..of).map(place).collect(),
             hasher: KeyHasher::new(config.clock.is_manual()),
             rules: Rules::new(config),
-            pools: Pools { edit: SeatPool::new(config.edit_limit), live: SeatPool::new(config.live_limit) },
+            seats: Seats::new(config),
+            recorder: config.usage.then(|| Recorder::new(now)),
             ready: Ready::new(config.on_callbacks.clone(), config.bounds.waiting_documents),
             notices: Queue::new(config.on_notices.clone()),
             listeners: AtomicUsize::new(0),
@@ -91,12 +99,24 @@ impl Registry {
         }
     }
 
-    pub(crate) fn pools(&self) -> &Pools {
-        &self.pools
+    pub(crate) fn seats(&self) -> &Seats {
+        &self.seats
     }
 
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// The present moment for an operation that moves a connection: a coarse one, which is cheap. What was used up to the
+    /// end of a minute is collected before anything happens in the next.
+    fn moving(&self) -> Timestamp {
+        let now = self.clock.coarse();
+        if let Some(recorder) = &self.recorder
+            && recorder.is_due(now)
+        {
+            recorder.collect(now, |access| self.seats.connections(access), |cut| self.take_usage(cut));
+        }
+        now
     }
 
     /// The key's hash and its shard. The table within the shard takes the low bits and the top seven
@@ -127,10 +147,11 @@ impl Registry {
             let draining = self.draining.load(Ordering::SeqCst);
             let shut_down = self.shut_down.load(Ordering::SeqCst);
             let listened = self.listeners.load(Ordering::Acquire) > 0;
-            let Registry { rules, pools, ready, hasher, .. } = self;
+            let Registry { rules, seats, ready, hasher, .. } = self;
+            let recorder = self.recorder.as_ref();
             let result = act(
                 &mut shard,
-                Context { rules, pools, ready, hasher, now, listened, draining, shut_down },
+                Context { rules, seats, recorder, ready, hasher, now, listened, draining, shut_down },
                 &mut after,
             );
             let earliest = after.deadlines_moved.then(|| {
@@ -202,7 +223,7 @@ impl std::fmt::Debug for Registry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Registry")
             .field("shards", &self.shards.len())
-            .field("pools", &self.pools)
+            .field("seats", &self.seats)
             .finish_non_exhaustive()
     }
 }

@@ -88,7 +88,7 @@ impl Registry {
         self.draining.store(true, Ordering::SeqCst);
         self.shut_down.store(true, Ordering::SeqCst);
         self.sleeper.wake();
-        self.on_every_shard(self.now(), |gather| {
+        self.on_every_shard(self.moving(), |gather| {
             gather(&mut |shard, context, after, ready| {
                 // Counted before any of them can be done: the lock is released only after.
                 let awaited = shard.shut_down(context, after, ready);

@@ -187,8 +187,13 @@ impl Session {
 
     /// Whether the leave of this stay's connection starts a delay, so that it must know the time.
     pub(crate) fn leave_needs_time(&self, stay: StayId) -> bool {
-        let last = self.roster.editing() == 1 && self.roster.stay(stay).access == Access::Edit;
+        let last = self.roster.editing() == 1 && self.roster.stay(stay).access() == Access::Edit;
         last && self.unsaved().is_some()
+    }
+
+    /// Seats of a limit of edit access that are taken here: connections, or `by_users` users.
+    pub(crate) fn edit_seats(&self, by_users: bool) -> u32 {
+        if by_users { self.roster.editors_here() } else { self.roster.editing() }
     }
 
     /// Every stay, in order of joining.
@@ -223,7 +228,7 @@ impl Session {
 
     /// The stays that lose their access when everybody is dropped, in order of joining.
     pub(crate) fn stays_above_view(&self) -> Vec<StayId> {
-        let above_view = |stay: &Stay| stay.access > Access::View && stay.connections > 0;
+        let above_view = |stay: &Stay| stay.access() > Access::View && stay.connections > 0;
         self.roster.stays.iter().filter(|(_, stay)| above_view(stay)).map(|(id, _)| id).collect()
     }
 }
@@ -231,8 +236,15 @@ impl Session {
 /// Commands. Where something may come to be open with the storage, `spares` has the boxes for it.
 impl Session {
     /// Adds a connection of `user` with an access that was decided on. Edit only where no save is with the storage.
-    pub(crate) fn join(&mut self, rules: &Rules, spares: &mut Spares, user: &User, access: Access) -> StayId {
-        let stay = self.roster.join(user, access);
+    pub(crate) fn join(
+        &mut self,
+        rules: &Rules,
+        spares: &mut Spares,
+        user: &User,
+        access: Access,
+        now: Timestamp,
+    ) -> StayId {
+        let stay = self.roster.join(user, access, now);
         if access == Access::Edit {
             let withheld = self.withheld();
             if self.roster.editing() == 1 {
@@ -259,7 +271,7 @@ impl Session {
         now: Timestamp,
         pace: Pace,
     ) {
-        let access = self.roster.stay(stay).access;
+        let access = self.roster.stay(stay).access();
         self.roster.leave(stay);
         if access != Access::Edit || !rules.callbacks {
             self.roster.release(stay);
@@ -280,11 +292,12 @@ impl Session {
     /// Turns `count` connections of a stay into view-only ones and returns the stay they are in now. A save that follows
     /// is due at once.
     pub(crate) fn demote(&mut self, rules: &Rules, spares: &mut Spares, stay: StayId, count: u32) -> StayId {
-        let user = self.roster.stay(stay).user.clone();
+        let Stay { user, .. } = self.roster.stay(stay);
+        let (user, active) = (user.clone(), self.roster.stay(stay).active());
         let mut viewing = stay;
         // First in, then out: the user stays a participant throughout.
         for _ in 0..count {
-            viewing = self.roster.join(&user, Access::View);
+            viewing = self.roster.join(&user, Access::View, active);
         }
         for _ in 0..count {
             self.leave(rules, spares, stay, Timestamp::default(), Pace::AtOnce);
@@ -294,6 +307,7 @@ impl Session {
 
     /// An editor of this stay made a change. O(1).
     pub(crate) fn change(&mut self, rules: &Rules, spares: &mut Spares, stay: StayId, now: Timestamp) {
+        self.roster.stay_mut(stay).touch(now);
         if !rules.callbacks {
             return;
         }

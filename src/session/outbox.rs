@@ -211,7 +211,7 @@ impl Outbox {
             return;
         }
         let ids: Vec<StayId> =
-            roster.stays.ids().filter(|id| roster.stay(*id).access == Access::Edit).collect();
+            roster.stays.ids().filter(|id| roster.stay(*id).access() == Access::Edit).collect();
         let target = |id: StayId, stay: &Stay| stay.connections + u32::from(withheld == Some(id));
         let ended = |id: &&StayId| target(**id, roster.stay(**id)) == 0 && roster.stay(**id).queued > 0;
         let going: HashSet<UserId> =
@@ -364,7 +364,7 @@ impl Outbox {
             let Some(stay) = roster.stays.get(id) else {
                 return Err(format!("an action of stay {id}, which is gone"));
             };
-            let edits = if stay.access == Access::Edit { stay.connections } else { 0 };
+            let edits = if stay.access() == Access::Edit { stay.connections } else { 0 };
             let now = edits + u32::from(withheld == Some(id));
             if told != i64::from(stay.queued) || (!self.behind && now != stay.queued) {
                 return Err(format!(

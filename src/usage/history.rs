@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::sketch::Sketch;
 use super::{Level, Month, Usage, Window};
-use crate::access::{ACCESSES, Access, REASONS};
+use crate::access::{Access, REASONS};
 use crate::time::Timestamp;
 
 pub(super) const MINUTE: u64 = 60_000;

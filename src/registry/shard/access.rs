@@ -1,5 +1,7 @@
 //! Opening, closing and dropping connections.
 
+use std::hash::BuildHasher;
+
 use smallvec::SmallVec;
 
 use super::connections::Connection;
@@ -8,7 +10,7 @@ use crate::access::{Access, Dropped, Grant, Reason};
 use crate::error::{ChangeError, OpenError};
 use crate::ids::{ConnectionId, DocumentKey, User, UserId};
 use crate::notice::Notice;
-use crate::seats::Seat;
+use crate::seats::{Claim, Seats};
 use crate::session::{NONE, Pace, Session, Stay, StayId};
 use crate::time::Timestamp;
 
@@ -43,36 +45,92 @@ impl Shard {
         if !self.connections.has_room() || (found.is_none() && !self.documents.has_room()) {
             return Err(OpenError::Full);
         }
-        let saving = found.and_then(|place| self.session(place)).is_some_and(Session::is_saving);
-        let refused = |reason| (Grant { access: Access::View, reason: Some(reason) }, None);
-        let granted = |seat| (Grant { access: asked, reason: None }, seat);
-        let (grant, seat) = match asked {
-            Access::View => granted(None),
-            Access::Edit if context.draining => refused(Reason::Draining),
-            Access::Edit if saving => refused(Reason::Saving),
-            Access::Edit => match context.pools.edit.try_take() {
-                None => refused(Reason::ConnectionLimit),
-                seat => granted(seat),
-            },
-            Access::LiveView => match context.pools.live.try_take() {
-                None => refused(Reason::LiveViewLimit),
-                seat => granted(seat),
-            },
-        };
+        if self.capped {
+            context.seats.all.try_take().ok_or(OpenError::TooMany)?.keep();
+        }
         let place = found.unwrap_or_else(|| self.insert(key, hash, context));
+        let grant = match self.decide(Some(place), user.id(), asked, context, after, Seats::take) {
+            Ok(()) => Grant { access: asked, reason: None },
+            Err(reason) => Grant { access: Access::View, reason: Some(reason) },
+        };
         let joined = self.update(place, context, after, |session, spares| {
-            let stay = session.join(context.rules, spares, user, grant.access);
+            let stay = session.join(context.rules, spares, user, grant.access, context.now);
             (stay, session.stay(stay).first_connection)
         });
-        let Some((stay, next)) = joined else {
-            return Err(OpenError::Full);
-        };
+        // The document is there: it was found, or put in.
+        let (stay, next) = joined.unwrap_or((NONE, NONE));
         let connection = Connection { document: place, stay, previous: NONE, next };
         let (slot, generation) = self.connections.insert(connection);
         self.link(slot, place, stay, next);
-        // From here on the connection's entry stands for the seat.
-        seat.into_iter().for_each(Seat::keep);
+        let count = context.seats.came(grant.access, 1);
+        if let Some(recorder) = context.recorder {
+            recorder.rose(grant.access, count, context.now);
+            let user = context.hasher.hash_one(user.id());
+            self.meter.opened(context.now, grant.access, grant.reason, user);
+        }
         Ok((self.id(slot, generation), grant))
+    }
+
+    /// What [`open`](Self::open) would say.
+    pub(crate) fn would_admit(
+        &self,
+        place: Option<u32>,
+        user: &UserId,
+        asked: Access,
+        context: Context<'_>,
+        after: &mut After,
+    ) -> Result<Grant, OpenError> {
+        if !self.connections.has_room() || (place.is_none() && !self.documents.has_room()) {
+            return Err(OpenError::Full);
+        }
+        if self.capped && !context.seats.all.has_free() {
+            return Err(OpenError::TooMany);
+        }
+        Ok(match self.decide(place, user, asked, context, after, Seats::would_take) {
+            Ok(()) => Grant { access: asked, reason: None },
+            Err(reason) => Grant { access: Access::View, reason: Some(reason) },
+        })
+    }
+
+    /// Whether the user gets the access, from the narrowest limit to the widest. `claim` asks for the seat, if it needs one
+    /// of its own, and is the last: nothing refuses after it.
+    fn decide(
+        &self,
+        place: Option<u32>,
+        user: &UserId,
+        asked: Access,
+        context: Context<'_>,
+        after: &mut After,
+        claim: impl FnOnce(&Seats, Claim<'_>, &mut dyn FnMut(Notice)) -> Result<(), Reason>,
+    ) -> Result<(), Reason> {
+        let seats = context.seats;
+        if asked == Access::View {
+            return Ok(());
+        }
+        let session = place.and_then(|place| self.session(place));
+        if asked == Access::Edit {
+            if context.draining {
+                return Err(Reason::Draining);
+            }
+            if session.is_some_and(Session::is_saving) {
+                return Err(Reason::Saving);
+            }
+        }
+        let has_seat = |session: &Session| session.stays_of(user)[asked as usize].is_some();
+        if seats.by_users() && session.is_some_and(has_seat) {
+            return Ok(());
+        }
+        if asked == Access::Edit
+            && let Some(limit) = seats.document_limit()
+            && session.map_or(0, |session| session.edit_seats(seats.by_users())) >= limit
+        {
+            return Err(Reason::DocumentLimit);
+        }
+        claim(seats, self.claim(user, asked, context), &mut after.teller(context))
+    }
+
+    fn claim<'a>(&self, user: &'a UserId, access: Access, context: Context<'_>) -> Claim<'a> {
+        Claim { user, access, counted: self.counts_users, now: context.now }
     }
 
     /// Closes a connection. `now`: the present if it was read; else this may ask for it.
@@ -88,15 +146,46 @@ impl Shard {
         if now.is_none() && session.leave_needs_time(connection.stay) {
             return Closed::NeedsTime;
         }
-        let access = session.stay(connection.stay).access;
+        let access = self.free_seats(connection.document, connection.stay, 1, context, after);
+        self.meter(context, access, None);
+        if self.capped {
+            context.seats.all.free(1);
+        }
         self.unlink(&connection);
         self.connections.remove(id.place() / self.of);
-        context.pools.free(access);
         let pace = Pace::at_once_if(context.draining);
         self.update(connection.document, context, after, |session, spares| {
             session.leave(context.rules, spares, connection.stay, context.now, pace);
         });
         Closed::Done
+    }
+
+    /// Frees what so many connections of a stay have taken of the limits, before they go. Returns what access they had.
+    fn free_seats(
+        &self,
+        place: u32,
+        stay: StayId,
+        connections: u32,
+        context: Context<'_>,
+        after: &mut After,
+    ) -> Access {
+        let Some(session) = self.session(place) else { return Access::View };
+        let stay = session.stay(stay);
+        let access = stay.access();
+        let all_of_user = u32::from(stay.connections == connections);
+        let seats = if context.seats.by_users() { all_of_user } else { connections };
+        let claim = self.claim(stay.user.id(), access, context);
+        let left = context.seats.went(claim, connections, seats, &mut after.teller(context));
+        if let Some(recorder) = context.recorder {
+            recorder.fell(access, left);
+        }
+        access
+    }
+
+    fn meter(&mut self, context: Context<'_>, from: Access, to: Option<Access>) {
+        if context.recorder.is_some() {
+            self.meter.moved(context.now, Some(from), to);
+        }
     }
 
     pub(crate) fn connection(&self, id: ConnectionId) -> Option<&Connection> {
@@ -106,7 +195,7 @@ impl Shard {
     /// What a connection may do; none if it is not open.
     pub(crate) fn access(&self, id: ConnectionId) -> Option<Access> {
         let connection = self.connection(id)?;
-        Some(self.session(connection.document)?.stay(connection.stay).access)
+        Some(self.session(connection.document)?.stay(connection.stay).access())
     }
 
     pub(crate) fn change(
@@ -117,7 +206,7 @@ impl Shard {
     ) -> Result<(), ChangeError> {
         let connection = self.connection(id).copied().ok_or(ChangeError::Unknown)?;
         let changed = self.update(connection.document, context, after, |session, spares| {
-            let may_edit = session.stay(connection.stay).access == Access::Edit;
+            let may_edit = session.stay(connection.stay).access() == Access::Edit;
             if may_edit {
                 session.change(context.rules, spares, connection.stay, context.now);
             }
@@ -174,6 +263,7 @@ impl Shard {
         let access = self.access(id)?;
         if access > Access::View {
             self.unlink(&connection);
+            self.free_seats(connection.document, connection.stay, 1, context, after);
             let viewing = self.update(connection.document, context, after, |session, spares| {
                 session.demote(context.rules, spares, connection.stay, 1)
             });
@@ -191,10 +281,14 @@ impl Shard {
         after: &mut After,
         dropped: &mut Dropped,
     ) {
+        let Some(session) = self.session(place) else {
+            return;
+        };
+        let Stay { connections, first_connection, .. } = *session.stay(stay);
+        let access = self.free_seats(place, stay, connections, context, after);
         let Some(session) = self.documents.get_mut(place) else {
             return;
         };
-        let Stay { connections, first_connection, access, .. } = *session.stay(stay);
         let viewing = session.demote(context.rules, &mut self.spares, stay, connections);
         for slot in self.chain(first_connection) {
             self.become_viewer(slot, viewing, access, context, after, dropped);
@@ -210,10 +304,14 @@ impl Shard {
         after: &mut After,
         dropped: &mut Dropped,
     ) {
+        let count = context.seats.came(Access::View, 1);
+        if let Some(recorder) = context.recorder {
+            recorder.rose(Access::View, count, context.now);
+        }
+        self.meter(context, had, Some(Access::View));
         let Some((connection, generation)) = self.connections.at(slot) else {
             return;
         };
-        context.pools.free(had);
         let place = connection.document;
         let Some(session) = self.documents.get(place) else {
             return;

@@ -5,6 +5,7 @@ mod access;
 mod chunks;
 mod connections;
 mod documents;
+mod holders;
 mod validate;
 
 use std::collections::BTreeSet;
@@ -17,14 +18,18 @@ use hashbrown::HashTable;
 use super::hasher::KeyHasher;
 use super::ready::Ready;
 use crate::callback::Callback;
+use crate::config::Config;
 use crate::ids::DocumentKey;
 use crate::notice::Notice;
-use crate::seats::Pools;
+use crate::seats::Seats;
 use crate::session::{Pace, Pending, Rules, Session, Settled, Spares, Standing, Verdict};
 use crate::time::Timestamp;
+use crate::usage::{Meter, Recorder};
 pub(crate) use access::{Closed, Whom};
 use connections::Connections;
 use documents::Documents;
+pub(crate) use holders::Idlest;
+pub(crate) use validate::Taken;
 
 /// Some of the documents.
 #[derive(Debug)]
@@ -37,6 +42,12 @@ pub(crate) struct Shard {
     documents: Documents,
     connections: Connections,
     spares: Spares,
+    /// What the connections come to over time.
+    pub(super) meter: Meter,
+    /// Whether the seats of users are counted, since a limit of a user was set.
+    counts_users: bool,
+    /// Whether connections are counted under a cap, since one was set.
+    capped: bool,
     /// The next deadline of each document that has one.
     deadlines: BTreeSet<(Timestamp, u32)>,
     open: usize,
@@ -76,16 +87,27 @@ impl After {
     fn more(&mut self) -> &mut More {
         self.more.get_or_insert_default()
     }
+
+    /// Keeps notices, if anybody listens.
+    fn teller(&mut self, context: Context<'_>) -> impl FnMut(Notice) {
+        move |notice| {
+            if context.listened {
+                self.more().notices.push(notice);
+            }
+        }
+    }
 }
 
 /// What a call needs to know of the engine.
 #[derive(Clone, Copy)]
 pub(crate) struct Context<'a> {
     pub(crate) rules: &'a Rules,
-    pub(crate) pools: &'a Pools,
+    pub(crate) seats: &'a Seats,
+    /// None if usage is not recorded.
+    pub(crate) recorder: Option<&'a Recorder>,
     pub(crate) ready: &'a Ready,
     pub(crate) hasher: &'a KeyHasher,
-    /// The present, read before the lock was taken.
+    /// The present, read before the lock was taken; a coarse one, or none at all, where no delay starts.
     pub(crate) now: Timestamp,
     /// Somebody listens to notices.
     pub(crate) listened: bool,
@@ -99,7 +121,7 @@ pub(crate) struct Context<'a> {
 pub(crate) type Due = (Timestamp, DocumentKey, u32);
 
 impl Shard {
-    pub(crate) fn new(number: u32, of: u32) -> Self {
+    pub(crate) fn new(number: u32, of: u32, config: &Config, now: Timestamp) -> Self {
         Shard {
             number,
             of,
@@ -107,6 +129,9 @@ impl Shard {
             documents: Documents::new(),
             connections: Connections::new(u32::MAX / of),
             spares: Spares::default(),
+            meter: Meter::new(now),
+            counts_users: config.user_limit.is_some(),
+            capped: config.max_connections.is_some(),
             deadlines: BTreeSet::new(),
             open: 0,
             forgotten: BTreeSet::new(),

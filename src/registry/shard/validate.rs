@@ -4,27 +4,54 @@ use std::collections::HashMap;
 use std::hash::BuildHasher;
 
 use super::{Shard, Standing};
-use crate::access::{ACCESSES, Access};
+use crate::access::ACCESSES;
+use crate::ids::UserId;
 use crate::registry::hasher::KeyHasher;
+use crate::seats::Seats;
 use crate::session::{Rules, Stay, StayId};
 
+/// What is taken of the engine's limits, by access where there are three.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Taken {
+    pub(crate) seats: [u32; 3],
+    pub(crate) connections: [u32; 3],
+    /// Under the cap.
+    pub(crate) all: u32,
+    pub(crate) users: HashMap<UserId, u32>,
+}
+
+impl Taken {
+    pub(crate) fn add(&mut self, other: Taken) {
+        for access in ACCESSES {
+            self.seats[access as usize] += other.seats[access as usize];
+            self.connections[access as usize] += other.connections[access as usize];
+        }
+        self.all += other.all;
+        for (user, count) in other.users {
+            *self.users.entry(user).or_default() += count;
+        }
+    }
+}
+
 impl Shard {
-    /// Recounts everything. Returns the seats that connections hold: edit, live view.
-    pub(crate) fn validate(&self, rules: &Rules, hasher: &KeyHasher) -> Result<[u32; 2], String> {
+    /// Recounts everything. Returns what is taken of the engine's limits.
+    pub(crate) fn validate(
+        &self,
+        rules: &Rules,
+        hasher: &KeyHasher,
+        seats: &Seats,
+        metered: bool,
+    ) -> Result<Taken, String> {
         let mut counted = HashMap::<(u32, StayId), u32>::new();
-        let mut seats = [0; 2];
         for (slot, connection) in self.connections.open() {
             *counted.entry((connection.document, connection.stay)).or_default() += 1;
             let stay = self.session(connection.document).map(|session| session.stay(connection.stay));
-            match stay.map(|stay| stay.access) {
-                Some(Access::Edit) => seats[0] += 1,
-                Some(Access::LiveView) => seats[1] += 1,
-                Some(Access::View) => {}
-                None => return Err(format!("connection {slot} is in no document")),
+            if stay.is_none() {
+                return Err(format!("connection {slot} is in no document"));
             }
         }
         let (mut documents, mut open, mut forgotten, mut deadlines) = (0, 0, 0, 0);
-        let mut connections = [0; 3];
+        let (mut connections, mut users) = ([0; 3], [0; 3]);
         for (place, session) in self.documents.iter() {
             session.validate(rules)?;
             let Standing { open: is_open, deadline, has_next, over, .. } = session.standing();
@@ -34,6 +61,8 @@ impl Shard {
             deadlines += usize::from(deadline.is_some());
             for access in ACCESSES {
                 connections[access as usize] += session.by_access()[access as usize];
+                let here = |stay: &Stay| stay.access() == access && stay.connections > 0;
+                users[access as usize] += session.stays().map(|(_, stay)| u32::from(here(stay))).sum::<u32>();
             }
             let in_order = self.find(session.key(), hasher.hash_one(session.key())) == Some(place)
                 && deadline.is_none_or(|due| self.deadlines.contains(&(due, place)))
@@ -52,9 +81,18 @@ impl Shard {
         let sums = [documents, open, forgotten, deadlines, connections.iter().sum::<u32>() as usize];
         let totals =
             [self.table.len(), self.open, self.forgotten.len(), self.deadlines.len(), self.connections.len()];
-        if sums != totals || seats != [connections[2], connections[1]] {
-            return Err(format!("shard {}: totals {totals:?} and {seats:?}, counted {sums:?}", self.number));
+        if sums != totals {
+            return Err(format!("shard {}: totals {totals:?}, counted {sums:?}", self.number));
         }
-        Ok(seats)
+        let counts = self.meter.counts();
+        if metered && counts != connections {
+            return Err(format!("shard {}: metered {counts:?}, counted {connections:?}", self.number));
+        }
+        Ok(Taken {
+            seats: if seats.by_users() { users } else { connections },
+            connections,
+            all: if self.capped { connections.iter().sum() } else { 0 },
+            users: if self.counts_users { self.seats_of_users(seats.by_users()) } else { HashMap::new() },
+        })
     }
 }
