@@ -124,6 +124,7 @@
 //! | `registry/shard/` | some of the documents and the connections to them, for `&mut self` |
 //! | `session/` | the heart: one document as a pure state machine. Its rules read top to bottom: `mod.rs` (commands), `phase.rs` (the one transition function), `roster.rs`, `changes.rs`, `outbox.rs`, `storage.rs` (what the storage is told, and its answers) |
 //! | `seats.rs` | limits: one compare-and-swap |
+//! | [`capacity`] | how many connections a crowd needs: formulas, and what was seen |
 //! | `config.rs` | [`Config`], [`Bounds`] |
 //! | `callback.rs`, `notice.rs`, `license.rs`, `access.rs` | what goes out |
 //! | `time.rs`, `ids.rs`, `error.rs` | moments and clocks, names, errors |
@@ -139,6 +140,7 @@
 
 mod access;
 mod callback;
+pub mod capacity;
 mod config;
 mod connection;
 mod delivery;
