@@ -9,6 +9,8 @@ use super::draw::{AMBER, BLUE, Drawing, Held, Panel, Pen, RED, TEXT, round_numbe
 pub(super) struct Course {
     pub(super) from: Timestamp,
     pub(super) to: Timestamp,
+    /// The name of the axis.
+    pub(super) time: &'static str,
     pub(super) stretches: Vec<Stretch>,
     pub(super) limit: u32,
 }
@@ -22,8 +24,8 @@ impl Course {
         let across = (number(self.from), number(self.to));
         let panel = Panel { left, right, top, bottom, across, up: (0.0, height) };
         panel.heights(drawing, &round_numbers(height, 5.0));
-        panel.places(drawing, &times(self.from, self.to), "time, UTC");
-        drawing.upward((left - 52.0, f64::midpoint(top, bottom)), "connections");
+        panel.places(drawing, &times(self.from, self.to), self.time);
+        drawing.upward((left - 70.0, f64::midpoint(top, bottom)), "connections");
 
         let line = self.line(&panel);
         drawing.area(BLUE, &format!("{line}V{bottom:.1}H{left:.1}Z"));
@@ -73,12 +75,12 @@ impl Course {
         path
     }
 
-    /// A stroke from the limit up to what was wanted, wherever somebody fell back.
+    /// A stroke from the limit up past what was wanted, wherever somebody fell back.
     fn fallbacks(&self, panel: &Panel) -> String {
         let mut path = String::new();
         for stretch in self.stretches.iter().filter(|stretch| stretch.falls_back(self.limit)) {
             step(&mut path, 'M', &[panel.x(number(stretch.from)), panel.y(f64::from(self.limit))]);
-            step(&mut path, 'V', &[panel.y(f64::from(stretch.most))]);
+            step(&mut path, 'V', &[panel.y(f64::from(stretch.most)) - 8.0]);
         }
         path
     }
@@ -113,5 +115,27 @@ fn times(from: Timestamp, to: Timestamp) -> Vec<(f64, String)> {
 }
 
 /// Minutes between two labels.
-const STEPS: [u64; 18] =
-    [1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1_440, 2_880, 10_080, 43_200, 131_040, 262_080, 525_600];
+const STEPS: [u64; 22] = [
+    1,
+    2,
+    5,
+    10,
+    15,
+    30,
+    60,
+    120,
+    180,
+    360,
+    720,
+    1_440,
+    2_880,
+    10_080,
+    43_200,
+    131_040,
+    262_080,
+    525_600,
+    1_051_200,
+    2_628_000,
+    5_256_000,
+    525_600_000,
+];

@@ -1,5 +1,7 @@
 //! The lower panel: the share of opens that fall back, over the limit.
 
+use std::collections::BTreeMap;
+
 use super::day::Count;
 use super::draw::{
     AMBER, BLUE, Drawing, GREEN, Held, Ink, Panel, Pen, RED, SOFT, TEXT, VIOLET, round_numbers, step, width,
@@ -34,7 +36,7 @@ pub(super) fn draw(
         [1.0, 0.1, 0.01, 0.001, 1e-4, LEAST].map(|share: f64| (share.log10(), power(share))).into();
     panel.heights(drawing, &heights);
     panel.places(drawing, &round_numbers(f64::from(most), 9.0), "limit, connections");
-    drawing.upward((left - 52.0, f64::midpoint(top, bottom)), "share of opens that fall back");
+    drawing.upward((left - 70.0, f64::midpoint(top, bottom)), "share of opens that fall back");
 
     let target = panel.y(plan.target.log10());
     drawing.line(RED, Pen::Dashed(1.2), &format!("M{left:.1} {target:.1}H{right:.1}"));
@@ -78,25 +80,44 @@ fn curve(plan: &Plan, panel: &Panel, shares: Shares) -> String {
 
 /// A line at each limit that something or somebody says, with its name; those far off are left to the table.
 fn marks(plan: &Plan, panel: &Panel, drawing: &mut Drawing) {
-    let within = plan.answers.iter().filter(|answer| f64::from(answer.limit.connections) <= panel.across.1);
-    for (position, answer) in (0_u8..).zip(within) {
-        let (ink, name) = match answer.by {
-            By::ErlangB => (BLUE, "by Erlang B"),
-            By::Engset => (GREEN, "by Engset"),
-            By::Observed => (VIOLET, "as observed"),
-            By::Thumb => (SOFT, "rule of thumb"),
-            By::ThumbAllAtWork => (SOFT, "rule of thumb, all at work"),
-            By::Limit => (AMBER, "the given limit"),
-        };
-        let connections = answer.limit.connections;
+    let mut said: BTreeMap<u32, Vec<By>> = BTreeMap::new();
+    for answer in &plan.answers {
+        said.entry(answer.limit.connections).or_default().push(answer.by);
+    }
+    said.retain(|connections, _| f64::from(*connections) <= panel.across.1);
+    // From the left down, so that no line begins above a name to its left.
+    for (position, (connections, by)) in (0_u8..).zip(said) {
+        let ink = by.first().map_or(SOFT, |by| ink(*by));
+        let names: Vec<&str> = by.into_iter().map(name).collect();
+        let label = format!("{connections}: {}", names.join(", "));
         let (x, y) = (panel.x(f64::from(connections)), panel.top + 14.0 + 16.0 * f64::from(position));
         drawing.line(ink, Pen::Dashed(1.2), &format!("M{x:.1} {:.1}V{:.1}", y - 10.0, panel.bottom));
-        let label = format!("{connections} {name}");
         if x + 12.0 + width(&label) < panel.right {
             drawing.text((x + 6.0, y), Held::Left, 12, TEXT, &label);
         } else {
             drawing.text((x - 6.0, y), Held::Right, 12, TEXT, &label);
         }
+    }
+}
+
+fn ink(by: By) -> Ink {
+    match by {
+        By::ErlangB => BLUE,
+        By::Engset => GREEN,
+        By::Observed => VIOLET,
+        By::Thumb | By::ThumbAllAtWork => SOFT,
+        By::Limit => AMBER,
+    }
+}
+
+fn name(by: By) -> &'static str {
+    match by {
+        By::ErlangB => "by Erlang B",
+        By::Engset => "by Engset",
+        By::Observed => "as observed",
+        By::Thumb => "rule of thumb",
+        By::ThumbAllAtWork => "rule of thumb, all at work",
+        By::Limit => "the given limit",
     }
 }
 

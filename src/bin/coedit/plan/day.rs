@@ -39,7 +39,7 @@ impl Count {
 /// A load of so many erlangs is simulated at most.
 const LOAD_MAX: f64 = 20_000.0;
 /// About so many opens are simulated.
-const OPENS: f64 = 300_000.0;
+const OPENS: f64 = 200_000.0;
 /// The house fills for so many mean stays, after which an empty start is forgotten but for 1 in 20,000.
 const FILLING: f64 = 10.0;
 /// The length of the day, in minutes. It is shorter where more than [`OPENS`] come in it.

@@ -200,7 +200,7 @@ impl Sources<'_> {
 }
 
 /// About as many limits are listed at most.
-const LIMITS: u32 = 1_000;
+const LIMITS: u32 = 2_000;
 
 fn thumb(users: u32) -> [(By, u32); 2] {
     let RuleOfThumb { at_least, all_at_work } = RuleOfThumb::of(users);

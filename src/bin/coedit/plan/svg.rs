@@ -23,7 +23,7 @@ pub(super) fn of_trace(plan: &Plan, trace: &Trace) -> String {
             percent(trace.observed.share(plan.limit))
         ),
     ];
-    picture(plan, &captions, &Course { from, to, stretches, limit: plan.limit }, None)
+    picture(plan, &captions, &Course { from, to, time: "time, UTC", stretches, limit: plan.limit }, None)
 }
 
 /// A simulated day of the load, with a mean stay in minutes.
@@ -33,10 +33,7 @@ pub(super) fn of_day(plan: &Plan, day: &Day, stay: f64) -> String {
     let stretches: Vec<Stretch> = day.observed.stretches().skip(begun.saturating_sub(1)).collect();
     let who = plan.crowd.as_ref().map(described).unwrap_or_default();
     let captions = [
-        format!(
-            "{who}: a load of {:.1}. Below, what a long run of the engine comes to is the dot.",
-            plan.load
-        ),
+        format!("{who}: a load of {:.1}.", plan.load),
         format!(
             "A simulated day, run through the engine: opens at random, stays of {stay} minutes on the average. {} of {} opens \
              fell back, {}.",
@@ -45,13 +42,17 @@ pub(super) fn of_day(plan: &Plan, day: &Day, stay: f64) -> String {
             percent(day.within.share())
         ),
     ];
-    let course = Course { from: day.start, to: day.end, stretches, limit: plan.limit };
+    let course = Course { from: day.start, to: day.end, time: "time of day", stretches, limit: plan.limit };
     picture(plan, &captions, &course, Some(Measured { limit: plan.limit, count: day.long_run }))
 }
 
 fn picture(plan: &Plan, captions: &[String], course: &Course, measured: Option<Measured>) -> String {
     let mut drawing = Drawing::default();
-    let title = format!("How many connections? {} against a target of {}", plan.limit, percent(plan.target));
+    let title = format!(
+        "How many connections? A limit of {} against a target of {}",
+        plan.limit,
+        percent(plan.target)
+    );
     drawing.text((LEFT, 34.0), Held::Left, 19, TEXT, &title);
     for (line, caption) in (0_u8..).zip(captions) {
         drawing.text((LEFT, 56.0 + 17.0 * f64::from(line)), Held::Left, 12, SOFT, caption);
@@ -78,5 +79,5 @@ fn picture(plan: &Plan, captions: &[String], course: &Course, measured: Option<M
 /// The size of the picture, and where its panels begin and end across, in pixels.
 const WIDTH: u32 = 960;
 const HEIGHT: u32 = 768;
-const LEFT: f64 = 78.0;
+const LEFT: f64 = 92.0;
 const RIGHT: f64 = 936.0;
