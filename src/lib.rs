@@ -116,7 +116,7 @@
 //!
 //! | where | what |
 //! |---|---|
-//! | `bin/coedit/` | the program: the JSON door on standard input and output |
+//! | `bin/coedit/` | the program: the JSON door on standard input and output, and `plan` |
 //! | [`door`] | JSON lines to engine calls and back |
 //! | `engine.rs` | [`Engine`]: validates, picks, delegates |
 //! | `connection.rs`, `delivery.rs`, `timer.rs` | what a host holds in its hands: [`Connection`], [`Callbacks`], [`Delivery`], [`Notices`], [`Timer`] |

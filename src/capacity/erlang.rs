@@ -10,7 +10,7 @@ use super::{LOAD_MAX, OutOfBounds, check_connections, check_load, check_share};
 
 /// The share of opens that fall back where `load` erlangs meet so many connections: Erlang B.
 ///
-/// `load`: 0 to [`LOAD_MAX`](super::LOAD_MAX). `connections`: at most [`CONNECTIONS_MAX`](super::CONNECTIONS_MAX). Exact to
+/// `load`: 0 to [`LOAD_MAX`]. `connections`: at most [`CONNECTIONS_MAX`](super::CONNECTIONS_MAX). Exact to
 /// some nine digits. Costs the connections.
 ///
 /// ```

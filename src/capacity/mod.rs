@@ -7,7 +7,7 @@
 //!
 //! - A large crowd, users of whom one knows only the load: [`erlang_b`], [`connections_for`], [`load_for`],
 //!   [`erlang_b_curve`].
-//! - A group of known size: [`engset`], [`connections_for_group`], [`engset_curve`].
+//! - A group of known size: [`engset()`], [`connections_for_group`], [`engset_curve`].
 //! - What a buyer is told to take: [`RuleOfThumb`].
 //! - What would have been in a day that was recorded, for every limit at once: [`Observed`].
 //!
