@@ -35,8 +35,8 @@ pub(super) fn of_day(plan: &Plan, day: &Day, stay: f64) -> String {
     let captions = [
         format!("{who}: a load of {:.1}.", plan.load),
         format!(
-            "A simulated day, always the same, run through the engine: opens at random, {stay} minutes each on the \
-             average. {} of {} fell back, {}.",
+            "A simulated day, run through the engine from a fixed seed: {} of {} opens, {stay} minutes each on the \
+             average, fell back, {}.",
             day.within.fallbacks,
             day.within.opens,
             percent(day.within.share())
