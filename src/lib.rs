@@ -116,7 +116,7 @@
 //!
 //! | where | what |
 //! |---|---|
-//! | `bin/coedit/` | the program: the JSON door on standard input and output |
+//! | `bin/coedit/` | the program: the JSON door on standard input and output, and `plan` |
 //! | [`door`] | JSON lines to engine calls and back |
 //! | `engine.rs` | [`Engine`]: validates, picks, delegates |
 //! | `connection.rs`, `delivery.rs`, `timer.rs` | what a host holds in its hands: [`Connection`], [`Callbacks`], [`Delivery`], [`Notices`], [`Timer`] |
@@ -125,6 +125,7 @@
 //! | `session/` | the heart: one document as a pure state machine. Its rules read top to bottom: `mod.rs` (commands), `phase.rs` (the one transition function), `roster.rs`, `changes.rs`, `outbox.rs`, `storage.rs` (what the storage is told, and its answers) |
 //! | `usage/` | how much the engine is used, over windows of time: [`Usage`] |
 //! | `seats.rs`, `quota.rs`, `pool.rs` | limits: all of them at once, those by user, and one compare-and-swap |
+//! | [`capacity`] | how many connections a crowd needs: formulas, and what was seen |
 //! | `config.rs` | [`Config`], [`Bounds`] |
 //! | `callback.rs`, `notice.rs`, `license.rs`, `access.rs` | what goes out |
 //! | `time.rs`, `ids.rs`, `error.rs` | moments and clocks, names, errors |
@@ -140,6 +141,7 @@
 
 mod access;
 mod callback;
+pub mod capacity;
 mod config;
 mod connection;
 mod delivery;

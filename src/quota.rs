@@ -236,15 +236,15 @@ mod tests {
         let now = Timestamp::from_millis(10 * DAY + 5);
         let end = named.end(now);
         assert_eq!(end, Timestamp::from_millis(13 * DAY));
-        let names = named.of(Access::Edit);
-        assert_eq!(names.count(&user("ann"), end), Some(LimitLevel::Warning));
-        assert_eq!(names.count(&user("ann"), Timestamp::MAX), None, "the first access fixes the end");
-        assert!(names.may(&user("ann")) && !names.may(&user("ben")));
-        assert_eq!(names.refused(), Some(LimitLevel::Reached));
-        assert_eq!(names.expire(Timestamp::from_millis(13 * DAY - 1)), None);
-        assert_eq!(names.list(), [NamedUser { userid: user("ann"), expire: end.to_string() }]);
-        assert_eq!(names.expire(end), Some(LimitLevel::Clear));
-        assert!(names.may(&user("ben")));
+        let users = named.of(Access::Edit);
+        assert_eq!(users.count(&user("ann"), end), Some(LimitLevel::Warning));
+        assert_eq!(users.count(&user("ann"), Timestamp::MAX), None, "the first access fixes the end");
+        assert!(users.may(&user("ann")) && !users.may(&user("ben")));
+        assert_eq!(users.refused(), Some(LimitLevel::Reached));
+        assert_eq!(users.expire(Timestamp::from_millis(13 * DAY - 1)), None);
+        assert_eq!(users.list(), [NamedUser { userid: user("ann"), expire: end.to_string() }]);
+        assert_eq!(users.expire(end), Some(LimitLevel::Clear));
+        assert!(users.may(&user("ben")));
     }
 
     #[test]

@@ -1,8 +1,10 @@
-//! The `coedit` program: the JSON door on standard input and output.
+//! The `coedit` program: the JSON door on standard input and output, and the planning of its limit.
 
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod input;
 mod options;
+mod plan;
 mod replay;
 mod serve;
 mod summary;
@@ -18,6 +20,7 @@ fn main() -> ExitCode {
     let run = match Options::parse().command {
         Command::Serve(settings) => serve::run(&settings),
         Command::Replay { settings, file } => replay::run(&settings, &file),
+        Command::Plan(settings) => plan::run(&settings),
     };
     match run {
         Ok(()) => ExitCode::SUCCESS,

@@ -8,6 +8,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use coedit::Config;
 use coedit::door::Acknowledge;
 
+use crate::plan;
+
 /// A co-editing session engine behind a JSON door: one request a line in, one JSON object a line out.
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXIT_CODES)]
@@ -30,6 +32,8 @@ pub(crate) enum Command {
         /// The file, one JSON request a line; `-` reads standard input
         file: PathBuf,
     },
+    /// Says how many connections a crowd needs, by formulas, by rule of thumb, or by a recorded trace
+    Plan(plan::Settings),
 }
 
 #[derive(Debug, Args)]

@@ -1,44 +1,27 @@
 //! `coedit replay`: recorded requests, with the clock of their `at`s.
 
-use std::fs::File;
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::time::Instant;
 
 use coedit::door::{Door, Lines};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::input::Input;
 use crate::options::{Settings, refused};
 use crate::summary::Summary;
-use crate::{GATHERED, answer, flush};
+use crate::{answer, flush};
 
 pub(crate) fn run(settings: &Settings, path: &Path) -> io::Result<()> {
     let mut door = Door::replay(settings.config(), settings.acknowledge()).map_err(refused)?;
-    let (mut input, length): (Box<dyn Read>, _) = if path == Path::new("-") {
-        (Box::new(io::stdin().lock()), None)
-    } else {
-        let in_context =
-            |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-        let file = File::open(path).map_err(in_context)?;
-        let length = file.metadata().map_err(in_context)?.len();
-        (Box::new(file), Some(length))
-    };
-    let progress = progress(length, settings.quiet);
+    let mut input = Input::open(path)?;
+    let progress = progress(input.length, settings.quiet);
     let (mut lines, mut out, mut stdout) = (Lines::default(), Vec::new(), io::stdout().lock());
-    let mut bytes = vec![0; GATHERED];
     let started = Instant::now();
-    loop {
-        let count = match input.read(&mut bytes) {
-            Ok(0) => break,
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => {
-                return Err(io::Error::new(error.kind(), format!("{}: {error}", path.display())));
-            }
-        };
-        lines.feed(&bytes[..count], |line| answer(&mut door, line, &mut out));
+    while let Some(bytes) = input.next()? {
+        lines.feed(bytes, |line| answer(&mut door, line, &mut out));
         flush(&mut out, &mut stdout, settings.quiet)?;
-        progress.inc(count as u64);
+        progress.inc(bytes.len() as u64);
     }
     lines.end(|line| answer(&mut door, line, &mut out));
     door.end(&mut out);

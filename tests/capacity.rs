@@ -1,0 +1,164 @@
+//! How many connections a crowd needs: the formulas against published tables and independent sums.
+
+use coedit::capacity::{
+    CONNECTIONS_MAX, LOAD_MAX, Observed, RuleOfThumb, connections_for, connections_for_group, engset,
+    engset_curve, erlang_b, erlang_b_curve, load_for,
+};
+use proptest::prelude::*;
+
+/// Loads, in erlangs, out of the tables of Erlang's B formula that telephone engineers use, which give two digits (three for
+/// one connection): a row for a number of connections, a column for a share of 0.1 %, 1 %, 2 % and 5 %.
+const TABLE: [(u32, [f64; 4]); 9] = [
+    (1, [0.001, 0.0101, 0.0204, 0.0526]),
+    (2, [0.0458, 0.153, 0.223, 0.381]),
+    (5, [0.762, 1.36, 1.66, 2.22]),
+    (10, [3.09, 4.46, 5.08, 6.22]),
+    (20, [9.41, 12.03, 13.18, 15.25]),
+    (30, [16.68, 20.34, 21.93, 24.80]),
+    (40, [24.44, 29.01, 31.00, 34.60]),
+    (50, [32.51, 37.90, 40.26, 44.53]),
+    (100, [75.24, 84.06, 87.97, 95.24]),
+];
+
+#[test]
+fn erlang_b_agrees_with_the_published_tables() {
+    for (connections, loads) in TABLE {
+        for (load, share) in loads.into_iter().zip([0.001, 0.01, 0.02, 0.05]) {
+            let exact = load_for(connections, share).unwrap();
+            let last_digit = if load < 1.0 { 0.0005 } else { 0.0051 };
+            assert!(
+                (exact - load).abs() <= last_digit,
+                "{connections} at {share}: {exact}, the table has {load}"
+            );
+            assert!((erlang_b(exact, connections).unwrap() - share).abs() < 1e-9);
+        }
+    }
+}
+
+/// `1 / B = 1 + n/A + n(n-1)/A² + …`, summed as it stands.
+fn erlang_b_summed(load: f64, connections: u32) -> f64 {
+    let (mut sum, mut term) = (1.0, 1.0);
+    for step in 0..connections {
+        term *= f64::from(connections - step) / load;
+        sum += term;
+    }
+    1.0 / sum
+}
+
+#[test]
+fn erlang_b_agrees_with_the_sum_that_defines_it() {
+    for load in [0.001, 0.5, 1.0, 7.3, 40.0, 180.0, 950.0] {
+        for (connections, share) in (0..1_200).zip(erlang_b_curve(load).unwrap()) {
+            // Below that the sum is no number any more.
+            if share < 1e-290 {
+                break;
+            }
+            let summed = erlang_b_summed(load, connections);
+            assert!(
+                (share - summed).abs() <= 1e-11 * summed,
+                "{load} on {connections}: {share}, not {summed}"
+            );
+        }
+    }
+}
+
+/// The share of opens in fractions of whole numbers, for a group at work `part` of `parts` of the time: with `others` the
+/// group without the one who opens, `C(others, n) oddsⁿ / (C(others, 0) odds⁰ + … + C(others, n) oddsⁿ)`.
+fn engset_exact(users: u32, (part, parts): (u128, u128), connections: u32) -> (u128, u128) {
+    let others = u128::from(users - 1);
+    let choose =
+        |taken: u32| (0..u128::from(taken)).fold(1, |product, step| product * (others - step) / (step + 1));
+    let weight = |taken: u32| choose(taken) * part.pow(taken) * (parts - part).pow(connections - taken);
+    (weight(connections), (0..=connections).map(weight).sum())
+}
+
+#[test]
+#[expect(clippy::cast_precision_loss, reason = "one rounding of an exact fraction")]
+fn engset_agrees_with_exact_fractions() {
+    for users in [1, 2, 5, 12, 30] {
+        for (part, parts) in [(1, 100), (1, 5), (1, 2), (3, 5), (9, 10)] {
+            for connections in 0..users.min(15) {
+                let (over, all) = engset_exact(users, (part, parts), connections);
+                let (exact, at_work) = (over as f64 / all as f64, part as f64 / parts as f64);
+                let share = engset(users, at_work, connections).unwrap();
+                assert!(
+                    (share - exact).abs() <= 1e-12 * exact,
+                    "{users} {at_work} {connections}: {share} {exact}"
+                );
+            }
+            assert_eq!(engset(users, 0.5, users), Ok(0.0));
+        }
+    }
+}
+
+/// By hand: three users at work half of the time on one connection. Of the two others none is in with a weight of 1, one of
+/// them with a weight of 2.
+#[test]
+fn engset_by_hand() {
+    assert_eq!(engset(3, 0.5, 1), Ok(2.0 / 3.0));
+    assert_eq!((engset(0, 0.5, 0), engset(1, 0.5, 0), engset(1, 0.5, 1)), (Ok(0.0), Ok(1.0), Ok(0.0)));
+    assert_eq!((engset(7, 1.0, 6), engset(7, 1.0, 7), engset(7, 0.0, 1)), (Ok(1.0), Ok(0.0), Ok(0.0)));
+}
+
+#[test]
+fn a_large_group_is_a_crowd_and_a_small_one_needs_less() {
+    let crowd = erlang_b(20.0, 25).unwrap();
+    let group = |users: u32| engset(users, 20.0 / f64::from(users), 25).unwrap();
+    assert!((group(10_000_000) - crowd).abs() < 1e-6);
+    assert!(group(40) < group(100) && group(100) < group(1_000) && group(1_000) < crowd);
+}
+
+#[test]
+fn numbers_out_of_their_bounds_are_refused() {
+    for load in [-1.0, -f64::MIN_POSITIVE, f64::NAN, f64::INFINITY, LOAD_MAX * 1.001] {
+        assert!(erlang_b(load, 1).is_err() && connections_for(load, 0.5).is_err(), "{load}");
+        assert!(erlang_b_curve(load).is_err());
+    }
+    for share in [0.0, -0.5, 1.0, 1.5, f64::NAN, f64::INFINITY] {
+        assert!(connections_for(1.0, share).is_err() && load_for(1, share).is_err(), "{share}");
+        assert!(connections_for_group(1, 0.5, share).is_err() && Observed::new().limit_for(share).is_err());
+    }
+    for at_work in [-0.1, 1.1, f64::NAN] {
+        assert!(engset(3, at_work, 1).is_err() && connections_for_group(3, at_work, 0.5).is_err());
+        assert!(engset_curve(3, at_work).is_err());
+    }
+    let over = CONNECTIONS_MAX + 1;
+    assert!(engset(over, 0.5, 1).is_err() && engset(1, 0.5, over).is_err());
+    assert!(erlang_b(1.0, over).is_err() && load_for(over, 0.5).is_err());
+    let error = erlang_b(f64::NAN, 1).unwrap_err();
+    assert_eq!(error.to_string(), "the load must be 0 to 10,000,000 erlangs");
+}
+
+#[test]
+fn the_ends_of_the_bounds_are_answered() {
+    assert_eq!((erlang_b(0.0, 0), erlang_b(0.0, 1), erlang_b(5.0, 0)), (Ok(1.0), Ok(0.0), Ok(1.0)));
+    assert_eq!(erlang_b(1.0, 1_000_000), Ok(0.0), "too small for a number");
+    assert_eq!(erlang_b(f64::MIN_POSITIVE, 2), Ok(0.0));
+    assert!(connections_for(1.0, f64::MIN_POSITIVE).unwrap() < 200);
+    assert!(load_for(1, f64::MIN_POSITIVE).unwrap() <= 2.0 * f64::MIN_POSITIVE);
+    assert!((LOAD_MAX * 0.999..=LOAD_MAX).contains(&load_for(3, 1.0 - f64::EPSILON).unwrap()));
+    assert_eq!((connections_for_group(0, 0.5, 0.5), connections_for_group(9, 0.0, 0.5)), (Ok(0), Ok(1)));
+    assert_eq!((RuleOfThumb::of(0).all_at_work, RuleOfThumb::of(u32::MAX).all_at_work), (0, u32::MAX));
+}
+
+proptest! {
+    /// The answer fits, and one connection fewer does not.
+    #[test]
+    fn the_inverses_are_the_smallest_that_fit(load in 0.0..2_000.0, share in 1e-6..0.9, users in 1_u32..500) {
+        let connections = connections_for(load, share).unwrap();
+        prop_assert!(erlang_b(load, connections).unwrap() <= share);
+        prop_assert!(erlang_b(load, connections - 1).unwrap() > share);
+        let at_work = load / 2_000.0;
+        let connections = connections_for_group(users, at_work, share).unwrap();
+        prop_assert!(engset(users, at_work, connections).unwrap() <= share);
+        prop_assert!(engset(users, at_work, connections - 1).unwrap() > share);
+    }
+
+    /// A little more load is too much.
+    #[test]
+    fn the_load_is_the_largest_that_fits(connections in 1_u32..400, share in 1e-6..0.9) {
+        let load = load_for(connections, share).unwrap();
+        prop_assert!(erlang_b(load, connections).unwrap() <= share);
+        prop_assert!(erlang_b(load * (1.0 + 1e-9), connections).unwrap() > share);
+    }
+}

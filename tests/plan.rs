@@ -1,0 +1,308 @@
+//! `coedit plan`: the table, the JSON object, the picture, the trace analysis against replays under a limit.
+#![cfg(feature = "cli")]
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use coedit::capacity::{connections_for, connections_for_group, engset, erlang_b};
+use coedit::door::{Acknowledge, Door, Lines, Tally};
+use coedit::{Access, Config};
+use serde_json::Value;
+
+const CLOWNSCHOOL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/clownschool.jsonl");
+const RFCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/rfcs.jsonl");
+
+fn plan(arguments: &[&str], input: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_coedit"))
+        .arg("plan")
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A program that refuses its arguments does not read.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+fn table(arguments: &[&str]) -> String {
+    let output = plan(arguments, "");
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
+    text(&output.stdout).to_owned()
+}
+
+fn json(arguments: &[&str], input: &str) -> Value {
+    let output = plan(&[arguments, &["--json"]].concat(), input);
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn answer<'a>(plan: &'a Value, by: &str) -> &'a Value {
+    let found = plan["answers"].as_array().unwrap().iter().find(|answer| answer["by"] == by);
+    found.unwrap_or_else(|| panic!("no answer by {by} in {}", plan["answers"]))
+}
+
+const OFFICE: [&str; 6] = ["--users", "200", "--docs-per-user", "1.5", "--concurrent", "0.6"];
+
+#[test]
+fn the_table_has_the_formulas_and_the_price_of_the_thumb() {
+    let table = table(&OFFICE);
+    for row in [
+        "load                180.00 connections",
+        "        195      1.78 % 1 in 56            0.89 % 1 in 113        enough by Engset\n",
+        "        200      1.03 % 1 in 97            0.24 % 1 in 418        thumb: one a user\n",
+        "        201      0.92 % 1 in 109           0.18 % 1 in 567        enough by Erlang B\n",
+        "two a user: 400, 199 more than needed, 2.0 times as many\n",
+    ] {
+        assert!(table.contains(row), "{row} in\n{table}");
+    }
+    assert!(table.lines().all(|line| line == line.trim_end() && line.len() <= 130), "{table}");
+}
+
+#[test]
+fn the_json_object_has_the_figures_of_the_library() {
+    let plan = json(&[&OFFICE[..], &["--share", "0.02", "--limit", "150"]].concat(), "");
+    assert_eq!((&plan["target"], &plan["load"]), (&0.02.into(), &180.0.into()));
+    let crowd = serde_json::json!({"users": 200, "docs_per_user": 1.5, "concurrent": 0.6, "group": 300});
+    assert_eq!(plan["crowd"], crowd);
+    assert!(plan.get("trace").is_none());
+    let says = [
+        ("erlang-b", connections_for(180.0, 0.02).unwrap()),
+        ("engset", connections_for_group(300, 0.6, 0.02).unwrap()),
+        ("thumb", 200),
+        ("thumb-all-at-work", 400),
+        ("limit", 150),
+    ];
+    for (by, connections) in says {
+        let answer = answer(&plan, by);
+        assert_eq!(answer["connections"], connections, "{by}");
+        let close = |share: &Value, exact: f64| (share.as_f64().unwrap() - exact).abs() < 1e-15;
+        assert!(close(&answer["erlang_b"], erlang_b(180.0, connections).unwrap()), "{by}");
+        assert!(close(&answer["engset"], engset(300, 0.6, connections).unwrap()), "{by}");
+        assert!(answer.get("observed").is_none());
+    }
+    let limits = plan["limits"].as_array().unwrap();
+    assert!(limits.iter().zip(0..).all(|(limit, connections)| limit["connections"] == connections));
+    assert!(limits.len() > 400, "up to the rule of thumb: {}", limits.len());
+}
+
+#[test]
+fn a_load_may_be_said_in_opens_and_stays() {
+    let plan = json(&["--opens-per-hour", "40", "--stay", "30"], "");
+    assert_eq!((&plan["load"], &plan["crowd"]["stay"]), (&20.0.into(), &30.0.into()));
+    assert_eq!(answer(&plan, "erlang-b")["connections"], 30);
+    assert_eq!(plan["answers"].as_array().unwrap().len(), 1, "nobody knows the users");
+    // Too many to list one by one.
+    let plan = json(&["--users", "1000000"], "");
+    let limits = plan["limits"].as_array().unwrap().len();
+    assert!((1_000..2_100).contains(&limits), "{limits}");
+}
+
+fn replay(trace: &str, limit: u32) -> Tally {
+    let mut door = Door::replay(Config::new().edit_limit(Some(limit)), Acknowledge::Auto).unwrap();
+    let (mut lines, mut out) = (Lines::default(), Vec::new());
+    lines.feed(trace.as_bytes(), |line| {
+        door.line(line.unwrap(), &mut out);
+        out.clear();
+    });
+    door.tally().clone()
+}
+
+/// The plan of a trace and replays of it under each limit are of one mind on every fallback, and on the peak, which under a
+/// limit is the limit or the peak without one.
+fn agrees(path: &str, trace: &str, limits: &[u32]) {
+    // A program that is given a file does not read.
+    let input = if path == "-" { trace } else { "" };
+    let plan = json(&["--trace", path, "--limit", "700"], input);
+    let listed = plan["limits"].as_array().unwrap().iter().chain([answer(&plan, "limit")]);
+    let peak = plan["trace"]["peak"].as_u64().unwrap();
+    for &limit in limits {
+        let tally = replay(trace, limit);
+        let fallbacks = tally.fallbacks.values().sum::<u64>();
+        let seen = listed.clone().find(|listed| listed["connections"] == limit).expect("the limit is listed");
+        assert_eq!(seen["fallbacks"], fallbacks, "limit {limit}");
+        assert_eq!(plan["trace"]["opens"], tally.opens.get(&Access::Edit).unwrap_or(&0) + fallbacks);
+        assert_eq!(peak.min(limit.into()), u64::from(tally.peak), "limit {limit}");
+        if u64::from(limit) >= peak {
+            assert_eq!(plan["trace"]["peak_at"], tally.peak_at.unwrap().to_string());
+        }
+    }
+}
+
+#[test]
+fn the_analysis_of_clownschool_is_what_replays_say() {
+    agrees(CLOWNSCHOOL, include_str!("data/clownschool.jsonl"), &[0, 1, 2, 3, 700]);
+}
+
+#[test]
+fn the_analysis_of_rfcs_is_what_replays_say() {
+    agrees(RFCS, include_str!("data/rfcs.jsonl"), &[1, 2, 3, 5, 8, 20, 100, 700]);
+}
+
+/// Drops, second opens of a label, viewers, errors and lines that are no requests.
+#[test]
+fn the_analysis_of_an_odd_trace_is_what_replays_say() {
+    let open = |at: u32, label: &str, user: &str, more: &str| {
+        format!(
+            r#"{{"at":{at},"c":"open","key":"report","connection":"{label}","user":{{"id":"{user}"}}{more}}}"#
+        )
+    };
+    let trace = [
+        open(1_000, "a", "ann", ""),
+        open(2_000, "v", "vic", r#","mode":"view","live":true"#),
+        open(3_000, "b", "ben", r#","token":1e999"#),
+        open(3_500, "b", "ben", ""),
+        open(3_600, "b", "eve", ""),
+        "not json".to_owned(),
+        r#"{"at":4000,"c":"drop","key":"report","users":["ann","vic"]}"#.to_owned(),
+        open(4_500, "a", "ann", ""),
+        open(5_000, "c", "cleo", ""),
+        open(5_000, "d", "dan", ""),
+        r#"{"at":6000,"c":"close","connection":"a"}"#.to_owned(),
+        r#"{"at":6000,"c":"close","connection":"a"}"#.to_owned(),
+        r#"{"at":5000,"c":"lost","connection":"\u0062"}"#.to_owned(),
+        open(6_000, "b", "ben", ""),
+        open(7_000, "a", "ann", ""),
+        r#"{"at":9000,"c":"drop","key":"report"}"#.to_owned(),
+        open(9_500, "e", "eve", ""),
+        r#"{"c":"change","connection":"e"}"#.to_owned(),
+        open(90_000, "e2", "eve", r#","c":"close","connection":"e""#),
+        open(90_001, "f", "fay", ""),
+        String::new(),
+    ]
+    .join("\n");
+    agrees("-", &trace, &[0, 1, 2, 3, 4, 5, 6, 700]);
+    let plan = json(&["--trace", "-"], &trace);
+    assert_eq!((&plan["trace"]["peak"], &plan["trace"]["users"]), (&4.into(), &6.into()));
+    assert_eq!(plan["trace"]["peak_at"], "1970-01-01T00:00:07.000Z");
+}
+
+/// A file in the folder for what tests write, which goes when the test is over.
+struct Picture(PathBuf);
+
+impl Picture {
+    fn of(name: &str, arguments: &[&str]) -> String {
+        let picture = Picture(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name));
+        table(&[arguments, &["--svg", picture.0.to_str().unwrap()]].concat());
+        std::fs::read_to_string(&picture.0).unwrap()
+    }
+}
+
+impl Drop for Picture {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Every element that begins ends, in order, attributes are quoted, and nothing stands in the text that may not.
+fn assert_well_formed(svg: &str) {
+    let mut open = Vec::new();
+    let mut rest = svg;
+    while let Some((text, tag)) = rest.split_once('<') {
+        assert!(!text.contains('>'), "{text}");
+        let (tag, after) = tag.split_once('>').unwrap();
+        rest = after;
+        if let Some(name) = tag.strip_prefix('/') {
+            assert_eq!(open.pop(), Some(name));
+            continue;
+        }
+        assert_eq!(tag.matches('"').count() % 2, 0, "{tag}");
+        for attribute in tag.split('"').skip(1).step_by(2) {
+            assert!(!attribute.contains("NaN") && !attribute.contains("inf"), "{tag}");
+        }
+        if !tag.ends_with('/') {
+            open.push(tag.split(' ').next().unwrap());
+        }
+    }
+    assert_eq!((open, rest.trim()), (vec![], ""));
+    assert!(svg.starts_with("<svg ") && !svg.contains("<script"));
+}
+
+/// The numbers of an attribute, wherever it stands.
+fn numbers(svg: &str, attribute: &str) -> Vec<f64> {
+    let start = format!(" {attribute}=\"");
+    svg.split(&start).skip(1).map(|rest| rest.split('"').next().unwrap().parse().unwrap()).collect()
+}
+
+#[test]
+fn the_picture_of_a_day_is_well_formed_and_always_the_same() {
+    let first = Picture::of("day.svg", &[&OFFICE[..], &["--limit", "190"]].concat());
+    assert_well_formed(&first);
+    for part in
+        ["limit of 190", "Engset", "201: by Erlang B", "400: rule of thumb, all at work", "A simulated day"]
+    {
+        assert!(first.contains(part), "{part}");
+    }
+    assert!(numbers(&first, "x").iter().all(|x| (0.0..=960.0).contains(x)));
+    assert!(numbers(&first, "y").iter().all(|y| (0.0..=768.0).contains(y)));
+    assert!(first == Picture::of("again.svg", &[&OFFICE[..], &["--limit", "190"]].concat()));
+}
+
+#[test]
+fn the_picture_of_a_trace_is_well_formed() {
+    let picture = Picture::of("trace.svg", &["--trace", RFCS, "--limit", "20"]);
+    assert_well_formed(&picture);
+    for part in ["933 of them in view-only", "observed in the trace", "558: as observed", ">2015-"] {
+        assert!(picture.contains(part), "{part}");
+    }
+}
+
+#[test]
+fn the_smallest_and_the_largest_are_drawn() {
+    assert_well_formed(&Picture::of("small.svg", &["--users", "1", "--concurrent", "0.001"]));
+    let few = ["--opens-per-hour", "1", "--stay", "0.001", "--limit", "0"];
+    assert_well_formed(&Picture::of("few.svg", &few));
+    assert_well_formed(&Picture::of("long.svg", &["--users", "5", "--stay", "1e6", "--share", "0.9999999"]));
+}
+
+#[test]
+fn exit_codes_tell_what_was_wrong() {
+    for arguments in [
+        &[][..],
+        &["--users", "0"],
+        &["--users", "5", "--trace", RFCS],
+        &["--users", "9000000"],
+        &["--users", "8000000", "--docs-per-user", "40"],
+        &["--users", "5", "--concurrent", "1.1"],
+        &["--users", "5", "--concurrent", "NaN"],
+        &["--users", "5", "--docs-per-user", "-1"],
+        &["--users", "5", "--share", "0"],
+        &["--users", "5", "--share", "1"],
+        &["--users", "5", "--limit", "20000000"],
+        &["--concurrent", "0.5"],
+        &["--opens-per-hour", "5"],
+        &["--opens-per-hour", "1e300", "--stay", "1e300"],
+        &["--trace", RFCS, "--stay", "5"],
+        &["--users", "30000", "--svg", "/nowhere/at/all.svg"],
+    ] {
+        let output = plan(arguments, "");
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{arguments:?}");
+        assert!(!output.stderr.is_empty());
+    }
+    let missing = plan(&["--trace", "no-such-file.jsonl"], "");
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(text(&missing.stderr).starts_with("coedit: no-such-file.jsonl: "), "{}", text(&missing.stderr));
+    let empty = plan(&["--trace", "-"], "not json\n");
+    assert_eq!(empty.status.code(), Some(1));
+    assert_eq!(text(&empty.stderr), "coedit: -: nobody opens a document for editing\n");
+    assert_eq!(plan(&["--users", "3", "--svg", "/nowhere/at/all.svg"], "").status.code(), Some(1));
+}
+
+#[test]
+fn the_help_names_every_option_and_every_figure() {
+    let help = table(&["--help"]);
+    for option in
+        ["--users", "--docs-per-user", "--concurrent", "--opens-per-hour", "--stay", "--trace", "--share"]
+    {
+        assert!(help.contains(option), "{option} in {help}");
+    }
+    for figure in ["--limit", "--json", "--svg", "`answers`", "`limits`", "`erlang_b`", "thumb-all-at-work"] {
+        assert!(help.contains(figure), "{figure} in {help}");
+    }
+}
