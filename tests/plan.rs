@@ -306,3 +306,27 @@ fn the_help_names_every_option_and_every_figure() {
         assert!(help.contains(figure), "{figure} in {help}");
     }
 }
+
+#[test]
+fn a_recorded_usage_gives_the_load_that_was_offered() {
+    let mut door = Door::replay(Config::new().edit_limit(Some(2)), Acknowledge::Auto).unwrap();
+    let mut out = Vec::new();
+    for user in ["ann", "ben", "cleo"] {
+        let open = format!(
+            r#"{{"at":1700000000000,"c":"open","key":"k","connection":"{user}","user":{{"id":"{user}"}}}}"#
+        );
+        door.line(open.as_bytes(), &mut out);
+    }
+    out.clear();
+    door.line(br#"{"at":1700003600000,"c":"usage"}"#, &mut out);
+    let line = text(&out);
+    // Two edited all the time and one more was refused: three would have been in.
+    let found = json(&["--usage", "-"], line);
+    assert!((found["load"].as_f64().unwrap() - 3.0).abs() < 0.1, "{found}");
+    assert_eq!((&found["crowd"]["refused"], &found["crowd"]["peak"]), (&Value::from(1), &Value::from(2)));
+    let bare: Value = serde_json::from_str(line).unwrap();
+    assert_eq!(json(&["--usage", "-"], &bare["reply"]["usage"].to_string()), found);
+    let refused = plan(&["--usage", "-"], "{}");
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("missing field"), "{}", text(&refused.stderr));
+}

@@ -35,6 +35,8 @@ pub(super) struct Sums {
     /// By access, the least first.
     pub(super) courses: [Course; 3],
     pub(super) opens: u64,
+    /// Those that got edit access.
+    pub(super) edits: u64,
     pub(super) fallbacks: [u64; REASONS.len()],
     /// Who opened.
     pub(super) users: Sketch,
@@ -83,6 +85,7 @@ impl Sums {
             ours.merge(theirs);
         }
         self.opens += other.opens;
+        self.edits += other.edits;
         for (ours, theirs) in self.fallbacks.iter_mut().zip(other.fallbacks) {
             *ours += theirs;
         }
@@ -159,6 +162,7 @@ impl Ring {
             live: level(Access::LiveView),
             view: level(Access::View),
             opens: sums.opens,
+            edits: sums.edits,
             fallbacks: fallbacks.collect(),
             users: sums.users.estimate(),
         }

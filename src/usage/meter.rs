@@ -28,6 +28,7 @@ pub(crate) struct Meter {
     /// By access, in milliseconds since `from`: when each came who came, less when each went who went.
     absent: [i64; 3],
     opens: u64,
+    edits: u64,
     fallbacks: [u64; REASONS.len()],
     /// Who opened, by the access that they got.
     users: [Sketch; 3],
@@ -43,6 +44,7 @@ impl Meter {
             counts: [0; 3],
             absent: [0; 3],
             opens: 0,
+            edits: 0,
             fallbacks: [0; REASONS.len()],
             users: Default::default(),
         }
@@ -53,6 +55,7 @@ impl Meter {
     pub(crate) fn opened(&mut self, now: Timestamp, access: Access, reason: Option<Reason>, user: u64) {
         self.moved(now, None, Some(access));
         self.opens += 1;
+        self.edits += u64::from(access == Access::Edit);
         if let Some(count) = reason.and_then(|reason| self.fallbacks.get_mut(reason.place())) {
             *count += 1;
         }
@@ -94,6 +97,7 @@ impl Meter {
             areas,
             counts: self.counts,
             opens: std::mem::take(&mut self.opens),
+            edits: std::mem::take(&mut self.edits),
             fallbacks: std::mem::take(&mut self.fallbacks),
             users: std::mem::take(&mut self.users),
         }
@@ -107,6 +111,7 @@ pub(crate) struct Taken {
     /// Connections by access at the cut.
     pub(super) counts: [u32; 3],
     opens: u64,
+    edits: u64,
     fallbacks: [u64; REASONS.len()],
     pub(super) users: [Sketch; 3],
 }
@@ -120,6 +125,7 @@ impl Taken {
             self.users[place].merge(&other.users[place]);
         }
         self.opens += other.opens;
+        self.edits += other.edits;
         for (ours, theirs) in self.fallbacks.iter_mut().zip(other.fallbacks) {
             *ours += theirs;
         }
@@ -131,7 +137,7 @@ impl Taken {
             ACCESSES.map(|access| Course { area: self.areas[access.place()], ..extremes[access.place()] });
         let mut users = Sketch::default();
         self.users.iter().for_each(|some| users.merge(some));
-        Sums { courses, opens: self.opens, fallbacks: self.fallbacks, users }
+        Sums { courses, opens: self.opens, edits: self.edits, fallbacks: self.fallbacks, users }
     }
 }
 

@@ -75,10 +75,48 @@ pub struct Window {
     pub view: Level,
     /// How many connections were opened, those that got less than they asked for counted in.
     pub opens: u64,
+    /// How many of them got edit access.
+    pub edits: u64,
     /// How many of them got less than they asked for, by why. Reasons that there were none of are left out.
     pub fallbacks: BTreeMap<Reason, u64>,
     /// How many distinct users opened: exact up to 128, past that estimated with a standard error of 2.3 %.
     pub users: u64,
+}
+
+impl Window {
+    /// The mean number of edit connections that would have been open had the engine's limit refused none of them, in
+    /// erlangs: the load for the formulas of [`capacity`](crate::capacity). `None` where it refused all of them.
+    ///
+    /// Whoever was refused is taken to have wanted to stay as long as the others: what is known of `edits` opens stands
+    /// for the refused ones too.
+    ///
+    /// ```
+    /// use coedit::capacity::connections_for;
+    /// use coedit::{Access, Config, DocumentKey, Engine, ManualClock, User};
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// let clock = Arc::new(ManualClock::default());
+    /// let engine = Engine::new(Config::new().edit_limit(Some(2)).clock(clock.clone()))?;
+    /// let key = DocumentKey::new("report")?;
+    /// let ask = |user| engine.open(&key, &User::new(user)?, Access::Edit).map_err(Box::<dyn std::error::Error>::from);
+    /// let tabs = [ask("ann")?, ask("ben")?, ask("cleo")?]; // the third is past the limit
+    /// clock.advance(Duration::from_secs(60));
+    ///
+    /// let load = engine.usage().unwrap().hour.offered_load().unwrap();
+    /// assert_eq!(load, 3.0);
+    /// assert_eq!(connections_for(load, 0.01)?, 8);
+    /// # drop(tabs);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[expect(clippy::cast_precision_loss, reason = "counts of opens, far below 2^53")]
+    pub fn offered_load(&self) -> Option<f64> {
+        let refused = self.fallbacks.get(&Reason::ConnectionLimit).copied().unwrap_or(0);
+        match (self.edits, refused) {
+            (_, 0) => Some(self.edit.average),
+            (0, _) => None,
+            (edits, refused) => Some(self.edit.average * (edits + refused) as f64 / edits as f64),
+        }
+    }
 }
 
 /// How many connections there were at one time.

@@ -53,6 +53,8 @@ impl Naive {
         let inside = self.events.iter().filter(|event| event.at >= from);
         let opens: Vec<_> = inside.filter_map(|event| event.opened).collect();
         assert_eq!(window.opens, opens.len() as u64);
+        let edits = opens.iter().filter(|(access, ..)| *access == Access::Edit).count();
+        assert_eq!(window.edits, edits as u64);
         for reason in REASONS {
             let count = opens.iter().filter(|(_, why, _)| *why == Some(reason)).count() as u64;
             assert_eq!(window.fallbacks.get(&reason).copied(), (count > 0).then_some(count));

@@ -35,6 +35,22 @@ pub(crate) struct Plan {
 pub(crate) enum Crowd {
     Users { users: u32, docs_per_user: f64, concurrent: f64, group: u32 },
     Opens { opens_per_hour: f64, stay: f64 },
+    Usage(Recorded),
+}
+
+/// What an engine recorded of one window.
+#[derive(Clone, Serialize)]
+pub(crate) struct Recorded {
+    pub(crate) window: &'static str,
+    pub(crate) from: Timestamp,
+    pub(crate) to: Timestamp,
+    /// Edit connections.
+    pub(crate) average: f64,
+    pub(crate) peak: u32,
+    pub(crate) peak_at: Timestamp,
+    pub(crate) opens: u64,
+    /// Opens that the engine's limit refused.
+    pub(crate) refused: u64,
 }
 
 /// What was seen in a trace.
@@ -116,6 +132,18 @@ impl Plan {
         let crowd = Crowd::Opens { opens_per_hour, stay };
         let sources = Sources { load, group: None, observed: None };
         Ok(Plan { crowd: Some(crowd), ..sources.plan(says, target, limit)? })
+    }
+
+    /// What was recorded, and the load that follows from it.
+    pub(crate) fn of_usage(
+        recorded: Recorded,
+        load: f64,
+        target: f64,
+        limit: Option<u32>,
+    ) -> Result<Self, OutOfBounds> {
+        let says = vec![(By::ErlangB, connections_for(load, target)?)];
+        let sources = Sources { load, group: None, observed: None };
+        Ok(Plan { crowd: Some(Crowd::Usage(recorded)), ..sources.plan(says, target, limit)? })
     }
 
     pub(crate) fn of_trace(trace: &Trace, target: f64, limit: Option<u32>) -> Result<Self, OutOfBounds> {

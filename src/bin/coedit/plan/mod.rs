@@ -5,6 +5,7 @@ mod curve;
 mod day;
 mod draw;
 mod figures;
+mod recorded;
 mod svg;
 mod table;
 mod trace;
@@ -20,7 +21,7 @@ use figures::Plan;
 use trace::Trace;
 
 #[derive(Debug, Args)]
-#[command(group(ArgGroup::new("from").required(true).args(["users", "opens_per_hour", "trace"])), after_help = JSON)]
+#[command(group(ArgGroup::new("from").required(true).args(["users", "opens_per_hour", "trace", "usage"])), after_help = JSON)]
 pub(crate) struct Settings {
     /// How many users there are
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(CONNECTIONS_MAX / 2)))]
@@ -40,6 +41,10 @@ pub(crate) struct Settings {
     /// Instead of users: recorded requests, one JSON object a line as for `replay`; `-` reads standard input
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
+    /// Instead of users: what an engine recorded, as the door's command `usage` answers it; the window with the largest
+    /// load counts; `-` reads standard input
+    #[arg(long, value_name = "FILE")]
+    usage: Option<PathBuf>,
     /// The share of opens that may fall back to view-only, between 0 and 1
     #[arg(long, value_name = "SHARE", default_value_t = 0.01, value_parser = share_of_opens)]
     share: f64,
@@ -65,14 +70,16 @@ const STAY: f64 = 30.0;
 
 pub(crate) fn run(settings: &Settings) -> io::Result<()> {
     let trace = settings.trace.as_deref().map(Trace::read).transpose()?;
-    let plan = match (&trace, settings.users, settings.opens_per_hour) {
+    let recorded = settings.usage.as_deref().map(recorded::read).transpose()?;
+    let plan = match (&trace, recorded, settings.users, settings.opens_per_hour) {
         (Some(trace), ..) => Plan::of_trace(trace, settings.share, settings.limit),
-        (None, Some(users), _) => {
+        (None, Some((recorded, load)), ..) => Plan::of_usage(recorded, load, settings.share, settings.limit),
+        (None, None, Some(users), _) => {
             let (documents, concurrent) =
                 (settings.docs_per_user.unwrap_or(1.0), settings.concurrent.unwrap_or(1.0));
             Plan::of_users(users, documents, concurrent, settings.share, settings.limit)
         }
-        (None, None, opens) => {
+        (None, None, None, opens) => {
             let (opens, stay) = (opens.unwrap_or_default(), settings.stay.unwrap_or(STAY));
             Plan::of_opens(opens, stay, settings.share, settings.limit)
         }

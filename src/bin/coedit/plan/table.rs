@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::figures::{By, Crowd, Limit, Plan, Seen};
+use super::figures::{By, Crowd, Limit, Plan, Recorded, Seen};
 
 pub(crate) struct Table<'a>(pub(crate) &'a Plan);
 
@@ -125,6 +125,10 @@ pub(crate) fn described(crowd: &Crowd) -> String {
         Crowd::Opens { opens_per_hour, stay } => {
             format!("{opens_per_hour} opens an hour, each for {stay} minutes on the average")
         }
+        Crowd::Usage(Recorded { window, from, to, average, peak, peak_at, opens, refused }) => format!(
+            "{opens} opens in the {window} from {from} to {to}, {refused} refused for the limit; {average:.2} connections \
+             edited on the average, {peak} at {peak_at}"
+        ),
     }
 }
 
