@@ -111,12 +111,17 @@ impl Registry {
     /// end of a minute is collected before anything happens in the next.
     fn moving(&self) -> Timestamp {
         let now = self.clock.coarse();
+        self.collect_usage(now);
+        now
+    }
+
+    /// Collects what was used up to the last end of a minute, unless that was done.
+    fn collect_usage(&self, now: Timestamp) {
         if let Some(recorder) = &self.recorder
             && recorder.is_due(now)
         {
             recorder.collect(now, |access| self.seats.connections(access), |cut| self.take_usage(cut));
         }
-        now
     }
 
     /// The key's hash and its shard. The table within the shard takes the low bits and the top seven

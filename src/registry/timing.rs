@@ -16,6 +16,8 @@ impl Registry {
     /// Lets all that is due fall due. Where nothing is, it takes no lock.
     pub(crate) fn tick(&self) -> Option<Timestamp> {
         let now = self.now();
+        // Here rather than in an open that would wait for it.
+        self.collect_usage(now);
         if self.sleeper.next_due() <= now.as_millis() {
             self.fall_due(now);
         }
