@@ -108,14 +108,16 @@ impl<T> Ordered<T> {
         Some(value)
     }
 
-    /// The values that may have this tag, in the order of coming; none is left out as long as there were never more than
-    /// a few, and all are given after that.
+    /// Whether there were never more than a few.
+    pub(crate) fn are_few(&self) -> bool {
+        self.links.is_none()
+    }
+
+    /// The values with this tag, in the order of coming. Only while they [are few](Self::are_few).
     pub(crate) fn tagged(&self, tag: u8) -> impl Iterator<Item = (u32, &T)> {
         let few = self.few.tags.iter().zip(&self.few.order).take(usize::from(self.few.len));
-        let fits = few.filter(move |(own, _)| **own == tag).map(|(_, id)| u32::from(*id));
-        let few = if self.links.is_none() { Some(fits) } else { None };
-        let many = self.links.iter().flat_map(|links| links.iter());
-        few.into_iter().flatten().chain(many).filter_map(|id| Some((id, self.get(id)?)))
+        few.filter(move |(own, _)| **own == tag)
+            .filter_map(|(_, id)| Some((u32::from(*id), self.get(u32::from(*id))?)))
     }
 
     pub(crate) fn iter(&self) -> Iter<'_, T> {
@@ -284,7 +286,8 @@ mod tests {
                 naive.push((list.push(value as u8, value), value));
                 assert_eq!(values(&list), naive.iter().map(|(_, value)| *value).collect::<String>());
                 assert!(naive.iter().all(|(id, value)| list[*id] == *value));
-                assert!(list.tagged(value as u8).any(|(_, found)| *found == value));
+                let found = || list.tagged(value as u8).any(|(_, found)| *found == value);
+                assert!(!list.are_few() || found());
             }
             assert_eq!(list.most(), most);
             for (id, value) in naive.drain(..) {
