@@ -118,6 +118,7 @@ impl Session {
         &self.key
     }
 
+    #[inline]
     pub(crate) fn standing(&self) -> Standing {
         let connected = !self.roster.is_empty();
         let Some(pending) = self.pending.as_deref() else {

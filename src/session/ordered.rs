@@ -50,7 +50,7 @@ struct Link {
 }
 
 /// So many values are few.
-pub(crate) const FEW: usize = 8;
+const FEW: usize = 8;
 
 impl<T> Ordered<T> {
     pub(crate) fn new() -> Self {

@@ -5,7 +5,7 @@ use std::hash::BuildHasher;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
-use super::ordered::{FEW, NONE, Ordered};
+use super::ordered::{NONE, Ordered};
 use crate::access::{ACCESSES, Access, Participant};
 use crate::ids::{User, UserId};
 use crate::time::Timestamp;
@@ -234,7 +234,7 @@ impl Roster {
     }
 
     fn index_stay(&mut self, id: StayId) {
-        if self.index.is_none() && self.stays.most() > FEW {
+        if self.index.is_none() && !self.stays.are_few() {
             self.index = Some(Box::default());
             let present: Vec<StayId> =
                 self.stays.iter().filter(|(_, stay)| stay.connections > 0).map(|(id, _)| id).collect();

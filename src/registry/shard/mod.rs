@@ -255,25 +255,16 @@ impl Shard {
         context: Context<'_>,
         after: &mut After,
     ) {
-        let mut notice = None;
+        let retry = Pace::at_once_if(context.shut_down);
         let settled = self.update(place, context, after, |session, _| {
-            let settled = session.settle(
-                context.rules,
-                verdict,
-                kept_at,
-                context.now,
-                Pace::at_once_if(context.shut_down),
-            );
-            let given_up = settled.given_up.as_ref().map(|callback| callback.status);
-            notice = given_up.map(|status| Notice::Storage { key: session.key().clone(), status });
-            settled
+            session.settle(context.rules, verdict, kept_at, context.now, retry)
         });
-        if let Some(notice) = notice {
-            after.more().notices.push(notice);
+        let Some(settled) = settled else { return };
+        if let Some(callback) = &settled.given_up {
+            let Callback { key, status, .. } = &**callback;
+            after.more().notices.push(Notice::Storage { key: key.clone(), status: *status });
         }
-        if let Some(settled) = settled {
-            self.list(place, settled, after);
-        }
+        self.list(place, settled, after);
     }
 
     /// False if it was not forgotten.
