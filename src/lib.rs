@@ -129,6 +129,7 @@
 //! | `config.rs` | [`Config`], [`Bounds`] |
 //! | `callback.rs`, `notice.rs`, `license.rs`, `access.rs` | what goes out |
 //! | `time.rs`, `ids.rs`, `error.rs` | moments and clocks, names, errors |
+//! | `table.rs` | a hash table of numbers |
 //! | `sync.rs` | locks, atomics, channels; a model checker swaps them |
 //!
 //! # The rules of the code
@@ -157,6 +158,7 @@ mod registry;
 mod seats;
 mod session;
 mod sync;
+mod table;
 mod time;
 mod timer;
 mod usage;

@@ -14,12 +14,12 @@ pub(crate) const NONE: u32 = u32::MAX;
 /// then only the value that is likely to be the one.
 #[derive(Debug)]
 #[repr(C)]
-pub(crate) struct Ordered<T> {
+pub(crate) struct Ordered<T, I> {
     few: Few,
     /// How many values were pushed since it was last empty.
     pushed: u32,
     /// Once there were more than a few.
-    links: Option<Box<Links>>,
+    many: Option<Box<Many<I>>>,
     slots: SmallVec<[Option<T>; 2]>,
 }
 
@@ -31,6 +31,13 @@ struct Few {
     /// Their tags, in the same order.
     tags: [u8; FEW],
     len: u8,
+}
+
+/// What many values need: their order, and an index by which their owner finds them.
+#[derive(Debug)]
+struct Many<I> {
+    links: Links,
+    index: I,
 }
 
 /// The order of many: each slot's neighbours.
@@ -50,12 +57,12 @@ struct Link {
 }
 
 /// So many values are few.
-const FEW: usize = 8;
+pub(crate) const FEW: usize = 8;
 
-impl<T> Ordered<T> {
+impl<T, I: Default> Ordered<T, I> {
     pub(crate) fn new() -> Self {
         let few = Few { order: [0; FEW], tags: [0; FEW], len: 0 };
-        Ordered { slots: SmallVec::new(), links: None, few, pushed: 0 }
+        Ordered { slots: SmallVec::new(), many: None, few, pushed: 0 }
     }
 
     /// How many values it has had at one time.
@@ -81,12 +88,12 @@ impl<T> Ordered<T> {
     /// before that.
     pub(crate) fn push(&mut self, tag: u8, value: T) -> u32 {
         self.pushed = self.pushed.saturating_add(1);
-        if self.links.is_none() && usize::from(self.few.len) == FEW {
-            self.links = Some(Box::new(Links::of(&self.few)));
+        if self.many.is_none() && usize::from(self.few.len) == FEW {
+            self.many = Some(Box::new(Many { links: Links::of(&self.few), index: I::default() }));
         }
-        let id = match &mut self.links {
+        let id = match &mut self.many {
             None => self.few.append(tag),
-            Some(links) => links.append(),
+            Some(many) => many.links.append(),
         };
         match self.slots.get_mut(id as usize) {
             Some(slot) => *slot = Some(value),
@@ -98,9 +105,9 @@ impl<T> Ordered<T> {
     /// Takes the value out. Its id may be given to another.
     pub(crate) fn remove(&mut self, id: u32) -> Option<T> {
         let value = self.slots.get_mut(id as usize)?.take()?;
-        let empty = match &mut self.links {
+        let empty = match &mut self.many {
             None => self.few.remove(id),
-            Some(links) => links.remove(id),
+            Some(many) => many.links.remove(id),
         };
         if empty {
             self.pushed = 0;
@@ -108,12 +115,16 @@ impl<T> Ordered<T> {
         Some(value)
     }
 
-    /// Whether there were never more than a few.
-    pub(crate) fn are_few(&self) -> bool {
-        self.links.is_none()
+    /// The index of many values: it is there once there were more than a few, empty at first.
+    pub(crate) fn index(&self) -> Option<&I> {
+        Some(&self.many.as_ref()?.index)
     }
 
-    /// The values with this tag, in the order of coming. Only while they [are few](Self::are_few).
+    pub(crate) fn index_mut(&mut self) -> Option<&mut I> {
+        Some(&mut self.many.as_mut()?.index)
+    }
+
+    /// The values with this tag, in the order of coming. Only while there is no [`index`](Self::index).
     pub(crate) fn tagged(&self, tag: u8) -> impl Iterator<Item = (u32, &T)> {
         let few = self.few.tags.iter().zip(&self.few.order).take(usize::from(self.few.len));
         few.filter(move |(own, _)| **own == tag)
@@ -121,11 +132,11 @@ impl<T> Ordered<T> {
     }
 
     pub(crate) fn iter(&self) -> Iter<'_, T> {
-        let few = if self.links.is_some() { 0 } else { usize::from(self.few.len) };
+        let few = if self.many.is_some() { 0 } else { usize::from(self.few.len) };
         Iter {
             slots: &self.slots,
             few: self.few.order[..few].iter(),
-            links: self.links.as_deref().map(Links::iter),
+            links: self.many.as_ref().map(|many| many.links.iter()),
         }
     }
 
@@ -247,7 +258,7 @@ impl Links {
     }
 }
 
-impl<T> Index<u32> for Ordered<T> {
+impl<T, I> Index<u32> for Ordered<T, I> {
     type Output = T;
 
     #[expect(clippy::expect_used, reason = "an id outlives its value only by a bug of this crate")]
@@ -256,7 +267,7 @@ impl<T> Index<u32> for Ordered<T> {
     }
 }
 
-impl<T> IndexMut<u32> for Ordered<T> {
+impl<T, I> IndexMut<u32> for Ordered<T, I> {
     #[expect(clippy::expect_used, reason = "an id outlives its value only by a bug of this crate")]
     fn index_mut(&mut self, id: u32) -> &mut T {
         self.slots[id as usize].as_mut().expect("the id is in use")
@@ -267,7 +278,7 @@ impl<T> IndexMut<u32> for Ordered<T> {
 mod tests {
     use super::*;
 
-    fn values(list: &Ordered<char>) -> String {
+    fn values(list: &Ordered<char, ()>) -> String {
         list.iter().map(|(_, value)| *value).collect()
     }
 
@@ -287,7 +298,7 @@ mod tests {
                 assert_eq!(values(&list), naive.iter().map(|(_, value)| *value).collect::<String>());
                 assert!(naive.iter().all(|(id, value)| list[*id] == *value));
                 let found = || list.tagged(value as u8).any(|(_, found)| *found == value);
-                assert!(!list.are_few() || found());
+                assert!(list.index().is_some() || found());
             }
             assert_eq!(list.most(), most);
             for (id, value) in naive.drain(..) {
@@ -302,7 +313,7 @@ mod tests {
 
     #[test]
     fn a_tag_leaves_out_what_it_does_not_fit() {
-        let mut list = Ordered::new();
+        let mut list = Ordered::<char, ()>::new();
         for (tag, value) in [(1, 'a'), (2, 'b'), (1, 'c')] {
             list.push(tag, value);
         }

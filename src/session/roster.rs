@@ -3,11 +3,13 @@
 use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
 
-use super::ordered::{NONE, Ordered};
+use smallvec::SmallVec;
+
+use super::ordered::{FEW, NONE, Ordered};
 use crate::access::{ACCESSES, Access, Participant};
 use crate::ids::{User, UserId};
+use crate::table::Numbers;
 use crate::time::Timestamp;
 
 /// Names a [`Stay`] within its session.
@@ -72,20 +74,19 @@ pub(crate) struct Roster {
     editing: u32,
     /// All connections.
     connections: u32,
-    pub(super) stays: Ordered<Stay>,
-    /// The stays that have connections, by user; only for a document with more than a few.
-    index: Option<Box<Index>>,
+    pub(super) stays: Ordered<Stay, Index>,
 }
 
+/// The stays that have connections, by user.
 #[derive(Debug, Default)]
-struct Index {
-    table: HashTable<StayId>,
+pub(super) struct Index {
+    stays: Numbers,
     hasher: RandomState,
 }
 
 impl Roster {
     pub(crate) fn new() -> Self {
-        Roster { stays: Ordered::new(), index: None, editing: 0, connections: 0 }
+        Roster { stays: Ordered::new(), editing: 0, connections: 0 }
     }
 
     /// Connections with edit access.
@@ -109,19 +110,18 @@ impl Roster {
     /// The user's stays that have connections, by access. O(1).
     pub(crate) fn stays_of(&self, user: &UserId) -> [Option<StayId>; 3] {
         let mut found = [None; 3];
-        match &self.index {
+        match self.stays.index() {
             None => {
-                let tagged = self.stays.tagged(user.tag());
-                let present = tagged.filter(|(_, stay)| stay.connections > 0);
+                let present = self.stays.tagged(user.tag()).filter(|(_, stay)| stay.connections > 0);
                 for (id, stay) in present.filter(|(_, stay)| stay.user.id() == user) {
                     found[stay.access() as usize] = Some(id);
                 }
             }
             Some(index) => {
-                for id in index.table.iter_hash(index.hasher.hash_one(user)) {
-                    let stay = &self.stays[*id];
+                for id in index.stays.with(index.hasher.hash_one(user)) {
+                    let stay = &self.stays[id];
                     if stay.user.id() == user {
-                        found[stay.access() as usize] = Some(*id);
+                        found[stay.access() as usize] = Some(id);
                     }
                 }
             }
@@ -164,14 +164,18 @@ impl Roster {
         stay.connections -= 1;
         self.connections -= 1;
         self.editing -= u32::from(stay.access() == Access::Edit);
-        if stay.connections == 0
-            && let Some(index) = &mut self.index
+        let gone = stay.connections == 0;
+        if gone
+            && let Some(hash) = self.hash_of(id)
+            && let Some(index) = self.stays.index_mut()
         {
-            let hash = index.hasher.hash_one(stay.user.id());
-            if let Ok(entry) = index.table.find_entry(hash, |other| *other == id) {
-                entry.remove();
-            }
+            index.stays.remove(hash, id);
         }
+    }
+
+    /// By which the index finds a stay, if there is one.
+    fn hash_of(&self, id: StayId) -> Option<u64> {
+        Some(self.stays.index()?.hasher.hash_one(self.stays[id].user.id()))
     }
 
     /// Frees the stay if it is over and the storage has nothing more to hear of it.
@@ -233,23 +237,22 @@ impl Roster {
         self.stays.pushed()
     }
 
+    /// Lets the index find a stay that has come; where it has just begun, all that are present.
     fn index_stay(&mut self, id: StayId) {
-        if self.index.is_none() && !self.stays.are_few() {
-            self.index = Some(Box::default());
-            let present: Vec<StayId> =
-                self.stays.iter().filter(|(_, stay)| stay.connections > 0).map(|(id, _)| id).collect();
-            for id in present {
-                self.insert_into_index(id);
-            }
+        let begins =
+            self.stays.most() == FEW + 1 && self.stays.index().is_some_and(|index| index.stays.len() == 0);
+        let mut new: SmallVec<[StayId; FEW + 1]> = SmallVec::new();
+        if begins {
+            new.extend(self.stays.iter().filter(|(_, stay)| stay.connections > 0).map(|(id, _)| id));
         } else {
-            self.insert_into_index(id);
+            new.push(id);
         }
-    }
-
-    fn insert_into_index(&mut self, id: StayId) {
-        if let Some(index) = &mut self.index {
-            let hash_of = |id: &StayId| index.hasher.hash_one(self.stays[*id].user.id());
-            index.table.insert_unique(hash_of(&id), id, hash_of);
+        for id in new {
+            if let Some(hash) = self.hash_of(id)
+                && let Some(index) = self.stays.index_mut()
+            {
+                index.stays.insert(hash, id);
+            }
         }
     }
 
@@ -283,9 +286,9 @@ impl Roster {
         if totals != [self.editing, self.connections] {
             return Err(format!("{} of {} edit, counted {totals:?}", self.editing, self.connections));
         }
-        match &self.index {
-            Some(index) if index.table.len() != present => {
-                Err(format!("{} stays indexed, {present} present", index.table.len()))
+        match self.stays.index() {
+            Some(index) if index.stays.len() != present => {
+                Err(format!("{} stays indexed, {present} present", index.stays.len()))
             }
             _ => Ok(()),
         }

@@ -131,6 +131,6 @@ mod tests {
 
     #[test]
     fn a_document_without_business_takes_less_than_three_cache_lines() {
-        assert!(size_of::<Place>() <= 168, "{}", size_of::<Place>());
+        assert!(size_of::<Place>() <= 160, "{}", size_of::<Place>());
     }
 }

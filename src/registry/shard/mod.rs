@@ -13,8 +13,6 @@ use std::hash::BuildHasher;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use hashbrown::HashTable;
-
 use super::hasher::KeyHasher;
 use super::ready::Ready;
 use crate::callback::Callback;
@@ -23,6 +21,7 @@ use crate::ids::DocumentKey;
 use crate::notice::Notice;
 use crate::seats::Seats;
 use crate::session::{Pace, Pending, Rules, Session, Settled, Spares, Standing, Verdict};
+use crate::table::Numbers;
 use crate::time::Timestamp;
 use crate::usage::{Meter, Recorder};
 pub(crate) use access::{Closed, Whom};
@@ -38,7 +37,7 @@ pub(crate) struct Shard {
     /// How many shards there are.
     of: u32,
     /// Places in `documents`, by the hash of the key.
-    table: HashTable<u32>,
+    table: Numbers,
     documents: Documents,
     connections: Connections,
     spares: Spares,
@@ -125,7 +124,7 @@ impl Shard {
         Shard {
             number,
             of,
-            table: HashTable::new(),
+            table: Numbers::default(),
             documents: Documents::new(),
             connections: Connections::new(u32::MAX / of),
             spares: Spares::default(),
@@ -150,9 +149,7 @@ impl Shard {
 
     /// The document `key`, if the engine knows anything of it.
     pub(crate) fn find(&self, key: &DocumentKey, hash: u64) -> Option<u32> {
-        self.table
-            .find(hash, |place| self.session(*place).is_some_and(|session| session.key() == key))
-            .copied()
+        self.table.find(hash, |place| self.session(place).is_some_and(|session| session.key() == key))
     }
 
     pub(crate) fn find_open(&self, key: &DocumentKey, hash: u64) -> Option<u32> {
@@ -335,11 +332,7 @@ impl Shard {
         if self.documents.is_queued(place) {
             context.ready.inherited_entry_left();
         }
-        let Shard { table, documents, .. } = self;
-        // Kept nowhere, so that a table that grows computes them again: it is read far more often than it grows.
-        let hash_of =
-            |place: &u32| documents.get(*place).map_or(0, |session| context.hasher.hash_one(session.key()));
-        table.insert_unique(hash, place, hash_of);
+        self.table.insert(hash, place);
         place
     }
 
@@ -386,10 +379,7 @@ impl Shard {
         if self.documents.is_queued(place) {
             context.ready.entry_outlived_its_document();
         }
-        let hash = context.hasher.hash_one(session.key());
-        if let Ok(entry) = self.table.find_entry(hash, |other| *other == place) {
-            entry.remove();
-        }
+        self.table.remove(context.hasher.hash_one(session.key()), place);
         if after.over.is_none() {
             after.over = Some(session);
         } else {
