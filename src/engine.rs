@@ -56,6 +56,11 @@ impl Engine {
         &self.handle.registry
     }
 
+    /// How many connections have edit access, whatever takes a seat.
+    pub(crate) fn editing(&self) -> u32 {
+        self.registry().seats().connections(Access::Edit)
+    }
+
     /// The callbacks, for a worker of the document storage. Any number of workers may take from them.
     pub fn callbacks(&self) -> Callbacks {
         Callbacks::new(self.handle.registry.clone())
@@ -70,9 +75,11 @@ impl Engine {
 /// Connections.
 impl Engine {
     /// Lets `user` into the document with the access `asked` for, or, past a limit, view-only:
-    /// [`Connection::granted`] says which and why. One compare-and-swap and one shard lock, whatever else is open.
+    /// [`Connection::granted`] says which and why. One compare-and-swap and one shard lock, whatever else is open; limits
+    /// of a user and of named users cost a lock and a lookup more each.
     ///
-    /// Errors only if the engine holds as many connections or documents as it can name (2³²).
+    /// Errors only if as many connections are open as the [cap](Config::max_connections) allows, or the engine holds as many
+    /// connections or documents as it can name (2³²). An error changes nothing.
     pub fn open(&self, key: &DocumentKey, user: &User, asked: Access) -> Result<Connection, OpenError> {
         let (id, grant) = self.registry().open(key, user, asked)?;
         Ok(Connection::new(self.handle.clone(), id, grant))
@@ -264,7 +271,7 @@ impl Engine {
     }
 
     /// Changes the limits of named users. Who counts goes on counting to the end that was fixed at its first access; a
-    /// limit that was lifted forgets its users, and one that is new counts nobody yet.
+    /// limit that was lifted forgets its users, and one that is new counts nobody yet, not even who edits already.
     pub fn set_named_users(&self, quota: NamedUsers) -> Result<(), ConfigError> {
         check_limit(quota.edit, "named_users.edit")?;
         check_limit(quota.live, "named_users.live")?;

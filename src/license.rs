@@ -13,12 +13,13 @@ const BUILD_NUMBER: u32 = 1;
 /// coedit does not expire, and the clients that read this want a date.
 const NO_END: &str = "9999-12-31T23:59:59.999Z";
 
-/// A limit and how much of it is used.
+/// A limit and how much of it is used. Of edit and live-view access it counts connections, or with
+/// [`SeatCount::UsersOfDocuments`](crate::SeatCount::UsersOfDocuments) users of documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limit {
-    /// How many connections may have the access; `None` without a limit.
+    /// How many there may be; `None` without a limit.
     pub limit: Option<u32>,
-    /// How many have it. May be above a limit that was lowered.
+    /// How many there are. May be above a limit that was lowered.
     pub in_use: u32,
 }
 
@@ -113,6 +114,8 @@ pub struct NamedUser {
 
 impl License {
     pub(crate) fn of(limits: Limits, quota: Quota) -> Self {
+        let named = limits.named_users;
+        let by_users = named.edit.is_some() || named.live.is_some();
         License {
             license: LicenseTerms {
                 end_date: NO_END.to_owned(),
@@ -120,9 +123,9 @@ impl License {
                 customization: false,
                 connections: limits.edit.limit.unwrap_or(0),
                 connections_view: limits.live.limit.unwrap_or(0),
-                users_count: limits.named_users.edit.unwrap_or(0),
-                users_view_count: limits.named_users.live.unwrap_or(0),
-                users_expire: limits.named_users.expire_days,
+                users_count: named.edit.unwrap_or(0),
+                users_view_count: named.live.unwrap_or(0),
+                users_expire: if by_users { named.expire_days } else { 0 },
             },
             server: LicenseServer {
                 result_type: 3,

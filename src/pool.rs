@@ -103,7 +103,7 @@ impl Drop for Seat<'_> {
 #[derive(Debug)]
 pub(crate) struct Watch {
     percent: u32,
-    /// Nearly full from so many on in the upper half; clear up to so many in the lower.
+    /// Nearly full from so many on in the upper half; clear with fewer than so many in the lower.
     marks: AtomicU64,
     /// What was said last: 0 clear, 1 warning, 2 reached.
     said: AtomicUsize,
@@ -126,7 +126,8 @@ impl Watch {
     pub(crate) fn set(&self, limit: Option<u32>) {
         let part = |percent: u32, limit: u32| u64::from(limit) * u64::from(percent);
         let near = |limit| part(self.percent, limit).div_ceil(100);
-        let clear = |limit| part(self.percent.saturating_sub(HYSTERESIS), limit) / 100;
+        // A limit of none is never clear, however few there are.
+        let clear = |limit| u64::from(limit > 0) + part(self.percent.saturating_sub(HYSTERESIS), limit) / 100;
         let marks = limit.map_or(pack(NO_LIMIT, NO_LIMIT), |limit| near(limit).max(1) << 32 | clear(limit));
         self.marks.store(marks, Ordering::Release);
     }
@@ -142,10 +143,15 @@ impl Watch {
         (self.turns(CLEAR, REACHED) || self.turns(WARNING, REACHED)).then_some(LimitLevel::Reached)
     }
 
-    /// So many are in use after one was freed, or the limit was changed.
+    /// So many are in use after one was freed.
     pub(crate) fn fell(&self, in_use: u32) -> Option<LimitLevel> {
-        let clear = in_use <= unpack(self.marks.load(Ordering::Acquire)).1;
+        let clear = in_use < unpack(self.marks.load(Ordering::Acquire)).1;
         (clear && (self.turns(WARNING, CLEAR) || self.turns(REACHED, CLEAR))).then_some(LimitLevel::Clear)
+    }
+
+    /// So many are in use, and the limit was changed.
+    pub(crate) fn turned(&self, in_use: u32) -> Option<LimitLevel> {
+        self.fell(in_use).or_else(|| self.rose(in_use))
     }
 
     /// Whether it was `from` and is `to` now: of many threads one says so.
@@ -202,6 +208,7 @@ mod tests {
         assert_eq!((watch.fell(7), watch.rose(1 << 30)), (Some(LimitLevel::Clear), None));
         watch.set(Some(0));
         assert_eq!((watch.rose(0), watch.refused()), (None, Some(LimitLevel::Reached)));
+        assert_eq!((watch.fell(0), watch.refused()), (None, None), "with no seat at all it is never clear");
     }
 
     #[test]

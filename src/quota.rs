@@ -179,7 +179,7 @@ impl Names {
         self.limit.is_none_or(|limit| self.in_use() < limit) || self.until.contains_key(user)
     }
 
-    pub(crate) fn refused(&mut self) -> Option<LimitLevel> {
+    pub(crate) fn refused(&self) -> Option<LimitLevel> {
         self.watch.refused()
     }
 
@@ -191,6 +191,11 @@ impl Names {
         self.until.insert(user.clone(), end);
         self.by_end.insert((end, user.clone()));
         self.watch.rose(self.in_use())
+    }
+
+    /// What the limit has come to by a change of it.
+    pub(crate) fn turned(&self) -> Option<LimitLevel> {
+        self.watch.turned(self.in_use())
     }
 
     fn set(&mut self, limit: Option<u32>) {

@@ -40,7 +40,7 @@ pub(crate) struct Seats {
     named: Mutex<Named>,
     /// Whether there is a quota of named users at all.
     named_on: AtomicBool,
-    /// Held by whoever changes a limit that shards have to learn of.
+    /// Held by whoever changes a limit that shards have to learn of, or recounts what they have learnt.
     pub(crate) changing: Mutex<()>,
 }
 
@@ -114,9 +114,16 @@ impl Seats {
         self.named.lock().quota()
     }
 
-    pub(crate) fn set_named(&self, quota: NamedUsers) {
-        let mut named = self.named.lock();
+    /// Changes the limits of named users, and tells what they have come to by that.
+    pub(crate) fn set_named(&self, quota: NamedUsers, now: Timestamp, tell: &mut dyn FnMut(Notice)) {
+        let mut named = self.named(now, tell);
         named.set(quota);
+        for access in [Access::Edit, Access::LiveView] {
+            let users = named.of(access);
+            if let Some(level) = users.turned() {
+                tell(notice(named_pool(access), level, users.in_use(), users.limit()));
+            }
+        }
         self.named_on.store(quota.edit.is_some() || quota.live.is_some(), Ordering::Release);
     }
 
@@ -155,7 +162,8 @@ impl Seats {
         if let Some(named) = &mut named {
             let users = named.of(access);
             if !users.may(user) {
-                if let Some(level) = users.refused().filter(|_| take) {
+                // Who only asks turns nothing: the notice is for the first who is refused.
+                if take && let Some(level) = users.refused() {
                     tell(notice(named_pool(access), level, users.in_use(), users.limit()));
                 }
                 return Err(Reason::UserQuota);
@@ -229,7 +237,7 @@ impl Seats {
         let pool = self.pool(access);
         pool.set_limit(limit);
         let in_use = pool.in_use();
-        let level = pool.watch.fell(in_use).or_else(|| pool.watch.rose(in_use));
+        let level = pool.watch.turned(in_use);
         level.map(|level| notice(engine_pool(access), level, in_use, limit))
     }
 }

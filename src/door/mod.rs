@@ -257,7 +257,7 @@ impl Door {
         }
         let connection = self.engine.open(&key, &user, asked).map_err(crate::OpenError::code)?;
         let (grant, id) = (connection.granted(), connection.into_id());
-        self.tally.opened(grant, self.engine.limits().edit.in_use, &key, self.clock.as_ref().map(Clock::now));
+        self.tally.opened(grant, self.engine.editing(), &key, self.clock.as_ref().map(Clock::now));
         self.labels.insert(id, (*label).into());
         self.open.insert((*label).into(), Opened { id, key, user, grant });
         Ok(Answer::Opened { label: label.into_owned(), grant })

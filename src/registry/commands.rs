@@ -205,6 +205,8 @@ impl Registry {
         let calls = || -> Vec<u64> {
             (0..self.shards.len()).map(|index| self.read(index, |shard| shard.calls)).collect()
         };
+        // While a limit is switched on or off, some shards count for it and some do not.
+        let _still = self.seats.changing.lock();
         let before = calls();
         let mut taken = Taken::default();
         for index in 0..self.shards.len() {

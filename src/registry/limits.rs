@@ -64,11 +64,9 @@ impl Registry {
     /// are not counted before.
     pub(crate) fn set_user_limit(&self, limit: Option<u32>) {
         let _changing = self.seats.changing.lock();
-        self.each_shard(|shard, seats| {
-            if limit.is_some() {
-                shard.count_users(true, seats);
-            }
-        });
+        if limit.is_some() {
+            self.each_shard(|shard, seats| shard.count_users(true, seats));
+        }
         self.seats.set_user_limit(limit);
         if limit.is_none() {
             self.each_shard(|shard, seats| shard.count_users(false, seats));
@@ -76,11 +74,16 @@ impl Registry {
         }
     }
 
-    /// Changes the cap of all connections, in the same way.
+    /// Changes the cap of all connections, in the same way: it holds once all that are open are counted.
     pub(crate) fn set_max_connections(&self, cap: Option<u32>) {
         let _changing = self.seats.changing.lock();
+        if cap.is_some() {
+            self.each_shard(|shard, seats| shard.cap(true, seats));
+        }
         self.seats.all.set_limit(cap);
-        self.each_shard(|shard, seats| shard.cap(cap.is_some(), seats));
+        if cap.is_none() {
+            self.each_shard(|shard, seats| shard.cap(false, seats));
+        }
     }
 
     fn each_shard(&self, act: impl Fn(&mut super::shard::Shard, &crate::seats::Seats)) {
@@ -136,6 +139,8 @@ impl Registry {
     }
 
     pub(crate) fn set_named_users(&self, quota: NamedUsers) {
-        self.seats.set_named(quota);
+        let mut notices = Vec::new();
+        self.seats.set_named(quota, self.clock.coarse(), &mut |notice| notices.push(notice));
+        self.tell(notices);
     }
 }

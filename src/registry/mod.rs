@@ -2,9 +2,10 @@
 //!
 //! # The lock rule
 //!
-//! At most one shard's lock is held at any time, and only inside [`Registry::locked`] and [`Registry::read`]. Under it no
-//! host code runs, no clock is read, and nothing is sent: what a call leaves to do is collected in an [`After`] and done by
-//! [`Registry::finish`] once the lock is released. The sleeper's lock is taken with no other lock held.
+//! At most one shard's lock is held at any time, and only inside [`Registry::locked`], [`Registry::read`] and the walks over
+//! all shards in `limits.rs`. Under it no host code runs, no clock is read, and nothing is sent: what a call leaves to do is
+//! collected in an [`After`] and done by [`Registry::finish`] once the lock is released. The sleeper's lock is taken with no
+//! other lock held; those of [`Seats`] that an open takes, after its shard's, are the last that it takes.
 
 mod commands;
 mod handle;
