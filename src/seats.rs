@@ -114,9 +114,16 @@ impl Seats {
         self.named.lock().quota()
     }
 
-    pub(crate) fn set_named(&self, quota: NamedUsers) {
-        let mut named = self.named.lock();
-        named.set(quota);
+    /// Changes the limits of named users, and tells what they have come to by that.
+    pub(crate) fn set_named(&self, quota: NamedUsers, now: Timestamp, tell: &mut dyn FnMut(Notice)) {
+        let mut named = self.named(now, tell);
+        named.set_days(quota.expire_days);
+        for (access, limit) in [(Access::Edit, quota.edit), (Access::LiveView, quota.live)] {
+            let users = named.of(access);
+            if let Some(level) = users.set(limit) {
+                tell(notice(named_pool(access), level, users.in_use(), limit));
+            }
+        }
         self.named_on.store(quota.edit.is_some() || quota.live.is_some(), Ordering::Release);
     }
 
@@ -155,7 +162,8 @@ impl Seats {
         if let Some(named) = &mut named {
             let users = named.of(access);
             if !users.may(user) {
-                if let Some(level) = users.refused().filter(|_| take) {
+                // Whoever only asks what would be is no fallback.
+                if take && let Some(level) = users.refused() {
                     tell(notice(named_pool(access), level, users.in_use(), users.limit()));
                 }
                 return Err(Reason::UserQuota);

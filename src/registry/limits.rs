@@ -136,6 +136,8 @@ impl Registry {
     }
 
     pub(crate) fn set_named_users(&self, quota: NamedUsers) {
-        self.seats.set_named(quota);
+        let mut notices = Vec::new();
+        self.seats.set_named(quota, self.clock.coarse(), &mut |notice| notices.push(notice));
+        self.tell(notices);
     }
 }
