@@ -113,6 +113,7 @@ pub struct NamedUser {
 
 impl License {
     pub(crate) fn of(limits: Limits, quota: Quota) -> Self {
+        let NamedUsers { edit, live, expire_days } = limits.named_users;
         License {
             license: LicenseTerms {
                 end_date: NO_END.to_owned(),
@@ -120,9 +121,9 @@ impl License {
                 customization: false,
                 connections: limits.edit.limit.unwrap_or(0),
                 connections_view: limits.live.limit.unwrap_or(0),
-                users_count: limits.named_users.edit.unwrap_or(0),
-                users_view_count: limits.named_users.live.unwrap_or(0),
-                users_expire: limits.named_users.expire_days,
+                users_count: edit.unwrap_or(0),
+                users_view_count: live.unwrap_or(0),
+                users_expire: if edit.is_none() && live.is_none() { 0 } else { expire_days },
             },
             server: LicenseServer {
                 result_type: 3,

@@ -103,7 +103,7 @@ impl Drop for Seat<'_> {
 #[derive(Debug)]
 pub(crate) struct Watch {
     percent: u32,
-    /// Nearly full from so many on in the upper half; clear up to so many in the lower.
+    /// Nearly full from so many on in the upper half; clear below so many in the lower.
     marks: AtomicU64,
     /// What was said last: 0 clear, 1 warning, 2 reached.
     said: AtomicUsize,
@@ -126,7 +126,11 @@ impl Watch {
     pub(crate) fn set(&self, limit: Option<u32>) {
         let part = |percent: u32, limit: u32| u64::from(limit) * u64::from(percent);
         let near = |limit| part(self.percent, limit).div_ceil(100);
-        let clear = |limit| part(self.percent.saturating_sub(HYSTERESIS), limit) / 100;
+        // A limit of nobody is never clear.
+        let clear = |limit| match limit {
+            0 => 0,
+            _ => part(self.percent.saturating_sub(HYSTERESIS), limit) / 100 + 1,
+        };
         let marks = limit.map_or(pack(NO_LIMIT, NO_LIMIT), |limit| near(limit).max(1) << 32 | clear(limit));
         self.marks.store(marks, Ordering::Release);
     }
@@ -144,7 +148,7 @@ impl Watch {
 
     /// So many are in use after one was freed, or the limit was changed.
     pub(crate) fn fell(&self, in_use: u32) -> Option<LimitLevel> {
-        let clear = in_use <= unpack(self.marks.load(Ordering::Acquire)).1;
+        let clear = in_use < unpack(self.marks.load(Ordering::Acquire)).1;
         (clear && (self.turns(WARNING, CLEAR) || self.turns(REACHED, CLEAR))).then_some(LimitLevel::Clear)
     }
 
@@ -202,6 +206,9 @@ mod tests {
         assert_eq!((watch.fell(7), watch.rose(1 << 30)), (Some(LimitLevel::Clear), None));
         watch.set(Some(0));
         assert_eq!((watch.rose(0), watch.refused()), (None, Some(LimitLevel::Reached)));
+        assert_eq!((watch.fell(0), watch.refused()), (None, None), "a limit of nobody is never clear");
+        watch.set(Some(1));
+        assert_eq!(watch.fell(0), Some(LimitLevel::Clear));
     }
 
     #[test]

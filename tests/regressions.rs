@@ -196,3 +196,25 @@ fn a_limit_of_named_users_that_moves_says_what_it_has_come_to() {
     assert_eq!(world.noticed(), [limit(Pool::Users, LimitLevel::Reached, 2, 2)]);
     assert_eq!(set(None), [limit(Pool::Users, LimitLevel::Clear, 0, 0)]);
 }
+
+/// Each question of a limit of no named users at all cleared it, and each fallback reached it anew.
+#[test]
+fn a_limit_of_nobody_is_reached_once() {
+    let quota = NamedUsers { edit: Some(0), ..NamedUsers::default() };
+    let world = World::new(|config| config.named_users(quota));
+    for _ in 0..3 {
+        assert_eq!(world.open("doc", "ann", Access::Edit).granted().reason, Some(Reason::UserQuota));
+        world.engine.license();
+    }
+    assert_eq!(world.noticed(), [limit(Pool::Users, LimitLevel::Reached, 0, 0)]);
+}
+
+/// The days were told where nobody counts.
+#[test]
+fn a_license_without_named_users_says_no_days() {
+    for (edit, days) in [(None, 0), (Some(3), 30)] {
+        let quota = NamedUsers { edit, expire_days: 30, ..NamedUsers::default() };
+        let terms = World::new(|config| config.named_users(quota)).engine.license().license;
+        assert_eq!((terms.users_count, terms.users_expire), (edit.unwrap_or(0), days));
+    }
+}
