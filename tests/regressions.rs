@@ -8,7 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use coedit::door::Acknowledge;
-use coedit::{Access, Bounds, Config, Engine, ForceSaveError, InfoError, ManualClock, Status, Timestamp};
+use coedit::{
+    Access, Bounds, Config, Engine, ForceSaveError, InfoError, LimitLevel, ManualClock, NamedUsers, Notice,
+    Pool, Reason, Status, Timestamp,
+};
 use support::*;
 
 /// A force save that was asked for before a deletion said it held what was changed after it.
@@ -159,4 +162,59 @@ fn a_name_that_is_given_later_is_shown() {
     let named = user("ann").named("Ann").unwrap();
     let _other = world.engine.open(&key("doc"), &named, Access::Edit).unwrap();
     assert_eq!(world.engine.participants(&key("doc"))[0].user.name(), Some("Ann"));
+}
+
+fn limit(pool: Pool, level: LimitLevel, in_use: u32, limit: u32) -> Notice {
+    Notice::Limit { pool, level, in_use, limit }
+}
+
+/// Who only asked made the watch believe that it had said so.
+#[test]
+fn a_question_takes_no_notice_from_the_fallback_after_it() {
+    let quota = NamedUsers { edit: Some(2), ..NamedUsers::default() };
+    let world = World::new(|config| config.named_users(quota).warn_at(100));
+    let _tabs = [world.edit("doc", "ann"), world.edit("doc", "ben")];
+    let grant = world.engine.would_admit(&key("doc"), &id("cleo"), Access::Edit).unwrap();
+    assert_eq!(grant.reason, Some(Reason::UserQuota));
+    assert_eq!(world.noticed(), [limit(Pool::Users, LimitLevel::Warning, 2, 2)]);
+    assert_eq!(world.open("doc", "cleo", Access::Edit).granted(), grant);
+    assert_eq!(world.noticed(), [limit(Pool::Users, LimitLevel::Reached, 2, 2)]);
+}
+
+/// A limit of named users that was lifted stayed reached for ever.
+#[test]
+fn a_limit_of_named_users_that_moves_says_what_it_has_come_to() {
+    let quota = |edit| NamedUsers { edit, ..NamedUsers::default() };
+    let world = World::new(|config| config.named_users(quota(Some(10))));
+    let set = |edit| {
+        world.engine.set_named_users(quota(edit)).unwrap();
+        world.noticed()
+    };
+    let _tabs = [world.edit("doc", "ann"), world.edit("doc", "ben")];
+    assert_eq!(set(Some(2)), [limit(Pool::Users, LimitLevel::Warning, 2, 2)]);
+    assert_eq!(world.open("doc", "cleo", Access::Edit).granted().access, Access::View);
+    assert_eq!(world.noticed(), [limit(Pool::Users, LimitLevel::Reached, 2, 2)]);
+    assert_eq!(set(None), [limit(Pool::Users, LimitLevel::Clear, 0, 0)]);
+}
+
+/// Each question of a limit of no named users at all cleared it, and each fallback reached it anew.
+#[test]
+fn a_limit_of_nobody_is_reached_once() {
+    let quota = NamedUsers { edit: Some(0), ..NamedUsers::default() };
+    let world = World::new(|config| config.named_users(quota));
+    for _ in 0..3 {
+        assert_eq!(world.open("doc", "ann", Access::Edit).granted().reason, Some(Reason::UserQuota));
+        world.engine.license();
+    }
+    assert_eq!(world.noticed(), [limit(Pool::Users, LimitLevel::Reached, 0, 0)]);
+}
+
+/// The days were told where nobody counts.
+#[test]
+fn a_license_without_named_users_says_no_days() {
+    for (edit, days) in [(None, 0), (Some(3), 30)] {
+        let quota = NamedUsers { edit, expire_days: 30, ..NamedUsers::default() };
+        let terms = World::new(|config| config.named_users(quota)).engine.license().license;
+        assert_eq!((terms.users_count, terms.users_expire), (edit.unwrap_or(0), days));
+    }
 }

@@ -1,17 +1,20 @@
 //! A seeded world on the manual clock: thousands of users arrive, type and lose their connections; hosts stall, storages
-//! fail and recover, workers die, limits change. Every promise is checked as it runs.
+//! fail and recover, workers die, limits of every kind change. Every promise is checked as it runs.
 //!
 //! `COEDIT_SEEDS=1000 cargo test --release --test simulation` runs so many seeds, `COEDIT_SEED=7` that one. A failure says
 //! its seed.
 
 mod support;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
-use coedit::{Access, Bounds, ConnectionId, Delivery, DocumentKey, Notice, Reason, Status, Timestamp, User};
+use coedit::{
+    Access, Bounds, Clock, Connection, Delivery, DocumentKey, Notice, Reason, Status, Timestamp, User,
+};
 use support::World;
+use support::crowd::{Crowd, Tab};
 use support::random::Random;
 use support::story::Stories;
 
@@ -32,10 +35,8 @@ struct Simulation {
     world: World,
     keys: Vec<DocumentKey>,
     users: Vec<User>,
-    open: Vec<(ConnectionId, usize)>,
-    /// Those of `open` that may edit, as told by opens and drops alone.
-    editing: HashMap<ConnectionId, usize>,
-    limit: Option<u32>,
+    /// What is open, as told by opens and drops alone.
+    crowd: Crowd,
     /// The time of each document's last accepted change.
     changed: BTreeMap<usize, Timestamp>,
     in_hand: Vec<Delivery>,
@@ -50,7 +51,7 @@ impl Simulation {
         let mut random = Random::new(seed);
         let sizes = [(1, 3, 800), (3, 12, 1_500), (40, 200, 2_000), (400, 3_000, 4_000)];
         let (documents, users, steps) = *random.pick(&sizes);
-        let limit = *random.pick(&[Some(0), Some(1), Some(2), Some(20), None]);
+        let crowd = Crowd::new(&mut random);
         let bounds = Bounds {
             waiting_actions: *random.pick(&[1, 3, 8, 1024]),
             waiting_documents: *random.pick(&[1, 10, 65_536]),
@@ -62,7 +63,7 @@ impl Simulation {
         let interval = *random.pick(&[None, Some(Duration::from_secs(7))]);
 
         let world = World::new(|config| {
-            config.edit_limit(limit).bounds(bounds).retry_pauses(pauses.clone()).force_save_interval(interval)
+            crowd.config(config).bounds(bounds).retry_pauses(pauses.clone()).force_save_interval(interval)
         });
         Simulation {
             random,
@@ -70,9 +71,7 @@ impl Simulation {
             world,
             keys: (0..documents).map(|n| support::key(&format!("document-{n}"))).collect(),
             users: (0..users).map(|n| support::user(&format!("user-{n}"))).collect(),
-            open: Vec::new(),
-            editing: HashMap::new(),
-            limit,
+            crowd,
             changed: BTreeMap::new(),
             in_hand: Vec::new(),
             stories: Stories::new(pauses.len()),
@@ -85,8 +84,10 @@ impl Simulation {
         for step in 0..self.weather.steps {
             self.step();
             self.check();
-            if step % 64 == 0 {
+            // Counting everything anew costs what is open.
+            if self.crowd.tabs.len() < 20 || step % 64 == 0 {
                 self.world.engine.validate().unwrap();
+                self.crowd.check_holders(&self.world.engine);
             }
         }
         self.end()
@@ -104,8 +105,8 @@ impl Simulation {
             65..68 => self.ask(),
             68..70 => self.drop_somebody(),
             70..71 => self.change_the_weather(),
-            71..72 => self.change_the_limit(),
-            72..82 => self.pass(),
+            71..73 => self.crowd.change_a_limit(&mut self.random, &self.world.engine),
+            73..82 => self.pass(),
             _ => self.work(),
         }
     }
@@ -115,34 +116,37 @@ impl Simulation {
             (self.random.below(self.weather.documents), self.random.below(self.weather.users));
         let asked =
             *self.random.pick(&[Access::Edit, Access::Edit, Access::Edit, Access::LiveView, Access::View]);
-        let (key, user) = (&self.keys[document], &self.users[user]);
-        let connection = self.world.engine.open(key, user, asked).expect("P2: nobody is turned away");
+        let (key, engine, now) = (&self.keys[document], &self.world.engine, self.world.clock.now());
+        let who = &self.users[user];
+        let foretold = self.random.one_in(2).then(|| engine.would_admit(key, who.id(), asked));
+        let opened = engine.open(key, who, asked);
+        let answer = opened.as_ref().map(Connection::granted).map_err(|error| *error);
+        assert_eq!(foretold.unwrap_or(answer), answer);
+        self.crowd.judge((document, user, asked), now, answer);
+        self.see((document, answer.is_ok()));
+        let Ok(connection) = opened else { return };
         let (grant, id) = (connection.granted(), connection.into_id());
-        let free = self.limit.is_none_or(|limit| self.editing.len() < limit as usize);
+        let saves = |delivery: &Delivery| {
+            let callback = delivery.callback();
+            callback.key == self.keys[document] && callback.status == Status::Save
+        };
         match grant.reason {
-            None => assert_eq!(grant.access, asked),
-            Some(reason) => {
-                assert_eq!(grant.access, Access::View);
-                assert!(reason != Reason::ConnectionLimit || !free, "P1: refused while a seat was free");
-            }
+            Some(Reason::Saving) => assert!(self.in_hand.iter().any(saves)),
+            Some(Reason::Draining) => assert!(self.draining),
+            _ => {}
         }
-        if grant.access == Access::Edit {
-            assert!(free, "P1: above the limit");
-            self.editing.insert(id, document);
-        }
-        let present = self.world.engine.participants(key);
-        assert!(present.iter().any(|one| one.user.id() == user.id()), "P2: let in");
-        self.open.push((id, document));
-        self.see((document, grant.access, grant.reason));
+        let present = self.world.engine.participants(&self.keys[document]);
+        assert!(present.iter().any(|one| one.user.id() == self.users[user].id()), "P2: let in");
+        self.crowd.came(Tab { id, document, user, access: grant.access }, now);
+        self.see((grant.access, grant.reason));
     }
 
     fn go(&mut self) {
-        if self.open.is_empty() {
+        if self.crowd.tabs.is_empty() {
             return;
         }
-        let chosen = self.random.below(self.open.len());
-        let (id, _) = self.open.swap_remove(chosen);
-        self.editing.remove(&id);
+        let chosen = self.random.below(self.crowd.tabs.len());
+        let Tab { id, .. } = self.crowd.tabs.swap_remove(chosen);
         let lost = self.random.one_in(3);
         if lost {
             self.world.engine.lost(id).unwrap();
@@ -153,16 +157,16 @@ impl Simulation {
     }
 
     fn type_something(&mut self) {
-        if self.open.is_empty() {
+        if self.crowd.tabs.is_empty() {
             return;
         }
         // Every change has a moment of its own, so that a save says which it holds.
         self.world.clock.advance(Duration::from_millis(1));
-        let (id, document) = *self.random.pick(&self.open);
+        let Tab { id, document, access, .. } = *self.random.pick(&self.crowd.tabs);
         let accepted = self.world.engine.change(id).is_ok();
-        assert_eq!(accepted, self.editing.contains_key(&id), "P3: access is enforced");
+        assert_eq!(accepted, access == Access::Edit, "P3: access is enforced");
         if accepted {
-            self.changed.insert(document, coedit::Clock::now(&*self.world.clock));
+            self.changed.insert(document, self.world.clock.now());
         }
     }
 
@@ -184,18 +188,26 @@ impl Simulation {
         let dropped = match self.random.below(3) {
             0 => self.world.engine.drop_all(&key).unwrap_or_default(),
             1 => self.world.engine.drop_users(&key, &[user]).unwrap_or_default(),
-            _ => match self.open.first() {
-                Some((id, _)) => self.world.engine.drop_connection(*id).unwrap(),
+            _ => match self.crowd.tabs.first() {
+                Some(tab) => self.world.engine.drop_connection(tab.id).unwrap(),
                 None => return,
             },
         };
+        self.crowd.dropped(&dropped.connections);
         for id in &dropped.connections {
-            self.editing.remove(id);
             assert!(self.world.engine.change(*id).is_err(), "P3: dropped");
         }
-        let noticed =
-            self.world.notices.try_iter().filter(|notice| matches!(notice, Notice::Dropped { .. })).count();
+        let noticed = self.hear();
+        let noticed = noticed.iter().filter(|notice| matches!(notice, Notice::Dropped { .. })).count();
         assert_eq!(noticed, dropped.connections.len());
+    }
+
+    fn hear(&mut self) -> Vec<Notice> {
+        let noticed = self.world.noticed();
+        for notice in &noticed {
+            self.crowd.hear(notice);
+        }
+        noticed
     }
 
     fn change_the_weather(&mut self) {
@@ -207,13 +219,10 @@ impl Simulation {
         }
     }
 
-    fn change_the_limit(&mut self) {
-        self.limit = *self.random.pick(&[Some(0), Some(1), Some(2), Some(20), Some(500), None]);
-        self.world.engine.set_edit_limit(self.limit).unwrap();
-    }
-
     fn pass(&mut self) {
         let millis = *self.random.pick(&[1, 10, 500, 1_000, 4_000, 10_000, 60_000]);
+        // A night now and then, so that named users come to their end.
+        let millis = if self.random.one_in(20) { 30_000_000 } else { millis };
         self.world.pass(Duration::from_millis(millis));
     }
 
@@ -256,18 +265,20 @@ impl Simulation {
     }
 
     fn check(&mut self) {
-        let limits = self.world.engine.limits().edit;
-        assert_eq!(limits.in_use as usize, self.editing.len(), "P1: seats are those who may edit");
-        let storage =
-            self.world.notices.try_iter().filter(|notice| matches!(notice, Notice::Storage { .. })).count();
-        self.see(storage);
+        self.crowd.check(&self.world.engine);
+        let noticed = self.hear();
+        let storage = noticed.iter().filter(|notice| matches!(notice, Notice::Storage { .. })).count();
+        let limits = noticed.iter().filter(|notice| matches!(notice, Notice::Limit { .. })).count();
+        self.see((storage, limits));
     }
 
     /// Everybody goes and the storage recovers: what is left must be told, saved or listed.
     fn end(mut self) -> u64 {
-        for (id, _) in std::mem::take(&mut self.open) {
-            self.world.engine.close(id).unwrap();
+        for tab in std::mem::take(&mut self.crowd.tabs) {
+            self.world.engine.close(tab.id).unwrap();
         }
+        self.check();
+        self.crowd.check_holders(&self.world.engine);
         self.weather.failing = if self.random.one_in(4) { 100 } else { 0 };
         let mut handed_out = 0_usize;
         loop {

@@ -4,96 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coedit::{
-    Access, Bounds, Callbacks, Config, ConnectionId, Delivery, DocumentKey, Engine, ForceSaveType,
-    ManualClock, Notice, Notices, Timestamp, User, UserId,
+    Access, Callbacks, ConnectionId, Delivery, DocumentKey, Engine, ForceSaveType, ManualClock, NamedUsers,
+    Notice, Notices, Timestamp, User, UserId,
 };
 
-use super::{Model, Settings};
-
-/// One thing that somebody does. Small numbers pick documents, users, connections and deliveries, wrapped around what
-/// there is, so that collisions happen.
-#[derive(Clone, Debug)]
-pub enum Op {
-    Open {
-        document: u8,
-        user: u8,
-        asked: u8,
-    },
-    Close(u8),
-    Change(u8),
-    Info {
-        document: u8,
-        userdata: bool,
-    },
-    DropUsers {
-        document: u8,
-        users: u8,
-    },
-    DropAll(u8),
-    DropConnection(u8),
-    ForceSave {
-        document: u8,
-        userdata: bool,
-    },
-    PressSave(u8),
-    SubmitForm(u8),
-    Rename(u8),
-    EditLimit(u8),
-    LiveLimit(u8),
-    /// Milliseconds.
-    Pass(u16),
-    PassToDeadline,
-    Take,
-    Ack {
-        delivery: u8,
-        url: bool,
-    },
-    Fail {
-        delivery: u8,
-        url: bool,
-    },
-    /// A worker dies with the delivery in hand.
-    Die(u8),
-    DeleteForgotten(u8),
-    Drain,
-}
-
-impl Op {
-    /// Any four bytes are an operation, common ones more often.
-    pub fn from_bytes([kind, a, b, c]: [u8; 4]) -> Op {
-        let flag = c & 1 == 1;
-        match kind % 64 {
-            0..12 => Op::Open { document: a, user: b, asked: c },
-            12..20 => Op::Close(a),
-            20..28 => Op::Change(a),
-            28..30 => Op::Info { document: a, userdata: flag },
-            30..32 => Op::DropUsers { document: a, users: b },
-            32 => Op::DropAll(a),
-            33 => Op::DropConnection(a),
-            34 => Op::ForceSave { document: a, userdata: flag },
-            35 => Op::PressSave(a),
-            36 => Op::SubmitForm(a),
-            37 => Op::Rename(a),
-            38 => Op::EditLimit(a),
-            39 => Op::LiveLimit(a),
-            40..44 => Op::Pass(u16::from_be_bytes([a % 64, b])),
-            44..47 => Op::PassToDeadline,
-            47..54 => Op::Take,
-            54..59 => Op::Ack { delivery: a, url: flag },
-            59..61 => Op::Fail { delivery: a, url: flag },
-            61 => Op::Die(a),
-            62 => Op::DeleteForgotten(a),
-            // Draining is for ever, so it must be rare.
-            _ => {
-                if a < 16 {
-                    Op::Drain
-                } else {
-                    Op::Take
-                }
-            }
-        }
-    }
-}
+use super::Model;
+use super::op::Op;
+use super::settings::{CAPS, DAYS, LIMITS, SMALL, Settings};
 
 /// The engine and the model, side by side.
 pub struct Both {
@@ -110,23 +27,18 @@ pub struct Both {
 }
 
 const START: u64 = 1_700_000_000_000;
-/// A limit of each kind: none, some that are reached, many.
-const LIMITS: [Option<u32>; 5] = [Some(0), Some(1), Some(2), Some(40), None];
+const MINUTE: u64 = 60_000;
+const DAY: u64 = 24 * 60 * MINUTE;
+
+/// One of `choices`.
+fn pick<T: Copy>(choices: &[T], number: u8) -> T {
+    choices[usize::from(number) % choices.len()]
+}
 
 impl Both {
     pub fn new(settings: Settings) -> Self {
-        let millis = |millis: &u64| Duration::from_millis(*millis);
         let clock = Arc::new(ManualClock::new(Timestamp::from_millis(START)));
-        let bounds = Bounds { asked: settings.asked, turns: settings.turns, ..Bounds::default() };
-        let config = Config::new()
-            .edit_limit(settings.edit_limit)
-            .live_limit(settings.live_limit)
-            .save_delay(millis(&settings.save_delay))
-            .retry_pauses(settings.retry_pauses.iter().map(millis).collect::<Vec<_>>())
-            .force_save_interval(settings.force_save_interval.as_ref().map(millis))
-            .bounds(bounds)
-            .shards(4)
-            .clock(clock.clone());
+        let config = settings.config().shards(4).clock(clock.clone());
         let engine = Engine::new(config).unwrap();
         let user = |n: usize| {
             let user = User::new(&format!("user-{n}")).unwrap();
@@ -170,18 +82,8 @@ impl Both {
         let title = "a title";
         let userdata = |given: &bool| given.then_some("some data");
         match op {
-            Op::Open { document, user, asked } => {
-                let asked =
-                    [Access::Edit, Access::Edit, Access::LiveView, Access::View][usize::from(*asked) % 4];
-                let (key, user) =
-                    (self.key(*document), self.users[usize::from(*user) % self.users.len()].clone());
-                let expected = self.model.grant(&key, asked);
-                let connection = self.engine.open(&key, &user, asked).unwrap();
-                assert_eq!(connection.granted(), expected, "{op:?}");
-                let id = connection.into_id();
-                self.model.opened(id, &key, &user, expected.access);
-                self.connections.push(id);
-            }
+            Op::Open { document, user, asked } => self.open(*document, *user, *asked),
+            Op::WouldAdmit { document, user, asked } => self.ask(*document, *user, *asked),
             Op::Close(number) => {
                 let Some(id) = self.connection(*number) else { return };
                 assert_eq!(self.engine.close(id), self.model.close(id), "{op:?}");
@@ -235,20 +137,55 @@ impl Both {
                 assert_eq!(renamed.is_ok(), self.model.rename(&key, title).is_ok(), "{op:?}");
             }
             Op::EditLimit(number) => {
-                let limit = LIMITS[usize::from(*number) % LIMITS.len()];
+                let limit = pick(&LIMITS, *number);
                 self.engine.set_edit_limit(limit).unwrap();
-                self.model.settings.edit_limit = limit;
+                self.model.set_edit_limit(limit);
             }
             Op::LiveLimit(number) => {
-                let limit = LIMITS[usize::from(*number) % LIMITS.len()];
+                let limit = pick(&LIMITS, *number);
                 self.engine.set_live_limit(limit).unwrap();
-                self.model.settings.live_limit = limit;
+                self.model.set_live_limit(limit);
             }
+            Op::DocumentLimit(number) => {
+                let limit = pick(&SMALL, *number);
+                self.engine.set_document_limit(limit).unwrap();
+                self.model.settings.document_limit = limit;
+            }
+            Op::UserLimit(number) => {
+                let limit = pick(&SMALL, *number);
+                self.engine.set_user_limit(limit).unwrap();
+                self.model.settings.user_limit = limit;
+            }
+            Op::NamedUsers { edit, live, days } => {
+                let (edit, live) = (pick(&SMALL, *edit), pick(&SMALL, *live));
+                let quota = NamedUsers { edit, live, expire_days: pick(&DAYS, *days) };
+                self.engine.set_named_users(quota).unwrap();
+                self.model.set_named_users(quota);
+            }
+            Op::MaxConnections(number) => {
+                let cap = pick(&CAPS, *number);
+                self.engine.set_max_connections(cap).unwrap();
+                self.model.settings.max_connections = cap;
+            }
+            Op::Holders(most) => self.compare_holders(usize::from(*most % 16)),
+            Op::License => self.compare_license(),
+            Op::Usage => self.compare_usage(),
             Op::Pass(millis) => self.pass(u64::from(*millis)),
             Op::PassToDeadline => {
                 if let Some(due) = self.model.next_deadline() {
                     self.pass(due.saturating_sub(self.model.now));
                 }
+            }
+            Op::PassFar { unit, count } => {
+                let to_midnight = DAY - self.model.now % DAY;
+                self.pass(match unit % 8 {
+                    0 | 1 => u64::from(*count) * MINUTE,
+                    2 => to_midnight - 1,
+                    3 | 4 => to_midnight,
+                    5 => u64::from(count % 48) * 60 * MINUTE,
+                    6 => u64::from(count % 5) * DAY,
+                    _ => 31 * DAY,
+                });
             }
             Op::Take => {
                 let delivery = self.callbacks.try_recv().ok();
@@ -273,6 +210,31 @@ impl Both {
                 self.model.drain();
             }
         }
+    }
+
+    fn pick(&self, document: u8, user: u8, asked: u8) -> (DocumentKey, User, Access) {
+        let asked = pick(&[Access::Edit, Access::Edit, Access::LiveView, Access::View], asked);
+        (self.key(document), self.users[usize::from(user) % self.users.len()].clone(), asked)
+    }
+
+    fn ask(&mut self, document: u8, user: u8, asked: u8) {
+        let (key, user, asked) = self.pick(document, user, asked);
+        let expected = self.model.grant(&key, user.id(), asked, false);
+        assert_eq!(self.engine.would_admit(&key, user.id(), asked), expected, "{asked} for {user:?}");
+    }
+
+    fn open(&mut self, document: u8, user: u8, asked: u8) {
+        if asked & 4 == 0 {
+            self.ask(document, user, asked);
+        }
+        let (key, user, asked) = self.pick(document, user, asked);
+        let expected = self.model.grant(&key, user.id(), asked, true);
+        let opened = self.engine.open(&key, &user, asked);
+        assert_eq!(opened.as_ref().map(coedit::Connection::granted).map_err(|error| *error), expected);
+        let (Ok(connection), Ok(grant)) = (opened, expected) else { return };
+        let id = connection.into_id();
+        self.model.opened(id, &key, &user, grant);
+        self.connections.push(id);
     }
 
     fn pass(&mut self, millis: u64) {
@@ -305,9 +267,7 @@ impl Both {
             let (engine, model) = (self.engine.participants(key), self.model.participants(key));
             assert_eq!(briefly(engine), briefly(model), "participants after {op:?}");
         }
-        let limits = self.engine.limits();
-        assert_eq!(limits.edit.in_use, self.model.in_use(Access::Edit), "edit seats after {op:?}");
-        assert_eq!(limits.live.in_use, self.model.in_use(Access::LiveView), "live seats after {op:?}");
+        self.compare_limits(op);
         assert_eq!(self.engine.documents(), self.model.open_documents(), "documents after {op:?}");
         let forgotten: Vec<_> = self
             .engine
@@ -327,8 +287,49 @@ impl Both {
         }
     }
 
+    fn compare_limits(&self, op: &Op) {
+        let (limits, settings) = (self.engine.limits(), &self.model.settings);
+        assert_eq!(
+            [limits.edit, limits.live, limits.connections],
+            self.model.limits(),
+            "limits after {op:?}"
+        );
+        assert_eq!((limits.document, limits.user), (settings.document_limit, settings.user_limit));
+        assert_eq!(limits.named_users, settings.named_users);
+    }
+
+    fn compare_holders(&self, most: usize) {
+        let holders: Vec<_> = self.engine.holders(most).into_iter().map(Model::holder).collect();
+        assert_eq!(holders, self.model.holders(most), "{most} holders");
+    }
+
+    fn compare_license(&mut self) {
+        let license = self.engine.license();
+        let named = |list: Vec<coedit::NamedUser>| -> Vec<_> {
+            list.into_iter().map(|one| (one.userid, one.expire)).collect()
+        };
+        assert_eq!([license.quota.users, license.quota.users_view].map(named), self.model.quota());
+        let (terms, settings) = (license.license, &self.model.settings);
+        let [limits, told] = [
+            [settings.edit_limit, settings.live_limit, settings.named_users.edit, settings.named_users.live],
+            [terms.connections, terms.connections_view, terms.users_count, terms.users_view_count].map(Some),
+        ];
+        assert_eq!(told, limits.map(|limit| limit.or(Some(0))));
+        let by_users = settings.named_users.edit.or(settings.named_users.live).is_some();
+        assert_eq!(terms.users_expire, if by_users { settings.named_users.expire_days } else { 0 });
+    }
+
+    fn compare_usage(&self) {
+        let usage = self.engine.usage();
+        assert_eq!(usage.is_some(), self.model.settings.usage);
+        if let Some(usage) = usage {
+            self.model.usage.check(&usage, self.model.now);
+        }
+    }
+
     /// Everybody goes, and the storage does what it is asked to: nothing may be left.
     pub fn finish(mut self) {
+        self.compare_holders(usize::MAX);
         for number in (0..self.connections.len()).rev() {
             let id = self.connections[number];
             assert_eq!(self.engine.close(id), self.model.close(id));
@@ -347,6 +348,8 @@ impl Both {
             let Some(due) = self.model.next_deadline() else { break };
             self.pass(due.saturating_sub(self.model.now));
         }
+        self.compare_license();
+        self.compare_usage();
         self.compare(&Op::Take);
         assert_eq!((self.engine.documents(), self.engine.limits().edit.in_use), (0, 0));
         for forgotten in self.engine.forgotten() {

@@ -1,12 +1,13 @@
 //! One document of the model.
 
+mod storage;
+
 use coedit::{
-    Access, Action, ActionKind, Author, Callback, ChangeError, ConnectionId, DocumentKey, Dropped,
-    ForceSaveError, ForceSaveType, History, InfoError, Participant, Status, Timestamp, Turn, User, UserId,
-    VERSION,
+    Access, Action, ActionKind, Author, Callback, ChangeError, ConnectionId, DocumentKey, ForceSaveError,
+    ForceSaveType, InfoError, Participant, Status, Timestamp, Turn, User, UserId,
 };
 
-use super::Settings;
+use super::settings::Settings;
 
 #[derive(Clone)]
 pub struct Connection {
@@ -72,6 +73,8 @@ pub struct Document {
     /// One entry a connection, in order of joining with that access. A user who goes with one of several connections
     /// loses the last entry, so the first keeps the place in the order.
     stays: Vec<(UserId, Access)>,
+    /// When who of them was opened or made a change.
+    active: Vec<(UserId, Access, u64)>,
     /// The edit connections that the storage was told of, in the same way.
     told: Vec<UserId>,
     /// One entry a connection of any access, in the same way.
@@ -116,6 +119,7 @@ impl Document {
             key,
             connections: Vec::new(),
             stays: Vec::new(),
+            active: Vec::new(),
             told: Vec::new(),
             present: Vec::new(),
             waiting: Vec::new(),
@@ -180,10 +184,21 @@ impl Document {
         distinct(&self.present).into_iter().map(participant).collect()
     }
 
-    pub fn join(&mut self, id: ConnectionId, user: &User, access: Access) {
+    pub fn is_in(&self, user: &UserId) -> bool {
+        self.present.contains(user)
+    }
+
+    /// When somebody who is here with an access did anything.
+    pub fn active(&self, user: &UserId, access: Access) -> u64 {
+        let theirs = self.active.iter().filter(|(other, has, _)| other == user && *has == access);
+        theirs.map(|(_, _, at)| *at).max().expect("who is here came")
+    }
+
+    pub fn join(&mut self, id: ConnectionId, user: &User, access: Access, settings: &Settings, now: u64) {
         self.connections.push(Connection { id, user: user.clone(), access });
         self.present.push(user.id().clone());
-        if access == Access::Edit {
+        self.active.push((user.id().clone(), access, now));
+        if access == Access::Edit && settings.callbacks {
             if let Some(closing) = self.closing.take() {
                 self.waiting.push(Event::Left(closing.leaver));
             }
@@ -201,8 +216,12 @@ impl Document {
 
     fn end_stay(&mut self, connection: &Connection, settings: &Settings, now: u64, at_once: bool) {
         let user = connection.user.id();
-        remove_last(&mut self.stays, &(user.clone(), connection.access));
-        if connection.access != Access::Edit {
+        let stay = (user.clone(), connection.access);
+        remove_last(&mut self.stays, &stay);
+        if !self.stays.contains(&stay) {
+            self.active.retain(|(other, access, _)| (other, *access) != (user, connection.access));
+        }
+        if connection.access != Access::Edit || !settings.callbacks {
             return;
         }
         if self.somebody_edits() {
@@ -221,18 +240,17 @@ impl Document {
         distinct(&self.stays).into_iter().filter(|(_, access)| *access > Access::View).collect()
     }
 
+    /// Makes some connections view-only. Returns them as they were.
     pub fn demote(
         &mut self,
         which: impl Fn(&Connection) -> bool,
         settings: &Settings,
         now: u64,
-        dropped: &mut Dropped,
-    ) {
+    ) -> Vec<Connection> {
         let chosen: Vec<Connection> = self.connections.iter().filter(|one| which(one)).cloned().collect();
         for one in &chosen {
             let place = self.connections.iter_mut().find(|other| other.id == one.id).expect("it is here");
             place.access = Access::View;
-            dropped.connections.push(one.id);
         }
         for one in &chosen {
             self.stays.push((one.user.id().clone(), Access::View));
@@ -240,6 +258,7 @@ impl Document {
         for one in &chosen {
             self.end_stay(one, settings, now, true);
         }
+        chosen
     }
 
     pub fn change(&mut self, id: ConnectionId, settings: &Settings, now: u64) -> Result<(), ChangeError> {
@@ -247,8 +266,11 @@ impl Document {
         if connection.access != Access::Edit {
             return Err(ChangeError::ViewOnly);
         }
-        self.changes.push((connection.user, now));
-        self.plan_force_save(settings, now);
+        self.active.push((connection.user.id().clone(), Access::Edit, now));
+        if settings.callbacks {
+            self.changes.push((connection.user, now));
+            self.plan_force_save(settings, now);
+        }
         Ok(())
     }
 
@@ -266,8 +288,11 @@ impl Document {
         waiting.count() + usize::from(out)
     }
 
-    pub fn info(&mut self, userdata: Option<&str>, most: usize) -> Result<Vec<UserId>, InfoError> {
-        if self.asked() >= most {
+    pub fn info(&mut self, userdata: Option<&str>, settings: &Settings) -> Result<Vec<UserId>, InfoError> {
+        if !settings.callbacks {
+            return Ok(self.editors());
+        }
+        if self.asked() >= settings.asked {
             return Err(InfoError::TooManyAsked);
         }
         let fixed = match (!self.somebody_edits(), self.changes.is_empty()) {
@@ -393,155 +418,6 @@ impl Document {
             && matches!(out.standing, Standing::Waits(_))
         {
             out.standing = Standing::Ready;
-        }
-    }
-
-    pub fn take(&mut self, settings: &Settings) -> Option<Callback> {
-        if let Some(out) = &mut self.out {
-            let ready = matches!(out.standing, Standing::Ready);
-            if ready {
-                out.standing = Standing::Out;
-            }
-            return ready.then(|| out.callback.clone());
-        }
-        let failed = self.closing.as_ref().is_some_and(|closing| closing.failures > 0);
-        let (callback, kind) = if !failed && !self.waiting.is_empty() {
-            self.next_event()
-        } else {
-            let closing = self.closing.as_ref().filter(|closing| closing.due.is_none())?;
-            let action = Some(Action { kind: ActionKind::Left, user: closing.leaver.clone() });
-            let mut callback = Callback::clone(&self.last_change(Status::Save));
-            callback.action = action;
-            callback.notmodified = Some(self.forced == self.changes.len());
-            callback.history =
-                Some(History { changes: self.turns(settings.turns), server_version: VERSION.to_owned() });
-            self.saving = true;
-            (callback, Kind::Save)
-        };
-        self.out =
-            Some(Outstanding { callback: callback.clone(), kind, failures: 0, standing: Standing::Out });
-        Some(callback)
-    }
-
-    fn next_event(&mut self) -> (Callback, Kind) {
-        let new = |status| Callback::new(self.key.clone(), status);
-        match self.waiting.remove(0) {
-            Event::Came(user) => {
-                let mut callback = new(Status::Editing);
-                self.told.push(user.clone());
-                callback.users = Some(distinct(&self.told));
-                callback.action = Some(Action { kind: ActionKind::Came, user });
-                (callback, Kind::Action)
-            }
-            Event::Left(user) => {
-                let mut callback = new(Status::Editing);
-                remove_last(&mut self.told, &user);
-                callback.users = Some(distinct(&self.told));
-                callback.action = Some(Action { kind: ActionKind::Left, user });
-                (callback, Kind::Action)
-            }
-            Event::Closed(user) => {
-                let mut callback = new(Status::Closed);
-                remove_last(&mut self.told, &user);
-                callback.action = Some(Action { kind: ActionKind::Left, user });
-                (callback, Kind::Action)
-            }
-            Event::Info { userdata, fixed } => {
-                let (status, users) = match fixed {
-                    None => (Status::Editing, Some(distinct(&self.told))),
-                    // Saved since it was asked for.
-                    Some(_) if self.changes.is_empty() => (Status::Closed, None),
-                    Some(fixed) => fixed,
-                };
-                let mut callback = new(status);
-                callback.users = users;
-                callback.userdata = userdata.map(Into::into);
-                (callback, Kind::Asked)
-            }
-            Event::ForceSave { callback, reach, generation } => {
-                (callback, Kind::ForceSave { reach, generation })
-            }
-        }
-    }
-
-    pub fn settle(&mut self, done: bool, url: Option<&str>, settings: &Settings, now: u64) -> Settled {
-        let Some(mut out) = self.out.take() else { return Settled::Quietly };
-        match (&out.kind, url) {
-            (Kind::Save, Some(url)) => self.offered_url = Some(url.to_owned()),
-            (Kind::SaveFailed, Some(url)) if self.forgotten => self.url = Some(url.to_owned()),
-            _ => {}
-        }
-        if done {
-            self.done(&out.kind);
-            return Settled::Quietly;
-        }
-        let failures = match (&out.kind, &self.closing) {
-            (Kind::Save, Some(closing)) => closing.failures,
-            _ => out.failures,
-        };
-        if let Some(pause) = settings.retry_pauses.get(failures) {
-            let again = (*pause > 0).then_some(now + pause);
-            if let (Kind::Save, Some(closing)) = (&out.kind, &mut self.closing) {
-                self.saving = false;
-                closing.due = again;
-                closing.failures += 1;
-                return Settled::Quietly;
-            }
-            out.failures += 1;
-            out.standing = again.map_or(Standing::Ready, Standing::Waits);
-            self.out = Some(out);
-            return Settled::Quietly;
-        }
-        let again = |callback: Callback, kind| {
-            Some(Outstanding { callback, kind, failures: 0, standing: Standing::Ready })
-        };
-        match out.kind {
-            Kind::Save => {
-                self.tell_last_leave();
-                self.url = self.offered_url.take();
-                self.plan_force_save(settings, now);
-                self.forgotten = true;
-                out.callback.status = Status::SaveFailed;
-                self.out = again(out.callback, Kind::SaveFailed);
-            }
-            Kind::ForceSave { reach, generation } => {
-                if generation == self.generation {
-                    self.asked_reach.retain(|other| *other != reach);
-                }
-                self.plan_force_save(settings, now);
-                out.callback.status = Status::ForceSaveFailed;
-                self.out = again(out.callback, Kind::Asked);
-            }
-            Kind::Action | Kind::Asked | Kind::SaveFailed => return Settled::GivenUp(out.callback.status),
-        }
-        Settled::Quietly
-    }
-
-    fn done(&mut self, kind: &Kind) {
-        match kind {
-            Kind::Save => {
-                self.tell_last_leave();
-                self.clear_changes();
-                self.offered_url = None;
-                (self.forgotten, self.url) = (false, None);
-            }
-            Kind::ForceSave { generation, .. } if *generation != self.generation => {}
-            Kind::ForceSave { reach, .. } => {
-                self.asked_reach.retain(|other| other != reach);
-                self.forced = self.forced.max(*reach);
-                if self.forgotten && !self.somebody_edits() && self.closing.is_none() {
-                    self.clear_changes();
-                }
-                (self.forgotten, self.url) = (false, None);
-            }
-            Kind::Action | Kind::Asked | Kind::SaveFailed => {}
-        }
-    }
-
-    fn tell_last_leave(&mut self) {
-        self.saving = false;
-        if let Some(closing) = self.closing.take() {
-            remove_last(&mut self.told, &closing.leaver);
         }
     }
 }

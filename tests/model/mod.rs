@@ -6,24 +6,19 @@
 
 pub mod both;
 mod document;
+mod limits;
+pub mod op;
+pub mod settings;
+mod usage;
 
 use coedit::{
     Access, Callback, ChangeError, ConnectionError, ConnectionId, DocumentError, DocumentKey, Dropped,
-    ForceSaveError, ForceSaveType, Grant, InfoError, Notice, Participant, Reason, User, UserId,
+    ForceSaveError, ForceSaveType, InfoError, LimitLevel, Notice, Participant, Pool, UserId,
 };
-use document::{Document, Settled};
-
-/// The settings that the model knows, times in milliseconds.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    pub edit_limit: Option<u32>,
-    pub live_limit: Option<u32>,
-    pub save_delay: u64,
-    pub retry_pauses: Vec<u64>,
-    pub force_save_interval: Option<u64>,
-    pub asked: usize,
-    pub turns: usize,
-}
+use document::{Connection, Document, Settled};
+use limits::Named;
+use settings::Settings;
+use usage::Record;
 
 pub struct Model {
     pub settings: Settings,
@@ -33,6 +28,11 @@ pub struct Model {
     documents: Vec<Document>,
     /// The documents that have something to tell, in the order in which they began to.
     ready: Vec<DocumentKey>,
+    /// Who counts by name, until somebody looks after the end.
+    named: Vec<Named>,
+    /// What was said last of each limit.
+    said: [(Pool, LimitLevel); 4],
+    pub usage: Record,
 }
 
 impl Model {
@@ -44,6 +44,10 @@ impl Model {
             draining: false,
             documents: Vec::new(),
             ready: Vec::new(),
+            named: Vec::new(),
+            said: [Pool::Edit, Pool::Live, Pool::Users, Pool::UsersView]
+                .map(|pool| (pool, LimitLevel::Clear)),
+            usage: Record::new(now),
         }
     }
 
@@ -84,43 +88,12 @@ impl Model {
         Some(result)
     }
 
-    pub fn in_use(&self, access: Access) -> u32 {
-        let all = self.documents.iter().flat_map(|document| &document.connections);
-        u32::try_from(all.filter(|one| one.access == access).count()).unwrap()
-    }
-
-    /// What an open is answered. Who is let in gets a name by [`opened`](Self::opened).
-    pub fn grant(&mut self, key: &DocumentKey, asked: Access) -> Grant {
-        let full = |limit: Option<u32>, in_use| limit.is_some_and(|limit| in_use >= limit);
-        let saving = self.document(key).is_some_and(|document| document.saving);
-        let reason = match asked {
-            Access::View => None,
-            Access::Edit if self.draining => Some(Reason::Draining),
-            Access::Edit if saving => Some(Reason::Saving),
-            Access::Edit if full(self.settings.edit_limit, self.in_use(Access::Edit)) => {
-                Some(Reason::ConnectionLimit)
-            }
-            Access::LiveView if full(self.settings.live_limit, self.in_use(Access::LiveView)) => {
-                Some(Reason::LiveViewLimit)
-            }
-            _ => None,
-        };
-        Grant { access: if reason.is_some() { Access::View } else { asked }, reason }
-    }
-
-    pub fn opened(&mut self, id: ConnectionId, key: &DocumentKey, user: &User, access: Access) {
-        if self.document(key).is_none() {
-            self.documents.push(Document::new(key.clone()));
-        }
-        if let Some(document) = self.document(key) {
-            document.join(id, user, access);
-        }
-        self.follow_up(key);
-    }
-
     pub fn close(&mut self, id: ConnectionId) -> Result<(), ConnectionError> {
-        self.on(id, |document, settings, now, draining| document.leave(id, settings, now, draining))
-            .ok_or(ConnectionError::Unknown)
+        let access = self.access(id).ok_or(ConnectionError::Unknown)?;
+        self.on(id, |document, settings, now, draining| document.leave(id, settings, now, draining));
+        self.freed(access);
+        self.moved(None);
+        Ok(())
     }
 
     pub fn change(&mut self, id: ConnectionId) -> Result<(), ChangeError> {
@@ -134,8 +107,8 @@ impl Model {
     }
 
     pub fn info(&mut self, key: &DocumentKey, userdata: Option<&str>) -> Result<Vec<UserId>, InfoError> {
-        let asked = self.settings.asked;
-        let result = self.open_document(key).ok_or(InfoError::NotOpen)?.info(userdata, asked);
+        let settings = self.settings.clone();
+        let result = self.open_document(key).ok_or(InfoError::NotOpen)?.info(userdata, &settings);
         self.follow_up(key);
         result
     }
@@ -162,54 +135,48 @@ impl Model {
         key: &DocumentKey,
         users: Option<&[UserId]>,
     ) -> Result<Dropped, DocumentError> {
-        let (settings, now) = (self.settings.clone(), self.now);
         let document = self.open_document(key).ok_or(DocumentError::NotOpen)?;
         let mut dropped = Dropped::default();
-        match users {
-            None => document.stays_above_view().into_iter().for_each(|(user, access)| {
-                document.demote(
-                    |one| *one.user.id() == user && one.access == access,
-                    &settings,
-                    now,
-                    &mut dropped,
-                );
-            }),
-            Some(users) => {
-                for user in users {
-                    if !document.connections.iter().any(|one| one.user.id() == user) {
-                        dropped.unmatched.push(user.clone());
-                    }
-                    for access in [Access::Edit, Access::LiveView] {
-                        let theirs =
-                            |one: &document::Connection| one.user.id() == user && one.access == access;
-                        document.demote(theirs, &settings, now, &mut dropped);
-                    }
-                }
+        let Some(users) = users else {
+            for (user, access) in document.stays_above_view() {
+                self.demote(key, &mut dropped, |one| *one.user.id() == user && one.access == access);
+            }
+            self.follow_up(key);
+            return Ok(dropped);
+        };
+        for user in users {
+            if self.document(key).is_some_and(|document| !document.is_in(user)) {
+                dropped.unmatched.push(user.clone());
+            }
+            for access in [Access::Edit, Access::LiveView] {
+                self.demote(key, &mut dropped, |one| one.user.id() == user && one.access == access);
             }
         }
-        self.dropped(key, &dropped);
+        self.follow_up(key);
         Ok(dropped)
     }
 
     pub fn drop_connection(&mut self, id: ConnectionId) -> Result<Dropped, ConnectionError> {
+        let key = self.document_of(id).ok_or(ConnectionError::Unknown)?.key.clone();
         let mut dropped = Dropped::default();
-        let demote = |document: &mut Document, settings: &Settings, now, _| {
-            document.demote(|one| one.id == id && one.access > Access::View, settings, now, &mut dropped);
-            document.key.clone()
-        };
-        let key = self.on(id, demote).ok_or(ConnectionError::Unknown)?;
-        self.dropped(&key, &dropped);
+        self.demote(&key, &mut dropped, |one| one.id == id && one.access > Access::View);
+        self.follow_up(&key);
         Ok(dropped)
     }
 
-    fn dropped(&mut self, key: &DocumentKey, dropped: &Dropped) {
-        for id in &dropped.connections {
-            if let Some(document) = self.document_of(*id) {
-                let user = document.connection(*id).user.id().clone();
-                self.notices.push(Notice::Dropped { connection: *id, key: key.clone(), user });
-            }
+    /// Makes some connections of one user with one access view-only.
+    fn demote(&mut self, key: &DocumentKey, dropped: &mut Dropped, which: impl Fn(&Connection) -> bool) {
+        let (settings, now) = (self.settings.clone(), self.now);
+        let Some(document) = self.document(key) else { return };
+        let demoted = document.demote(which, &settings, now);
+        let Some(first) = demoted.first() else { return };
+        self.freed(first.access);
+        self.moved(None);
+        for Connection { id, user, .. } in demoted {
+            let user = user.id().clone();
+            self.notices.push(Notice::Dropped { connection: id, key: key.clone(), user });
+            dropped.connections.push(id);
         }
-        self.follow_up(key);
     }
 
     pub fn rename(&mut self, key: &DocumentKey, title: &str) -> Result<(), DocumentError> {

@@ -1,0 +1,116 @@
+//! What a history is made of.
+
+/// One thing that somebody does. Small numbers pick documents, users, connections and deliveries, wrapped around what
+/// there is, so that collisions happen.
+#[derive(Clone, Debug)]
+pub enum Op {
+    Open {
+        document: u8,
+        user: u8,
+        asked: u8,
+    },
+    WouldAdmit {
+        document: u8,
+        user: u8,
+        asked: u8,
+    },
+    Close(u8),
+    Change(u8),
+    Info {
+        document: u8,
+        userdata: bool,
+    },
+    DropUsers {
+        document: u8,
+        users: u8,
+    },
+    DropAll(u8),
+    DropConnection(u8),
+    ForceSave {
+        document: u8,
+        userdata: bool,
+    },
+    PressSave(u8),
+    SubmitForm(u8),
+    Rename(u8),
+    EditLimit(u8),
+    LiveLimit(u8),
+    DocumentLimit(u8),
+    UserLimit(u8),
+    NamedUsers {
+        edit: u8,
+        live: u8,
+        days: u8,
+    },
+    MaxConnections(u8),
+    Holders(u8),
+    License,
+    Usage,
+    /// Milliseconds.
+    Pass(u16),
+    PassToDeadline,
+    /// Minutes, hours, days.
+    PassFar {
+        unit: u8,
+        count: u8,
+    },
+    Take,
+    Ack {
+        delivery: u8,
+        url: bool,
+    },
+    Fail {
+        delivery: u8,
+        url: bool,
+    },
+    /// A worker dies with the delivery in hand.
+    Die(u8),
+    DeleteForgotten(u8),
+    Drain,
+}
+
+impl Op {
+    /// Any four bytes are an operation, common ones more often.
+    pub fn from_bytes([kind, a, b, c]: [u8; 4]) -> Op {
+        let flag = c & 1 == 1;
+        match kind % 128 {
+            0..24 => Op::Open { document: a, user: b, asked: c },
+            24..36 => Op::Close(a),
+            36..48 => Op::Change(a),
+            48..51 => Op::Info { document: a, userdata: flag },
+            51..55 => Op::DropUsers { document: a, users: b },
+            55..57 => Op::DropAll(a),
+            57..59 => Op::DropConnection(a),
+            59..61 => Op::ForceSave { document: a, userdata: flag },
+            61..63 => Op::PressSave(a),
+            63 => Op::SubmitForm(a),
+            64 => Op::Rename(a),
+            65 => Op::EditLimit(a),
+            66 => Op::LiveLimit(a),
+            67 => Op::DocumentLimit(a),
+            68 => Op::UserLimit(a),
+            69..71 => Op::NamedUsers { edit: a, live: b, days: c },
+            71 => Op::MaxConnections(a),
+            72..76 => Op::WouldAdmit { document: a, user: b, asked: c },
+            76..78 => Op::Holders(a),
+            78 => Op::License,
+            79..81 => Op::Usage,
+            81..87 => Op::Pass(u16::from_be_bytes([a % 64, b])),
+            87..89 => Op::PassFar { unit: a, count: b },
+            89..94 => Op::PassToDeadline,
+            94..108 => Op::Take,
+            108..118 => Op::Ack { delivery: a, url: flag },
+            118..122 => Op::Fail { delivery: a, url: flag },
+            122..124 => Op::Die(a),
+            124..126 => Op::DeleteForgotten(a),
+            // Draining is for ever, so it must be rare.
+            _ => {
+                if a < 16 {
+                    Op::Drain
+                } else {
+                    Op::Take
+                }
+            }
+        }
+    }
+}

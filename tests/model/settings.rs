@@ -1,0 +1,93 @@
+//! The settings that the model knows.
+
+use std::time::Duration;
+
+use coedit::{Bounds, Config, NamedUsers, SeatCount};
+
+/// Times in milliseconds.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub edit_limit: Option<u32>,
+    pub live_limit: Option<u32>,
+    pub document_limit: Option<u32>,
+    pub user_limit: Option<u32>,
+    pub named_users: NamedUsers,
+    pub max_connections: Option<u32>,
+    /// Whether a user takes one seat on a document, however many connections it has there.
+    pub by_users: bool,
+    pub warn_at: u32,
+    pub usage: bool,
+    pub callbacks: bool,
+    pub save_delay: u64,
+    pub retry_pauses: Vec<u64>,
+    pub force_save_interval: Option<u64>,
+    pub asked: usize,
+    pub turns: usize,
+}
+
+/// Limits of the whole engine: none, some that are reached, many.
+pub const LIMITS: [Option<u32>; 6] = [None, Some(40), Some(2), Some(5), Some(1), Some(0)];
+/// Limits of a document, a user, or named users.
+pub const SMALL: [Option<u32>; 8] = [None, None, None, Some(3), None, Some(1), Some(2), Some(0)];
+/// Caps of all connections.
+pub const CAPS: [Option<u32>; 8] = [None, None, None, Some(30), None, Some(8), Some(2), Some(0)];
+/// For how many days a named user counts after the first.
+pub const DAYS: [u32; 4] = [0, 1, 3, 30];
+
+/// One of `choices`, which `number` then no longer says.
+fn pick<T: Clone>(number: &mut u8, choices: &[T]) -> T {
+    let count = u8::try_from(choices.len()).unwrap();
+    let chosen = choices[usize::from(*number % count)].clone();
+    *number /= count;
+    chosen
+}
+
+impl Settings {
+    /// Any bytes are settings; zeros are the plainest.
+    pub fn from_bytes(
+        [mut wide, mut small, mut named, mut cap, mut modes, mut times, mut bounds]: [u8; 7],
+    ) -> Self {
+        Settings {
+            edit_limit: pick(&mut wide, &LIMITS),
+            live_limit: pick(&mut wide, &LIMITS),
+            document_limit: pick(&mut small, &SMALL),
+            user_limit: pick(&mut small, &SMALL),
+            named_users: NamedUsers {
+                edit: pick(&mut named, &SMALL),
+                live: pick(&mut named, &SMALL),
+                expire_days: pick(&mut named, &DAYS),
+            },
+            max_connections: pick(&mut cap, &CAPS),
+            by_users: pick(&mut modes, &[false, true]),
+            warn_at: pick(&mut modes, &[70, 100, 50, 1]),
+            usage: pick(&mut modes, &[true, true, true, false]),
+            callbacks: pick(&mut modes, &[true, true, true, true, true, true, true, false]),
+            save_delay: pick(&mut times, &[10_000, 0, 1_000]),
+            retry_pauses: pick(&mut times, &[vec![], vec![1_000], vec![1_000, 2_000, 4_000], vec![0, 500]]),
+            force_save_interval: pick(&mut times, &[None, None, Some(5_000), Some(50)]),
+            asked: pick(&mut bounds, &[64, 1, 2]),
+            turns: pick(&mut bounds, &[100, 1, 2, 3]),
+        }
+    }
+
+    /// The same, as the engine takes them.
+    pub fn config(&self) -> Config {
+        let millis = |millis: &u64| Duration::from_millis(*millis);
+        let count = if self.by_users { SeatCount::UsersOfDocuments } else { SeatCount::Connections };
+        Config::new()
+            .edit_limit(self.edit_limit)
+            .live_limit(self.live_limit)
+            .document_limit(self.document_limit)
+            .user_limit(self.user_limit)
+            .named_users(self.named_users)
+            .max_connections(self.max_connections)
+            .seat_count(count)
+            .warn_at(self.warn_at)
+            .usage(self.usage)
+            .callbacks(self.callbacks)
+            .save_delay(millis(&self.save_delay))
+            .retry_pauses(self.retry_pauses.iter().map(millis).collect::<Vec<_>>())
+            .force_save_interval(self.force_save_interval.as_ref().map(millis))
+            .bounds(Bounds { asked: self.asked, turns: self.turns, ..Bounds::default() })
+    }
+}

@@ -1,0 +1,114 @@
+//! How much was used, told by going through all that ever happened.
+
+use coedit::{Access, Level, Month, Reason, Timestamp, Usage, UserId, Window};
+
+const MINUTE: u64 = 60_000;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+
+pub const ACCESSES: [Access; 3] = [Access::Edit, Access::LiveView, Access::View];
+
+/// Connections came, went, or got another access.
+struct Move {
+    at: u64,
+    /// How many have each access after it.
+    counts: [u32; 3],
+    opened: Option<Opened>,
+}
+
+pub struct Opened {
+    pub user: UserId,
+    pub access: Access,
+    pub reason: Option<Reason>,
+}
+
+/// Every move since the engine began.
+pub struct Record {
+    since: u64,
+    moves: Vec<Move>,
+}
+
+fn distinct_users<'a>(opened: impl Iterator<Item = &'a Opened>) -> u64 {
+    let mut users: Vec<&UserId> = opened.map(|opened| &opened.user).collect();
+    users.sort();
+    users.dedup();
+    users.len() as u64
+}
+
+impl Record {
+    pub fn new(since: u64) -> Self {
+        Record { since, moves: Vec::new() }
+    }
+
+    pub fn add(&mut self, at: u64, counts: [u32; 3], opened: Option<Opened>) {
+        self.moves.push(Move { at, counts, opened });
+    }
+
+    /// Compares what the engine tells with the record, at the moment `now`.
+    pub fn check(&self, usage: &Usage, now: u64) {
+        assert_eq!((usage.since.as_millis(), usage.at.as_millis()), (self.since, now));
+        let windows = [
+            (&usage.hour, HOUR, MINUTE),
+            (&usage.day, DAY, 15 * MINUTE),
+            (&usage.week, 7 * DAY, HOUR),
+            (&usage.month, 30 * DAY, 6 * HOUR),
+            (&usage.year, 365 * DAY, DAY),
+        ];
+        for (window, length, bucket) in windows {
+            // The bucket boundary at or before the moment that is the whole window ago.
+            let from = ((now - length) / bucket * bucket).max(self.since);
+            assert_eq!((window.from.as_millis(), window.to.as_millis()), (from, now));
+            self.check_window(window, from, now);
+        }
+        self.check_months(&usage.months, now);
+    }
+
+    fn check_window(&self, window: &Window, from: u64, to: u64) {
+        for (place, told) in [window.edit, window.live, window.view].into_iter().enumerate() {
+            let level = self.level(place, from, to);
+            let extremes = |level: Level| (level.min, level.max, level.max_at.as_millis());
+            assert_eq!(extremes(told), level.0, "{} from {from} to {to}", ACCESSES[place]);
+            assert!((told.average - level.1).abs() < 1e-9, "{told:?}, {level:?} from {from} to {to}");
+        }
+        let opened = || self.moves.iter().filter(|one| one.at >= from).filter_map(|one| one.opened.as_ref());
+        assert_eq!(window.opens, opened().count() as u64);
+        assert_eq!(window.users, distinct_users(opened()));
+        for reason in opened().filter_map(|opened| opened.reason) {
+            let count = opened().filter(|opened| opened.reason == Some(reason)).count() as u64;
+            assert_eq!(window.fallbacks.get(&reason), Some(&count), "{reason}");
+        }
+        let fallbacks = opened().filter(|opened| opened.reason.is_some()).count() as u64;
+        assert_eq!(window.fallbacks.values().sum::<u64>(), fallbacks);
+    }
+
+    /// The fewest, the most, when that was first, and the average.
+    fn level(&self, place: usize, from: u64, to: u64) -> ((u32, u32, u64), f64) {
+        let before = self.moves.iter().rfind(|one| one.at < from).map_or(0, |one| one.counts[place]);
+        let mut steps = vec![(from, before)];
+        steps.extend(self.moves.iter().filter(|one| one.at >= from).map(|one| (one.at, one.counts[place])));
+        let ends = steps[1..].iter().map(|(at, _)| *at).chain([to]);
+        let area: u64 = steps.iter().zip(ends).map(|((at, count), end)| u64::from(*count) * (end - at)).sum();
+        let counts = || steps.iter().map(|(_, count)| *count);
+        let (min, max) = (counts().min().unwrap(), counts().max().unwrap());
+        let max_at = steps.iter().find(|(_, count)| *count == max).unwrap().0;
+        #[expect(clippy::cast_precision_loss, reason = "compared with a tolerance")]
+        let average = if to > from { area as f64 / (to - from) as f64 } else { 0.0 };
+        ((min, max, max_at), average)
+    }
+
+    fn check_months(&self, months: &[Month], now: u64) {
+        // `2023-11` of a moment.
+        let name = |at: u64| Timestamp::from_millis(at).to_string()[..7].to_owned();
+        let mut names: Vec<String> = (self.since / DAY..=now / DAY).map(|day| name(day * DAY)).collect();
+        names.dedup();
+        let last = &names[names.len().saturating_sub(13)..];
+        assert_eq!(months.iter().map(|month| name(month.from.as_millis())).collect::<Vec<_>>(), last);
+        for (month, name_of_it) in months.iter().zip(last) {
+            for (access, told) in [(Access::Edit, month.edit), (Access::LiveView, month.live)] {
+                let moves = self.moves.iter().filter(|one| name(one.at) == *name_of_it);
+                let opened = moves.filter_map(|one| one.opened.as_ref()).filter(|one| one.access == access);
+                assert_eq!(told, distinct_users(opened), "{access} in {name_of_it}");
+            }
+        }
+    }
+}
