@@ -143,9 +143,12 @@ impl Named {
         NamedUsers { edit: self.edit.limit, live: self.live.limit, expire_days: self.days }
     }
 
-    /// Changes for how many days those count who come from now on.
-    pub(crate) fn set_days(&mut self, days: u32) {
-        self.days = days;
+    /// Changes the limits. Who counts goes on counting, until the moment that was fixed at the first access; without a
+    /// limit nobody is counted.
+    pub(crate) fn set(&mut self, quota: NamedUsers) {
+        self.days = quota.expire_days;
+        self.edit.set(quota.edit);
+        self.live.set(quota.live);
     }
 
     pub(crate) fn of(&mut self, access: Access) -> &mut Names {
@@ -202,8 +205,6 @@ impl Names {
             self.until = HashMap::new();
             self.by_end = BTreeSet::new();
         }
-        let in_use = self.in_use();
-        self.watch.fell(in_use).or_else(|| self.watch.rose(in_use))
     }
 
     pub(crate) fn limit(&self) -> Option<u32> {

@@ -1,6 +1,7 @@
 //! What the tests share: an engine on a manual clock, a door that is talked to, a few short names.
 #![allow(dead_code, unreachable_pub, reason = "every test file uses its own part")]
 
+pub mod crowd;
 pub mod limits;
 pub mod lines;
 pub mod random;
