@@ -68,7 +68,9 @@ fn crowd(world: &World, seed: u64, operate: impl Fn(usize, &mut Random) + Sync, 
         }
         let ended: Vec<_> = threads.into_iter().map(thread::ScopedJoinHandle::join).collect();
         done.store(true, SeqCst);
-        ended.into_iter().for_each(|end| end.unwrap());
+        for end in ended {
+            end.unwrap();
+        }
     });
     world.told();
     let limits = world.engine.limits();
