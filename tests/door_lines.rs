@@ -164,7 +164,8 @@ fn an_open_label_is_answered_as_the_first_time_and_nothing_changes() {
     assert_eq!((engine.limits().edit.in_use, engine.documents()), (1, 1));
     let connections: Vec<u32> = engine.participants(&key("k")).iter().map(|one| one.connections).collect();
     assert_eq!(connections, [1, 1]);
-    assert_eq!(kinds(&talk.say(by("close", "a"))), ["reply 0", "callback k 4"], "one close closes it");
+    let said = talk.say(by("close", "a"));
+    assert_eq!(kinds(&said), ["reply 0", "notice limit", "callback k 4"], "one close closes it");
     assert_eq!(
         talk.reply(open("other", "a", "cara")),
         opened("other", "a", "edit", None),

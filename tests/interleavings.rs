@@ -268,3 +268,120 @@ fn the_timer_is_woken_for_a_new_deadline() {
         engine.validate().unwrap();
     });
 }
+
+#[test]
+fn p1_a_users_last_seat_goes_to_one_of_its_documents() {
+    check(|| {
+        let (engine, _) = engine(|config| config.user_limit(Some(1)).shards(2));
+        let editing = Arc::new(AtomicUsize::new(0));
+        let threads: Vec<_> = ["x", "y"]
+            .map(|document| {
+                let (engine, editing) = (engine.clone(), editing.clone());
+                thread::spawn(move || {
+                    let tab = open(&engine, document, "a");
+                    let got_in = tab.may_edit();
+                    if got_in {
+                        assert_eq!(editing.fetch_add(1, Ordering::SeqCst), 0, "one user edits twice");
+                        editing.fetch_sub(1, Ordering::SeqCst);
+                    }
+                    got_in
+                })
+            })
+            .into();
+        engine.set_user_limit(Some(1)).unwrap();
+        engine.validate().unwrap();
+        let got_in: Vec<bool> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+        assert!(got_in.contains(&true), "both were refused while the seat was free");
+        assert!(open(&engine, "z", "a").may_edit(), "the seat is free again");
+        engine.validate().unwrap();
+    });
+}
+
+/// Who is in when a limit is switched on is counted, whoever comes and goes meanwhile.
+#[test]
+fn p1_a_limit_of_a_user_that_is_switched_on_counts_everybody() {
+    check(|| {
+        let (engine, _) = engine(|config| config.shards(2));
+        let stays = open(&engine, "x", "a");
+        let passes = {
+            let engine = engine.clone();
+            thread::spawn(move || drop(open(&engine, "y", "a")))
+        };
+        let switching = {
+            let engine = engine.clone();
+            thread::spawn(move || {
+                engine.set_user_limit(Some(1)).unwrap();
+                // It holds since the call returned.
+                open(&engine, "z", "a").may_edit()
+            })
+        };
+        assert!(!switching.join().unwrap(), "two of one user under a limit of one");
+        passes.join().unwrap();
+        engine.validate().unwrap();
+        drop(stays);
+        assert!(open(&engine, "z", "a").may_edit(), "nothing is counted twice");
+        engine.set_user_limit(None).unwrap();
+        engine.validate().unwrap();
+    });
+}
+
+#[test]
+fn p1_the_last_place_under_a_cap_goes_to_one() {
+    check(|| {
+        let (engine, _) = engine(|config| config.max_connections(Some(1)).shards(2));
+        let inside = Arc::new(AtomicUsize::new(0));
+        let threads: Vec<_> = ["x", "y"]
+            .map(|document| {
+                let (engine, inside) = (engine.clone(), inside.clone());
+                thread::spawn(move || {
+                    let tab = engine.open(&key(document), &User::new(document).unwrap(), Access::View);
+                    if tab.is_ok() {
+                        assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "two are in under a cap of one");
+                        inside.fetch_sub(1, Ordering::SeqCst);
+                    }
+                    tab.is_ok()
+                })
+            })
+            .into();
+        engine.validate().unwrap();
+        let got_in = threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<bool>>();
+        assert!(got_in.contains(&true), "both were turned away while there was room");
+        assert_eq!(engine.limits().connections.in_use, 0);
+        assert!(engine.open(&key("z"), &User::new("z").unwrap(), Access::Edit).is_ok());
+        engine.validate().unwrap();
+    });
+}
+
+/// Once one was turned away, with nobody going, nobody gets in: whatever the shards have counted by then.
+#[test]
+fn p1_a_cap_that_is_switched_on_holds_for_all_documents_at_once() {
+    check(|| {
+        let (engine, _) = engine(|config| config.shards(2));
+        let stays = open(&engine, "x", "a");
+        let switching = {
+            let engine = engine.clone();
+            thread::spawn(move || {
+                engine.set_max_connections(Some(2)).unwrap();
+                engine.validate().unwrap();
+            })
+        };
+        let try_open =
+            |document: &str| engine.open(&key(document), &User::new("b").unwrap(), Access::View).ok();
+        let mut came = Vec::new();
+        let mut turned_away = false;
+        // Some of them are in each shard.
+        for document in ["r", "s", "t", "u", "v", "r", "s", "t", "u", "v"] {
+            let tab = try_open(document);
+            assert!(!(turned_away && tab.is_some()), "let in after another was turned away");
+            turned_away |= tab.is_none();
+            came.extend(tab);
+        }
+        switching.join().unwrap();
+        assert!(try_open("z").is_none(), "it holds since the call returned");
+        drop(came);
+        assert_eq!(engine.limits().connections.in_use, 1);
+        engine.set_max_connections(None).unwrap();
+        drop(stays);
+        engine.validate().unwrap();
+    });
+}

@@ -58,9 +58,112 @@ fn quiet_leaves_only_the_summary() {
         "fallbacks           2 connection-limit",
         "peak of editing     1 connections at 2023-11-22T03:57:12.000Z",
         "documents           1",
+        "last hour           edit 0 to 1, average 0.89, most at 2023-11-22T03:57:12.000Z; 3 opens, 2 fallbacks, 3 users\n",
+        "                    view 0 to 1, average 0.85, most at 2023-11-22T03:57:18.000Z\n",
     ] {
         assert!(summary.contains(row), "{row} in {summary}");
     }
+}
+
+fn open(key: &str, label: &str, user: &str) -> String {
+    format!(r#"{{"c":"open","key":"{key}","connection":"{label}","user":{{"id":"{user}"}}}}"#) + "\n"
+}
+
+/// Ann opens a, a again and b; Ben opens a; Ann has the live view of a, and so has Ben.
+fn crowd() -> String {
+    let live =
+        |label: &str, user: &str| open("a", label, user).replace("}}", r#"},"mode":"view","live":true}"#);
+    [
+        open("a", "1", "ann"),
+        open("a", "2", "ann"),
+        open("b", "3", "ann"),
+        open("a", "4", "ben"),
+        live("5", "ann"),
+        live("6", "ben"),
+    ]
+    .concat()
+}
+
+#[test]
+fn each_limit_has_its_option() {
+    let rows: [(&[&str], [&str; 6]); 9] = [
+        (&[], ["edit", "edit", "edit", "edit", "liveview", "liveview"]),
+        (
+            &["--edit-connections", "1"],
+            ["edit", "connection-limit", "connection-limit", "connection-limit", "liveview", "liveview"],
+        ),
+        (&["--live-connections", "1"], ["edit", "edit", "edit", "edit", "liveview", "live-view-limit"]),
+        (
+            &["--document-connections", "1"],
+            ["edit", "document-limit", "edit", "document-limit", "liveview", "liveview"],
+        ),
+        (
+            &["--document-connections", "1", "--count", "users"],
+            ["edit", "edit", "edit", "document-limit", "liveview", "liveview"],
+        ),
+        (&["--user-connections", "1"], ["edit", "user-limit", "user-limit", "edit", "liveview", "liveview"]),
+        (
+            &["--named-editors", "1", "--named-days", "0"],
+            ["edit", "edit", "edit", "user-quota", "liveview", "liveview"],
+        ),
+        (&["--named-viewers", "1"], ["edit", "edit", "edit", "edit", "liveview", "user-quota"]),
+        (
+            &["--max-connections", "2"],
+            ["edit", "edit", r#""error":3"#, r#""error":3"#, r#""error":3"#, r#""error":3"#],
+        ),
+    ];
+    for (options, answers) in rows {
+        for command in [&["serve"][..], &["replay", "-"]] {
+            let output = coedit(&[command, options].concat(), &crowd());
+            assert_eq!(output.status.code(), Some(0));
+            let replies: Vec<&str> =
+                text(&output.stdout).lines().filter(|line| line.starts_with(r#"{"reply""#)).collect();
+            assert_eq!(replies.len(), 6);
+            for (reply, answer) in replies.iter().zip(answers) {
+                assert!(reply.contains(answer), "{options:?}: {answer} in {reply}");
+            }
+        }
+    }
+}
+
+#[test]
+fn named_days_and_the_warning_are_as_the_options_say() {
+    let input = format!("{}{}\n", crowd().replacen('{', r#"{"at":1700611200000,"#, 1), r#"{"c":"license"}"#);
+    let options = ["replay", "-", "--named-editors", "4", "--warn-at", "50"];
+    for (days, expire) in [(None, "2023-12-23"), (Some("7"), "2023-11-30")] {
+        let days = days.map_or(vec![], |days| vec!["--named-days", days]);
+        let output = coedit(&[&options[..], &days].concat(), &input);
+        let said = text(&output.stdout);
+        assert!(said.contains(&format!(r#"{{"userid":"ann","expire":"{expire}T00:00:00.000Z"}}"#)), "{said}");
+        let warning = r#"{"notice":{"type":"limit","pool":"users","level":"warning","in_use":2,"limit":4}}"#;
+        assert_eq!(said.matches(warning).count(), 1, "{said}");
+    }
+}
+
+/// Twenty days with one open a day: a window that holds no more than the one before is left out.
+#[test]
+fn a_summary_has_the_windows_that_hold_something() {
+    let day = |n: u64| {
+        open("a", &n.to_string(), &format!("user-{n}")).replacen(
+            '{',
+            &format!(r#"{{"at":{},"#, 1_700_611_200_000 + n * 86_400_000),
+            1,
+        )
+    };
+    let input: String = (0..20).map(day).collect();
+    let output = coedit(&["replay", "--quiet", "--edit-connections", "15", "-"], &input);
+    let summary = text(&output.stderr);
+    let rows = [
+        "last hour           edit 15 to 15, average 15.00, most at 2023-12-10T23:00:00.000Z; 1 opens, 1 fallbacks, 1 users\n",
+        "                    view 4 to 5, average 4.00, most at 2023-12-11T00:00:00.000Z\n",
+        "last 24 hours       edit 15 to 15, average 15.00, most at 2023-12-10T00:00:00.000Z; 2 opens, 2 fallbacks, 2 users\n",
+        "last 7 days         edit 12 to 15, average 14.57, most at 2023-12-06T00:00:00.000Z; 8 opens, 5 fallbacks, 8 users\n",
+        "last 30 days        edit 0 to 15, average 6.00, most at 2023-12-06T00:00:00.000Z; 20 opens, 5 fallbacks, 20 users\n",
+    ];
+    for row in rows {
+        assert!(summary.contains(row), "{row} in {summary}");
+    }
+    assert!(!summary.contains("last 365 days") && !summary.contains("live view"), "{summary}");
 }
 
 #[test]
@@ -154,6 +257,15 @@ fn exit_codes_tell_what_was_wrong() {
         &["serve", "--edit-connections", "-1"],
         &["replay", "--save-delay", "99999999999999", "-"],
         &["replay", "--edit-connections", "4294967295", "-"],
+        &["replay", "--document-connections", "4294967295", "-"],
+        &["serve", "--user-connections", "4294967295"],
+        &["serve", "--max-connections", "many"],
+        &["replay", "--named-editors", "4294967295", "-"],
+        &["replay", "--named-viewers", "-1", "-"],
+        &["serve", "--named-days", "36501"],
+        &["serve", "--warn-at", "0"],
+        &["serve", "--warn-at", "101"],
+        &["serve", "--count", "documents"],
         &[],
     ] {
         assert_eq!(coedit(arguments, "").status.code(), Some(2), "{arguments:?}");
@@ -164,9 +276,22 @@ fn exit_codes_tell_what_was_wrong() {
 fn the_help_names_every_option() {
     let output = coedit(&["replay", "--help"], "");
     let help = text(&output.stdout);
-    for option in
-        ["--edit-connections", "--live-connections", "--save-delay", "--ack", "--quiet", "`-` reads"]
-    {
+    for option in [
+        "--edit-connections <N>",
+        "--live-connections <N>",
+        "--document-connections <N>",
+        "--user-connections <N>",
+        "--max-connections <N>",
+        "--named-editors <N>",
+        "--named-viewers <N>",
+        "--named-days <DAYS>",
+        "--count <COUNT>",
+        "--warn-at <PERCENT>",
+        "--save-delay <MS>",
+        "--ack <ACK>",
+        "--quiet",
+        "`-` reads",
+    ] {
         assert!(help.contains(option), "{option} in {help}");
     }
     assert_eq!(

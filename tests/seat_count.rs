@@ -18,7 +18,8 @@ fn in_use(world: &World) -> [u32; 2] {
 
 #[test]
 fn p1_a_second_tab_takes_a_seat_of_every_limit_where_connections_are_counted() {
-    let limits: [(fn(Config) -> Config, Reason); 3] = [
+    type Set = fn(Config) -> Config;
+    let limits: [(Set, Reason); 3] = [
         (|c| c.edit_limit(Some(1)), Reason::ConnectionLimit),
         (|c| c.document_limit(Some(1)), Reason::DocumentLimit),
         (|c| c.user_limit(Some(1)), Reason::UserLimit),

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use coedit::Config;
 use coedit::door::Acknowledge;
+use coedit::{Config, NamedUsers, SeatCount};
 
 use crate::plan;
 
@@ -44,6 +44,30 @@ pub(crate) struct Settings {
     /// How many connections may have the live view at one time [default: no limit]
     #[arg(long, value_name = "N")]
     live_connections: Option<u32>,
+    /// How many connections may edit one document at one time [default: no limit]
+    #[arg(long, value_name = "N")]
+    document_connections: Option<u32>,
+    /// With how many connections one user may edit at one time, over all documents [default: no limit]
+    #[arg(long, value_name = "N")]
+    user_connections: Option<u32>,
+    /// How many connections may be open at one time, viewers counted in; past it nobody is let in [default: no cap]
+    #[arg(long, value_name = "N")]
+    max_connections: Option<u32>,
+    /// How many users may be given edit access within some days, whoever they are [default: no limit]
+    #[arg(long, value_name = "N")]
+    named_editors: Option<u32>,
+    /// How many users may be given the live view within some days, whoever they are [default: no limit]
+    #[arg(long, value_name = "N")]
+    named_viewers: Option<u32>,
+    /// How many days after the day of its first access a named user counts
+    #[arg(long, value_name = "DAYS", default_value_t = 30)]
+    named_days: u32,
+    /// What takes a seat of a limit: every connection, or a user of a document with all that it has there
+    #[arg(long, value_enum, default_value_t = Count::Connections)]
+    count: Count,
+    /// How full a limit of all is when a notice warns of it, in percent of the limit, 1 to 100
+    #[arg(long, value_name = "PERCENT", default_value_t = 70)]
+    warn_at: u32,
     /// How long after the last editor left a changed document its save is due, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 10_000)]
     save_delay: u64,
@@ -61,11 +85,29 @@ enum Ack {
     Manual,
 }
 
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Count {
+    Connections,
+    Users,
+}
+
 impl Settings {
     pub(crate) fn config(&self) -> Config {
+        let named =
+            NamedUsers { edit: self.named_editors, live: self.named_viewers, expire_days: self.named_days };
+        let seat_count = match self.count {
+            Count::Connections => SeatCount::Connections,
+            Count::Users => SeatCount::UsersOfDocuments,
+        };
         Config::new()
             .edit_limit(self.edit_connections)
             .live_limit(self.live_connections)
+            .document_limit(self.document_connections)
+            .user_limit(self.user_connections)
+            .max_connections(self.max_connections)
+            .named_users(named)
+            .seat_count(seat_count)
+            .warn_at(self.warn_at)
             .save_delay(Duration::from_millis(self.save_delay))
     }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use coedit::door::Door;
+use coedit::{Level, Usage, Window};
 
 /// What went through a door in a time.
 pub(crate) struct Summary<'a> {
@@ -35,8 +36,45 @@ impl fmt::Display for Summary<'_> {
             f,
             "wall time",
             &format!("{:.1} ms, {rate:.0} operations a second", self.wall.as_secs_f64() * 1e3),
-        )
+        )?;
+        self.door.engine().usage().map_or(Ok(()), |used| usage(f, &used))
     }
+}
+
+/// The windows up to now, each but the first only if more was opened in it than in those before.
+fn usage(f: &mut fmt::Formatter<'_>, usage: &Usage) -> fmt::Result {
+    let windows = [
+        ("last hour", &usage.hour),
+        ("last 24 hours", &usage.day),
+        ("last 7 days", &usage.week),
+        ("last 30 days", &usage.month),
+        ("last 365 days", &usage.year),
+    ];
+    let mut opens = None;
+    for (name, window) in windows {
+        if opens < Some(window.opens) {
+            opens = Some(window.opens);
+            row(f, name, &of_window(window))?;
+            for (access, of_access) in [("live view", window.live), ("view", window.view)] {
+                if of_access.max > 0 {
+                    row(f, "", &level(access, of_access))?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn of_window(window: &Window) -> String {
+    let Window { edit, opens, users, .. } = window;
+    let fallbacks: u64 = window.fallbacks.values().sum();
+    format!("{}; {opens} opens, {fallbacks} fallbacks, {users} users", level("edit", *edit))
+}
+
+fn level(name: &str, level: Level) -> String {
+    let Level { min, average, max, max_at, .. } = level;
+    let at = if max > 0 { format!(", most at {max_at}") } else { String::new() };
+    format!("{name} {min} to {max}, average {average:.2}{at}")
 }
 
 fn row(f: &mut fmt::Formatter<'_>, name: &str, value: &str) -> fmt::Result {
