@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
 use coedit::door::{Acknowledge, Door, LINE_MAX, Lines};
-use coedit::{Access, ChangeError, Config, Connection, ConnectionId};
+use coedit::{Access, ChangeError, Config, Connection, ConnectionId, Notice};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use support::lines::{State, open};
@@ -121,7 +121,9 @@ fn a_flood_of_one_users_tabs_is_dropped_and_closed() {
     assert!(tabs.iter().all(|tab| world.engine.change(*tab) == Err(ChangeError::ViewOnly)));
     assert_eq!(world.engine.limits().edit.in_use, 1);
     assert_eq!(world.engine.participants(&doc)[1].connections, TABS);
-    assert_eq!(world.noticed().len(), TABS as usize);
+    let (dropped, limits): (Vec<Notice>, Vec<Notice>) =
+        world.noticed().into_iter().partition(|notice| matches!(notice, Notice::Dropped { .. }));
+    assert_eq!((dropped.len(), limits.len()), (TABS as usize, 3), "near, reached, clear: each once");
     world.engine.validate().unwrap();
 
     let mut random = Random::new(20);
