@@ -31,8 +31,17 @@
 //! *Document key*: names a document; hosts choose it. *Session*: what the engine knows of one document while anybody is in
 //! it or anything of it is unsaved. *Connection*: one editor tab; belongs to one user and one document. *Participant*: a
 //! user with at least one connection. *Access*: edit, live view (sees changes as they come), view. *Seat*: one unit of a
-//! limit, held by a connection while it has the access that the limit counts. *Callback*: a message to the document
-//! storage. *Notice*: a message to the host's transport.
+//! limit, held by a connection while it has the access that the limit counts; or, as [`SeatCount`] says, by all of a user's
+//! connections to a document together. *Callback*: a message to the document storage. *Notice*: a message to the host's
+//! transport.
+//!
+//! # Limits
+//!
+//! On edit and live-view access of the whole engine, on the editors of a document, on what one user edits, on [named
+//! users](NamedUsers): past any of them an open gets view access, with the [`Reason`]. Above them a cap of all connections,
+//! past which nobody gets in. [`Config`] sets them, the `set_…` methods of [`Engine`] change them while it runs.
+//! [`Engine::would_admit`] asks what an open would get, [`Engine::holders`] tells who has the seats, [`Engine::usage`] how
+//! many were needed, and [`Notice::Limit`] says when one comes near.
 //!
 //! # Time
 //!

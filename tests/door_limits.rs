@@ -165,8 +165,8 @@ fn usage_is_told_as_the_library_tells_it() {
     );
     let hour = concat!(
         r#""hour":{"from":"2023-11-21T23:00:00.000Z","to":"2023-11-22T00:00:30.000Z","#,
-        r#""edit":{"min":0,"average":0.008264462809917356,"max":1,"maxAt":"2023-11-22T00:00:00.000Z"},"#,
-        r#""live":{"min":0,"average":0.0,"max":0,"maxAt":"2023-11-21T23:00:00.000Z"},"#,
+        r#""edit":{"min":0,"average":0.008264462809917356,"max":1,"max_at":"2023-11-22T00:00:00.000Z"},"#,
+        r#""live":{"min":0,"average":0.0,"max":0,"max_at":"2023-11-21T23:00:00.000Z"},"#,
     );
     assert!(json.contains(hour), "30 seconds of an hour and half a minute: {json}");
     assert!(json.contains(r#""opens":2,"fallbacks":{"connection-limit":1},"users":2}"#), "{json}");

@@ -121,9 +121,9 @@ fn a_flood_of_one_users_tabs_is_dropped_and_closed() {
     assert!(tabs.iter().all(|tab| world.engine.change(*tab) == Err(ChangeError::ViewOnly)));
     assert_eq!(world.engine.limits().edit.in_use, 1);
     assert_eq!(world.engine.participants(&doc)[1].connections, TABS);
-    let is_drop = |notice: &Notice| matches!(notice, Notice::Dropped { .. });
-    let (drops, limits): (Vec<_>, Vec<_>) = world.noticed().into_iter().partition(is_drop);
-    assert_eq!((drops.len(), limits.len()), (TABS as usize, 3), "nearly full, full, clear again");
+    let (dropped, limits): (Vec<Notice>, Vec<Notice>) =
+        world.noticed().into_iter().partition(|notice| matches!(notice, Notice::Dropped { .. }));
+    assert_eq!((dropped.len(), limits.len()), (TABS as usize, 3), "near, reached, clear: each once");
     world.engine.validate().unwrap();
 
     let mut random = Random::new(20);

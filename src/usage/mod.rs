@@ -121,7 +121,6 @@ impl Window {
 
 /// How many connections there were at one time.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Level {
     /// The fewest.

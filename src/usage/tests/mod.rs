@@ -193,7 +193,7 @@ fn it_is_written_and_read_back() {
     assert!(text.starts_with(concat!(
         r#"{"at":"2023-11-22T00:00:01.000Z","since":"2023-11-22T00:00:00.000Z","#,
         r#""hour":{"from":"2023-11-22T00:00:00.000Z","to":"2023-11-22T00:00:01.000Z","#,
-        r#""edit":{"min":0,"average":1.0,"max":1,"maxAt":"2023-11-22T00:00:00.000Z"},"#,
+        r#""edit":{"min":0,"average":1.0,"max":1,"max_at":"2023-11-22T00:00:00.000Z"},"#,
     )));
     assert!(text.contains(r#""opens":2,"edits":1,"fallbacks":{"connection-limit":1},"users":1}"#));
     assert!(text.ends_with(r#""months":[{"from":"2023-11-01T00:00:00.000Z","edit":1,"live":0}]}"#));
