@@ -169,7 +169,7 @@ fn usage_is_told_as_the_library_tells_it() {
         r#""live":{"min":0,"average":0.0,"max":0,"max_at":"2023-11-21T23:00:00.000Z"},"#,
     );
     assert!(json.contains(hour), "30 seconds of an hour and half a minute: {json}");
-    assert!(json.contains(r#""opens":2,"fallbacks":{"connection-limit":1},"users":2}"#), "{json}");
+    assert!(json.contains(r#""opens":2,"edits":1,"fallbacks":{"connection-limit":1},"users":2}"#), "{json}");
     let mut off = limited(|config| config.usage(false));
     assert_eq!(off.say(r#"{"c":"usage"}"#), [json!({"reply": {"error": 0, "usage": null}})]);
 }
