@@ -3,7 +3,7 @@
 #![no_main]
 
 use coedit::door::{Acknowledge, Door, Lines};
-use coedit::{Config, DocumentKey};
+use coedit::{Config, DocumentKey, NamedUsers, SeatCount};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
@@ -11,10 +11,16 @@ use serde_json::Value;
 const KEYS: [&str; 3] = ["a", "b", "report"];
 
 fuzz_target!(|input: &[u8]| {
-    let Some((settings, stream)) = input.split_first() else { return };
+    let Some(([settings, limits], stream)) = input.split_first_chunk() else { return };
     let acknowledge = if settings & 1 == 0 { Acknowledge::Auto } else { Acknowledge::Manual };
-    let limit = [Some(0), Some(1), Some(2), None][usize::from(settings >> 1 & 3)];
-    let config = Config::new().edit_limit(limit).live_limit(limit).shards(2);
+    let few = |bits: u8| [None, Some(2), Some(1), Some(0)][usize::from(bits & 3)];
+    let edit = few(3 - (settings >> 1 & 3));
+    let named = NamedUsers { edit: few(limits >> 4), live: few(limits >> 4), expire_days: 1 };
+    let config = Config::new().edit_limit(edit).live_limit(edit).shards(2).named_users(named);
+    let config = config.document_limit(few(*limits)).user_limit(few(limits >> 2));
+    let config = config.max_connections((limits >> 6 & 1 == 1).then_some(3));
+    let count = if limits >> 7 == 0 { SeatCount::Connections } else { SeatCount::UsersOfDocuments };
+    let config = config.seat_count(count);
     let mut door = Door::replay(config, acknowledge).expect("the settings are in their bounds");
     // In pieces, as a stream comes.
     let piece = usize::from(settings >> 3) + 1;
