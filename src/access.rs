@@ -112,6 +112,16 @@ pub struct Grant {
     pub reason: Option<Reason>,
 }
 
+impl Grant {
+    /// What was asked for, or view with the reason.
+    pub(crate) fn of(asked: Access, decision: Result<(), Reason>) -> Self {
+        match decision {
+            Ok(()) => Grant { access: asked, reason: None },
+            Err(reason) => Grant { access: Access::View, reason: Some(reason) },
+        }
+    }
+}
+
 /// A user with at least one connection to a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Participant {

@@ -1,34 +1,23 @@
 //! `coedit plan`: the table, the JSON object, the picture, the trace analysis against replays under a limit.
 #![cfg(feature = "cli")]
 
-use std::io::Write;
+#[path = "support/program.rs"]
+mod program;
+
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 
 use coedit::capacity::{connections_for, connections_for_group, engset, erlang_b};
 use coedit::door::{Acknowledge, Door, Lines, Tally};
 use coedit::{Access, Config};
+use program::{coedit, text};
 use serde_json::Value;
 
 const CLOWNSCHOOL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/clownschool.jsonl");
 const RFCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/rfcs.jsonl");
 
 fn plan(arguments: &[&str], input: &str) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_coedit"))
-        .arg("plan")
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // A program that refuses its arguments does not read.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    child.wait_with_output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap()
+    coedit(&[&["plan"], arguments].concat(), input)
 }
 
 fn table(arguments: &[&str]) -> String {

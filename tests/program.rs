@@ -1,8 +1,13 @@
 //! The program: what it prints, where, and how it ends.
 #![cfg(feature = "cli")]
 
+#[path = "support/program.rs"]
+mod program;
+
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
+
+use program::{coedit, text};
 
 const SESSION: &str = concat!(
     r#"{"at":1700611200000,"c":"open","key":"report","connection":"a","user":{"id":"ann"}}"#,
@@ -12,23 +17,6 @@ const SESSION: &str = concat!(
     r#"{"at":1700611202000,"c":"close","connection":"a"}"#,
     "\n",
 );
-
-fn coedit(arguments: &[&str], input: &str) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_coedit"))
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // A program that refuses its arguments does not read.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    child.wait_with_output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap()
-}
 
 #[test]
 fn a_replay_prints_lines_and_a_summary() {

@@ -49,10 +49,8 @@ impl Shard {
             context.seats.all.try_take().ok_or(OpenError::TooMany)?.keep();
         }
         let place = found.unwrap_or_else(|| self.insert(key, hash, context));
-        let grant = match self.decide(Some(place), user.id(), asked, context, after, Seats::take) {
-            Ok(()) => Grant { access: asked, reason: None },
-            Err(reason) => Grant { access: Access::View, reason: Some(reason) },
-        };
+        let decision = self.decide(Some(place), user.id(), asked, context, after, Seats::take);
+        let grant = Grant::of(asked, decision);
         let joined = self.update(place, context, after, |session, spares| {
             let stay = session.join(context.rules, spares, user, grant.access, context.now);
             (stay, session.stay(stay).first_connection)
@@ -86,10 +84,7 @@ impl Shard {
         if self.capped && !context.seats.all.has_free() {
             return Err(OpenError::TooMany);
         }
-        Ok(match self.decide(place, user, asked, context, after, Seats::would_take) {
-            Ok(()) => Grant { access: asked, reason: None },
-            Err(reason) => Grant { access: Access::View, reason: Some(reason) },
-        })
+        Ok(Grant::of(asked, self.decide(place, user, asked, context, after, Seats::would_take)))
     }
 
     /// Whether the user gets the access, from the narrowest limit to the widest. `claim` asks for the seat, if it needs one
