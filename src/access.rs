@@ -114,11 +114,8 @@ pub struct Grant {
 
 impl Grant {
     /// What was asked for, or view with the reason.
-    pub(crate) fn of(asked: Access, decision: Result<(), Reason>) -> Self {
-        match decision {
-            Ok(()) => Grant { access: asked, reason: None },
-            Err(reason) => Grant { access: Access::View, reason: Some(reason) },
-        }
+    pub(crate) fn of(asked: Access, refused: Option<Reason>) -> Self {
+        Grant { access: if refused.is_none() { asked } else { Access::View }, reason: refused }
     }
 }
 
@@ -145,7 +142,7 @@ pub struct Holder {
     pub access: Access,
     /// How many connections have it.
     pub connections: u32,
-    /// When one of them was opened or made a change for the last time, or up to four seconds before.
+    /// When one of them was opened or made a change for the last time, or up to four seconds before; it ends in 2106.
     pub active: Timestamp,
 }
 

@@ -313,7 +313,7 @@ impl Engine {
     }
 
     /// How much the engine was used in the last hour, day, week, month and year; `None` if
-    /// [`Config::usage`](crate::Config::usage) is off. Costs the shards and some tens of microseconds.
+    /// [`Config::usage`](crate::Config::usage) is off. Costs the shards and up to some tenths of a millisecond.
     ///
     /// ```
     /// use coedit::{Access, Config, DocumentKey, Engine, User};

@@ -33,7 +33,8 @@ pub enum Notice {
         /// What the callback was about.
         status: Status,
     },
-    /// A limit comes near, is reached, or is clear again. Each once: what comes and goes in between is not told.
+    /// A limit comes near, is reached, or is clear again. Each once: what comes and goes in between is not told. Those that
+    /// several threads cause may cross on their way; [`Engine::limits`](crate::Engine::limits) knows.
     Limit {
         /// Whose limit.
         pool: Pool,

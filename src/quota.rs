@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::Access;
 use crate::ids::UserId;
-use crate::license::NamedUser;
 use crate::notice::LimitLevel;
 use crate::pool::Watch;
 use crate::sync::{Mutex, MutexGuard};
@@ -128,6 +127,9 @@ pub(crate) struct Names {
     watch: Watch,
 }
 
+/// Named users of a limit that was lifted.
+pub(crate) type Forgotten = (HashMap<UserId, Timestamp>, BTreeSet<(Timestamp, UserId)>);
+
 impl Named {
     pub(crate) fn new(quota: NamedUsers, percent: u32) -> Self {
         let names = |limit| Names {
@@ -145,10 +147,10 @@ impl Named {
 
     /// Changes the limits. Who counts goes on counting, until the moment that was fixed at the first access; without a
     /// limit nobody is counted.
-    pub(crate) fn set(&mut self, quota: NamedUsers) {
+    /// Returns who is forgotten, to be freed where no lock is held.
+    pub(crate) fn set(&mut self, quota: NamedUsers) -> [Forgotten; 2] {
         self.days = quota.expire_days;
-        self.edit.set(quota.edit);
-        self.live.set(quota.live);
+        [self.edit.set(quota.edit), self.live.set(quota.live)]
     }
 
     pub(crate) fn of(&mut self, access: Access) -> &mut Names {
@@ -198,13 +200,13 @@ impl Names {
         self.watch.turned(self.in_use())
     }
 
-    fn set(&mut self, limit: Option<u32>) {
+    fn set(&mut self, limit: Option<u32>) -> Forgotten {
         self.limit = limit;
         self.watch.set(limit);
-        if limit.is_none() {
-            self.until = HashMap::new();
-            self.by_end = BTreeSet::new();
+        if limit.is_some() {
+            return Forgotten::default();
         }
+        (std::mem::take(&mut self.until), std::mem::take(&mut self.by_end))
     }
 
     pub(crate) fn limit(&self) -> Option<u32> {
@@ -216,11 +218,9 @@ impl Names {
         u32::try_from(self.until.len()).unwrap_or(u32::MAX)
     }
 
-    /// Who counts and until when, by end and id.
-    pub(crate) fn list(&self) -> Vec<NamedUser> {
-        let named =
-            |(end, user): &(Timestamp, UserId)| NamedUser { userid: user.clone(), expire: end.to_string() };
-        self.by_end.iter().map(named).collect()
+    /// Until when who counts, by end and id.
+    pub(crate) fn list(&self) -> Vec<(Timestamp, UserId)> {
+        self.by_end.iter().cloned().collect()
     }
 }
 
@@ -247,7 +247,7 @@ mod tests {
         assert!(users.may(&user("ann")) && !users.may(&user("ben")));
         assert_eq!(users.refused(), Some(LimitLevel::Reached));
         assert_eq!(users.expire(Timestamp::from_millis(13 * DAY - 1)), None);
-        assert_eq!(users.list(), [NamedUser { userid: user("ann"), expire: end.to_string() }]);
+        assert_eq!(users.list(), [(end, user("ann"))]);
         assert_eq!(users.expire(end), Some(LimitLevel::Clear));
         assert!(users.may(&user("ben")));
     }

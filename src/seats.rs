@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::ids::UserId;
 use crate::notice::{LimitLevel, Notice, Pool};
 use crate::pool::SeatPool;
-use crate::quota::{Named, NamedUsers, UserSeats};
+use crate::quota::{Forgotten, Named, NamedUsers, UserSeats};
 use crate::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering};
 use crate::time::Timestamp;
 
@@ -114,10 +114,15 @@ impl Seats {
         self.named.lock().quota()
     }
 
-    /// Changes the limits of named users, and tells what they have come to by that.
-    pub(crate) fn set_named(&self, quota: NamedUsers, now: Timestamp, tell: &mut dyn FnMut(Notice)) {
+    /// Changes the limits of named users, and tells what they have come to by that. Returns who is forgotten.
+    pub(crate) fn set_named(
+        &self,
+        quota: NamedUsers,
+        now: Timestamp,
+        tell: &mut dyn FnMut(Notice),
+    ) -> [Forgotten; 2] {
         let mut named = self.named(now, tell);
-        named.set(quota);
+        let forgotten = named.set(quota);
         for access in [Access::Edit, Access::LiveView] {
             let users = named.of(access);
             if let Some(level) = users.turned() {
@@ -125,6 +130,7 @@ impl Seats {
             }
         }
         self.named_on.store(quota.edit.is_some() || quota.live.is_some(), Ordering::Release);
+        forgotten
     }
 
     fn pool(&self, access: Access) -> &SeatPool {
@@ -140,17 +146,18 @@ impl Seats {
         self.connections.as_ref().map_or_else(|| self.pool(access), |pools| &pools[access.place()]).in_use()
     }
 
-    /// Takes a seat, or says why there is none. `tell` hears what the limits have come to.
-    pub(crate) fn take(&self, claim: Claim<'_>, tell: &mut dyn FnMut(Notice)) -> Result<(), Reason> {
+    /// Takes a seat, or says why there is none. `tell` hears what the limits have come to. Returns how many are taken of the
+    /// engine's pool, with this one.
+    pub(crate) fn take(&self, claim: Claim<'_>, tell: &mut dyn FnMut(Notice)) -> Result<u32, Reason> {
         self.claim(claim, true, tell)
     }
 
     /// What [`take`](Self::take) would say.
-    pub(crate) fn would_take(&self, claim: Claim<'_>, tell: &mut dyn FnMut(Notice)) -> Result<(), Reason> {
+    pub(crate) fn would_take(&self, claim: Claim<'_>, tell: &mut dyn FnMut(Notice)) -> Result<u32, Reason> {
         self.claim(claim, false, tell)
     }
 
-    fn claim(&self, claim: Claim<'_>, take: bool, tell: &mut dyn FnMut(Notice)) -> Result<(), Reason> {
+    fn claim(&self, claim: Claim<'_>, take: bool, tell: &mut dyn FnMut(Notice)) -> Result<u32, Reason> {
         let Claim { user, access, counted, now } = claim;
         let mut held = (counted && access == Access::Edit).then(|| self.users.of(user));
         if let Some(held) = &held
@@ -171,11 +178,12 @@ impl Seats {
         }
         let pool = self.pool(access);
         if !take {
-            return if pool.has_free() { Ok(()) } else { Err(limit_reason(access)) };
+            return if pool.has_free() { Ok(pool.in_use()) } else { Err(limit_reason(access)) };
         }
         let Some(seat) = pool.try_take() else {
             if let Some(level) = pool.watch.refused() {
                 tell(notice(engine_pool(access), level, pool.in_use(), pool.limit()));
+                self.look_again(access, tell);
             }
             return Err(limit_reason(access));
         };
@@ -183,6 +191,7 @@ impl Seats {
         let in_use = seat.keep();
         if let Some(level) = pool.watch.rose(in_use) {
             tell(notice(engine_pool(access), level, in_use, pool.limit()));
+            self.look_again(access, tell);
         }
         if let Some(held) = &mut held {
             held.add(user, 1);
@@ -194,16 +203,26 @@ impl Seats {
                 tell(notice(named_pool(access), level, users.in_use(), users.limit()));
             }
         }
-        Ok(())
+        Ok(in_use)
     }
 
-    /// So many connections more have this access; their seats were taken, if they have some of their own. Returns how many
-    /// have it.
-    pub(crate) fn came(&self, access: Access, connections: u32) -> u32 {
+    /// Another thread may have freed what was just said to be taken, and have found nothing to say then.
+    fn look_again(&self, access: Access, tell: &mut dyn FnMut(Notice)) {
+        let pool = self.pool(access);
+        let in_use = pool.in_use();
+        if let Some(level) = pool.watch.fell(in_use) {
+            tell(notice(engine_pool(access), level, in_use, pool.limit()));
+        }
+    }
+
+    /// So many connections more have this access; their seats were taken, if they have some of their own: `taken` are
+    /// in use with them. Returns how many connections have the access.
+    pub(crate) fn came(&self, access: Access, connections: u32, taken: Option<u32>) -> u32 {
         match &self.connections {
             Some(pools) => pools[access.place()].add(connections),
             None if access == Access::View => self.view.add(connections),
-            None => self.pool(access).in_use(),
+            // What the compare-and-swap said: a look now might miss a peak.
+            None => taken.unwrap_or_else(|| self.pool(access).in_use()),
         }
     }
 

@@ -184,7 +184,7 @@ pub trait Clock: Send + Sync + 'static {
     /// The present moment. It may go backward between calls: the engine lets no document's time do so.
     fn now(&self) -> Timestamp;
 
-    /// The present moment, or one up to some milliseconds ago, for what is done at every open and close: how much the
+    /// The present moment, or one some milliseconds off, for what is done at every open and close: how much the
     /// engine is used, and since when nobody did anything. A clock that has a cheaper way for that gives it here.
     fn coarse(&self) -> Timestamp {
         self.now()
@@ -230,7 +230,7 @@ impl Clock for SystemClock {
         Timestamp::from_millis(self.wall_at_start.0.saturating_add(millis))
     }
 
-    /// As of the operating system's last tick, 1 to 10 ms ago: a quarter of the cost.
+    /// As of the operating system's last tick, 1 to 10 ms off: a quarter of the cost.
     fn coarse(&self) -> Timestamp {
         let passed = coarsetime::Instant::now_without_cache_update().duration_since(self.started_coarse);
         Timestamp::from_millis(self.wall_at_start.0.saturating_add(passed.as_millis()))

@@ -162,3 +162,11 @@ proptest! {
         prop_assert!(erlang_b(load * (1.0 + 1e-9), connections).unwrap() > share);
     }
 }
+
+#[test]
+fn the_smallest_share_has_an_end() {
+    for connections in [1, 2, 100] {
+        let load = load_for(connections, f64::from_bits(1)).unwrap();
+        assert!(load >= 0.0 && erlang_b(load, connections).unwrap() <= f64::from_bits(1));
+    }
+}

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coedit::{
-    Access, Config, Connection, DocumentKey, Engine, ManualClock, Status, Timestamp, TryRecvError, User,
-    UserId,
+    Access, Config, Connection, DocumentKey, Engine, LimitLevel, ManualClock, Notice, Status, Timestamp,
+    TryRecvError, User, UserId,
 };
 use shuttle::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use shuttle::sync::{Condvar, Mutex};
@@ -384,4 +384,47 @@ fn p1_a_cap_that_is_switched_on_holds_for_all_documents_at_once() {
         drop(stays);
         engine.validate().unwrap();
     });
+}
+
+#[test]
+fn a_peak_of_a_moment_is_in_the_usage() {
+    check(|| {
+        let (engine, _) = engine16(|config| config.edit_limit(Some(2)).warn_at(100).callbacks(false));
+        let notices = engine.notices();
+        let ann = open(&engine, "a", "ann");
+        let other = engine.clone();
+        let coming = thread::spawn(move || open(&other, "bcd", "ben"));
+        drop(ann);
+        let ben = coming.join().unwrap();
+        let full = |notice| matches!(notice, Notice::Limit { level: LimitLevel::Warning, in_use: 2, .. });
+        let both = notices.try_iter().any(full);
+        let most = engine.usage().unwrap().hour.edit.max;
+        assert!(!both || most == 2, "two edited at one time, and the usage knows {most}");
+        drop(ben);
+    });
+}
+
+#[test]
+fn a_refusal_that_meets_a_close_leaves_no_limit_reached() {
+    check(|| {
+        let (engine, _) = engine16(|config| config.edit_limit(Some(1)).callbacks(false));
+        let notices = engine.notices();
+        let ann = open(&engine, "a", "ann");
+        let other = engine.clone();
+        let coming = thread::spawn(move || open(&other, "bcd", "ben"));
+        drop(ann);
+        let ben = coming.join().unwrap();
+        if ben.may_edit() {
+            return;
+        }
+        notices.try_iter().for_each(drop);
+        let (cleo, dan) = (open(&engine, "c", "cleo"), open(&engine, "c", "dan"));
+        assert!(cleo.may_edit() && !dan.may_edit());
+        assert!(notices.try_recv().is_ok(), "one more is in, one was refused, and nothing was said");
+    });
+}
+
+fn engine16(set: impl FnOnce(Config) -> Config) -> (Engine, Arc<ManualClock>) {
+    let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_000_000)));
+    (Engine::new(set(Config::new().shards(16)).clock(clock.clone())).unwrap(), clock)
 }

@@ -82,6 +82,10 @@ pub fn load_for(connections: u32, share: f64) -> Result<f64, OutOfBounds> {
     let (mut low, mut high) = (0.0, (f64::from(connections) / (1.0 - share)).min(LOAD_MAX));
     while high - low > high * 1e-12 {
         let middle = f64::midpoint(low, high);
+        // Between the smallest numbers there is none.
+        if middle <= low || middle >= high {
+            break;
+        }
         if erlang_b(middle, connections)? <= share {
             low = middle;
         } else {

@@ -39,7 +39,11 @@ impl Registry {
         };
         // Only the last editor of a changed document needs to know the time well, which costs as much as half the close.
         let closed = match close(None) {
-            Closed::NeedsTime => close(Some(self.now())),
+            Closed::NeedsTime => {
+                let now = self.now();
+                self.collect_usage(now);
+                close(Some(now))
+            }
             closed => closed,
         };
         if closed == Closed::Unknown { Err(ConnectionError::Unknown) } else { Ok(()) }

@@ -5,9 +5,10 @@ use super::shard::{Idlest, Taken as Counted};
 use crate::access::{Access, Grant, Holder};
 use crate::error::OpenError;
 use crate::ids::{DocumentKey, UserId};
-use crate::license::{Limit, Limits, Quota};
+use crate::license::{Limit, Limits, NamedUser, Quota};
 use crate::notice::Notice;
 use crate::quota::NamedUsers;
+use crate::time::Timestamp;
 use crate::usage::{Cut, Taken, Usage};
 
 impl Registry {
@@ -47,10 +48,12 @@ impl Registry {
     pub(crate) fn named_users(&self) -> Quota {
         let mut notices = Vec::new();
         let named = self.seats.named(self.clock.coarse(), &mut |notice| notices.push(notice));
-        let found = Quota { users: named.edit.list(), users_view: named.live.list() };
+        let found = [named.edit.list(), named.live.list()];
         drop(named);
         self.tell(notices);
-        found
+        let named = |(end, userid): (Timestamp, UserId)| NamedUser { userid, expire: end.to_string() };
+        let [users, users_view] = found.map(|users| users.into_iter().map(named).collect());
+        Quota { users, users_view }
     }
 
     /// Notices that no shard has a hand in.
@@ -98,7 +101,9 @@ impl Registry {
         for index in 0..self.shards.len() {
             let mut next = Some(0);
             while let Some(from) = next {
-                next = self.read(index, |shard| shard.idlest(from, &mut idlest));
+                let found;
+                (found, next) = self.read(index, |shard| shard.idle(from, &idlest));
+                idlest.add(found);
             }
         }
         idlest.holders()
@@ -140,7 +145,8 @@ impl Registry {
 
     pub(crate) fn set_named_users(&self, quota: NamedUsers) {
         let mut notices = Vec::new();
-        self.seats.set_named(quota, self.clock.coarse(), &mut |notice| notices.push(notice));
+        let forgotten = self.seats.set_named(quota, self.clock.coarse(), &mut |notice| notices.push(notice));
+        drop(forgotten);
         self.tell(notices);
     }
 }

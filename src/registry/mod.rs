@@ -5,7 +5,8 @@
 //! At most one shard's lock is held at any time, and only inside [`Registry::locked`], [`Registry::read`] and the walks over
 //! all shards in `limits.rs`. Under it no host code runs, no clock is read, and nothing is sent: what a call leaves to do is
 //! collected in an [`After`] and done by [`Registry::finish`] once the lock is released. The sleeper's lock is taken with no
-//! other lock held; those of [`Seats`] that an open takes, after its shard's, are the last that it takes.
+//! other lock held. Whoever switches a limit, and whoever collects usage, takes a lock of its own before any shard's; those
+//! of [`Seats`] that an open takes, after its shard's, are the last: a user's, then that of all named users.
 
 mod commands;
 mod handle;
@@ -125,8 +126,8 @@ impl Registry {
         }
     }
 
-    /// The key's hash and its shard. The table within the shard takes the low bits and the top seven
-    /// (hashbrown), the shard those below the top.
+    /// The key's hash and its shard: the table within the shard keeps the lower half, the shard is chosen by bits of the
+    /// upper.
     fn locate(&self, key: &DocumentKey) -> (u64, usize) {
         let hash = self.hasher.hash_one(key);
         let bits = usize::try_from(hash >> 48).unwrap_or(0);

@@ -114,7 +114,7 @@ pub(crate) struct Spares(Vec<Box<Pending>>);
 impl Spares {
     /// Boxes kept, and events for which a kept one may have room: what a burst took is given back.
     const MOST: usize = 256;
-    const MOST_EVENTS: usize = 64;
+    const MOST_EVENTS: usize = 8;
 
     #[expect(clippy::unnecessary_box_returns, reason = "the boxes are what is kept")]
     pub(super) fn take(&mut self) -> Box<Pending> {

@@ -193,10 +193,10 @@ impl Roster {
 
     /// The users who edit as far as the storage was told.
     pub(super) fn told_editors(&self) -> Vec<UserId> {
-        self.users(u32::MAX, |stay| stay.told > 0)
+        self.users(self.editing.saturating_add(2), |stay| stay.told > 0)
     }
 
-    /// `most`: there are no more than so many.
+    /// There are hardly more than `most`.
     fn users(&self, most: u32, which: impl Fn(&Stay) -> bool) -> Vec<UserId> {
         let mut users = Vec::with_capacity(self.stays.most().min(most as usize));
         for (_, stay) in self.stays.iter().filter(|(_, stay)| which(stay)) {

@@ -87,6 +87,7 @@ impl Window {
     /// The mean number of edit connections that would have been open had the engine's limit refused none of them, in
     /// erlangs: the load for the formulas of [`capacity`](crate::capacity). `None` where it refused all of them.
     ///
+    /// It counts connections: where seats are [counted](crate::Config::seat_count) by users, it says more than users need.
     /// Whoever was refused is taken to have wanted to stay as long as the others: what is known of `edits` opens stands
     /// for the refused ones too.
     ///

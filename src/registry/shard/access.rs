@@ -50,7 +50,7 @@ impl Shard {
         }
         let place = found.unwrap_or_else(|| self.insert(key, hash, context));
         let decision = self.decide(Some(place), user.id(), asked, context, after, Seats::take);
-        let grant = Grant::of(asked, decision);
+        let (grant, taken) = (Grant::of(asked, decision.err()), decision.ok().flatten());
         let joined = self.update(place, context, after, |session, spares| {
             let stay = session.join(context.rules, spares, user, grant.access, context.now);
             (stay, session.stay(stay).first_connection)
@@ -60,7 +60,7 @@ impl Shard {
         let connection = Connection { document: place, stay, previous: NONE, next };
         let (slot, generation) = self.connections.insert(connection);
         self.link(slot, place, stay, next);
-        let count = context.seats.came(grant.access, 1);
+        let count = context.seats.came(grant.access, 1, taken);
         if let Some(recorder) = context.recorder {
             recorder.rose(grant.access, count, context.now);
             let user = context.hasher.hash_one(user.id());
@@ -84,11 +84,12 @@ impl Shard {
         if self.capped && !context.seats.all.has_free() {
             return Err(OpenError::TooMany);
         }
-        Ok(Grant::of(asked, self.decide(place, user, asked, context, after, Seats::would_take)))
+        let decision = self.decide(place, user, asked, context, after, Seats::would_take);
+        Ok(Grant::of(asked, decision.err()))
     }
 
     /// Whether the user gets the access, from the narrowest limit to the widest. `claim` asks for the seat, if it needs one
-    /// of its own, and is the last: nothing refuses after it.
+    /// of its own, and is the last: nothing refuses after it. Returns what it says was taken with it.
     fn decide(
         &self,
         place: Option<u32>,
@@ -96,11 +97,11 @@ impl Shard {
         asked: Access,
         context: Context<'_>,
         after: &mut After,
-        claim: impl FnOnce(&Seats, Claim<'_>, &mut dyn FnMut(Notice)) -> Result<(), Reason>,
-    ) -> Result<(), Reason> {
+        claim: impl FnOnce(&Seats, Claim<'_>, &mut dyn FnMut(Notice)) -> Result<u32, Reason>,
+    ) -> Result<Option<u32>, Reason> {
         let seats = context.seats;
         if asked == Access::View {
-            return Ok(());
+            return Ok(None);
         }
         let session = place.and_then(|place| self.session(place));
         if asked == Access::Edit {
@@ -113,7 +114,7 @@ impl Shard {
         }
         let has_seat = |session: &Session| session.stays_of(user)[asked as usize].is_some();
         if seats.by_users() && session.is_some_and(has_seat) {
-            return Ok(());
+            return Ok(None);
         }
         if asked == Access::Edit
             && let Some(limit) = seats.document_limit()
@@ -121,7 +122,7 @@ impl Shard {
         {
             return Err(Reason::DocumentLimit);
         }
-        claim(seats, self.claim(user, asked, context), &mut after.teller(context))
+        claim(seats, self.claim(user, asked, context), &mut after.teller(context)).map(Some)
     }
 
     fn claim<'a>(&self, user: &'a UserId, access: Access, context: Context<'_>) -> Claim<'a> {
@@ -299,7 +300,7 @@ impl Shard {
         after: &mut After,
         dropped: &mut Dropped,
     ) {
-        let count = context.seats.came(Access::View, 1);
+        let count = context.seats.came(Access::View, 1, None);
         if let Some(recorder) = context.recorder {
             recorder.rose(Access::View, count, context.now);
         }

@@ -1,4 +1,4 @@
-//! A growing array that never moves what it holds.
+//! A growing array that does not move what it holds, but for its first chunk: a segmented vector.
 
 /// Values by number. They stand in chunks: growing costs at most one new chunk, where a vector would copy everything under
 /// the shard's lock, and leaves less than a chunk unused.

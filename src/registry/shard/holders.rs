@@ -21,7 +21,7 @@ pub(crate) struct Idlest {
 
 /// Ordered by when it was active, then by document and user.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Idle {
+pub(crate) struct Idle {
     active: Timestamp,
     key: DocumentKey,
     user: UserId,
@@ -39,10 +39,13 @@ impl Idlest {
         self.found.len() < self.most || self.found.peek().is_some_and(|last| active <= last.active)
     }
 
-    fn add(&mut self, idle: Idle) {
-        self.found.push(idle);
-        if self.found.len() > self.most {
-            self.found.pop();
+    /// With no lock held: it frees who is among them no longer.
+    pub(crate) fn add(&mut self, found: Vec<Idle>) {
+        for idle in found {
+            self.found.push(idle);
+            if self.found.len() > self.most {
+                self.found.pop();
+            }
         }
     }
 
@@ -57,14 +60,14 @@ impl Idlest {
 }
 
 impl Shard {
-    /// Looks through some places from `from` on. Returns where to go on, if there are more.
-    pub(crate) fn idlest(&self, from: u32, idlest: &mut Idlest) -> Option<u32> {
-        let to = from.saturating_add(SLICE);
+    /// Looks through some places from `from` on for what may be among the idlest. Also where to go on, if there are more.
+    pub(crate) fn idle(&self, from: u32, idlest: &Idlest) -> (Vec<Idle>, Option<u32>) {
+        let (to, mut found) = (from.saturating_add(SLICE), Vec::new());
         for session in (from..to).filter_map(|place| self.session(place)) {
             for (_, stay) in session.stays() {
                 let holds = stay.connections > 0 && stay.access() > Access::View;
                 if holds && idlest.may_hold(stay.active()) {
-                    idlest.add(Idle {
+                    found.push(Idle {
                         active: stay.active(),
                         key: session.key().clone(),
                         user: stay.user.id().clone(),
@@ -74,7 +77,7 @@ impl Shard {
                 }
             }
         }
-        (to < self.documents.places()).then_some(to)
+        (found, (to < self.documents.places()).then_some(to))
     }
 
     /// Counts the seats of users from now on, those that are taken too; or no longer.
