@@ -181,16 +181,14 @@ impl Seats {
             return if pool.has_free() { Ok(pool.in_use()) } else { Err(limit_reason(access)) };
         }
         let Some(seat) = pool.try_take() else {
-            if let Some(level) = pool.watch.refused() {
-                tell(notice(engine_pool(access), level, pool.in_use(), pool.limit()));
+            if self.say(access, pool.watch.refused(), pool.in_use(), tell) {
                 self.look_again(access, tell);
             }
             return Err(limit_reason(access));
         };
         // From here on the connection's entry stands for the seat.
         let in_use = seat.keep();
-        if let Some(level) = pool.watch.rose(in_use) {
-            tell(notice(engine_pool(access), level, in_use, pool.limit()));
+        if self.say(access, pool.watch.rose(in_use), in_use, tell) {
             self.look_again(access, tell);
         }
         if let Some(held) = &mut held {
@@ -210,9 +208,21 @@ impl Seats {
     fn look_again(&self, access: Access, tell: &mut dyn FnMut(Notice)) {
         let pool = self.pool(access);
         let in_use = pool.in_use();
-        if let Some(level) = pool.watch.fell(in_use) {
-            tell(notice(engine_pool(access), level, in_use, pool.limit()));
+        self.say(access, pool.watch.fell(in_use), in_use, tell);
+    }
+
+    /// Tells what a limit of the engine's has come to, if it has. Whether it has.
+    fn say(
+        &self,
+        access: Access,
+        level: Option<LimitLevel>,
+        in_use: u32,
+        tell: &mut dyn FnMut(Notice),
+    ) -> bool {
+        if let Some(level) = level {
+            tell(notice(engine_pool(access), level, in_use, self.pool(access).limit()));
         }
+        level.is_some()
     }
 
     /// So many connections more have this access; their seats were taken, if they have some of their own: `taken` are
@@ -245,9 +255,7 @@ impl Seats {
         }
         let pool = self.pool(access);
         let in_use = pool.free(seats);
-        if let Some(level) = pool.watch.fell(in_use) {
-            tell(notice(engine_pool(access), level, in_use, pool.limit()));
-        }
+        self.say(access, pool.watch.fell(in_use), in_use, tell);
         left.unwrap_or(in_use)
     }
 

@@ -389,7 +389,8 @@ fn p1_a_cap_that_is_switched_on_holds_for_all_documents_at_once() {
 #[test]
 fn a_peak_of_a_moment_is_in_the_usage() {
     check(|| {
-        let (engine, _) = engine16(|config| config.edit_limit(Some(2)).warn_at(100).callbacks(false));
+        let (engine, _) =
+            engine(|config| config.shards(16).edit_limit(Some(2)).warn_at(100).callbacks(false));
         let notices = engine.notices();
         let ann = open(&engine, "a", "ann");
         let other = engine.clone();
@@ -407,7 +408,7 @@ fn a_peak_of_a_moment_is_in_the_usage() {
 #[test]
 fn a_refusal_that_meets_a_close_leaves_no_limit_reached() {
     check(|| {
-        let (engine, _) = engine16(|config| config.edit_limit(Some(1)).callbacks(false));
+        let (engine, _) = engine(|config| config.shards(16).edit_limit(Some(1)).callbacks(false));
         let notices = engine.notices();
         let ann = open(&engine, "a", "ann");
         let other = engine.clone();
@@ -422,9 +423,4 @@ fn a_refusal_that_meets_a_close_leaves_no_limit_reached() {
         assert!(cleo.may_edit() && !dan.may_edit());
         assert!(notices.try_recv().is_ok(), "one more is in, one was refused, and nothing was said");
     });
-}
-
-fn engine16(set: impl FnOnce(Config) -> Config) -> (Engine, Arc<ManualClock>) {
-    let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_000_000)));
-    (Engine::new(set(Config::new().shards(16)).clock(clock.clone())).unwrap(), clock)
 }

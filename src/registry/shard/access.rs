@@ -42,9 +42,7 @@ impl Shard {
         after: &mut After,
     ) -> Result<(ConnectionId, Grant), OpenError> {
         let found = self.find(key, hash);
-        if !self.connections.has_room() || (found.is_none() && !self.documents.has_room()) {
-            return Err(OpenError::Full);
-        }
+        self.check_room(found)?;
         if self.capped {
             context.seats.all.try_take().ok_or(OpenError::TooMany)?.keep();
         }
@@ -69,6 +67,12 @@ impl Shard {
         Ok((self.id(slot, generation), grant))
     }
 
+    /// Whether there is a number left for one more connection, and for its document unless that is `found`.
+    fn check_room(&self, found: Option<u32>) -> Result<(), OpenError> {
+        let has_room = self.connections.has_room() && (found.is_some() || self.documents.has_room());
+        if has_room { Ok(()) } else { Err(OpenError::Full) }
+    }
+
     /// What [`open`](Self::open) would say.
     pub(crate) fn would_admit(
         &self,
@@ -78,9 +82,7 @@ impl Shard {
         context: Context<'_>,
         after: &mut After,
     ) -> Result<Grant, OpenError> {
-        if !self.connections.has_room() || (place.is_none() && !self.documents.has_room()) {
-            return Err(OpenError::Full);
-        }
+        self.check_room(place)?;
         if self.capped && !context.seats.all.has_free() {
             return Err(OpenError::TooMany);
         }
@@ -314,7 +316,7 @@ impl Shard {
         };
         let Stay { first_connection: next, ref user, .. } = *session.stay(stay);
         *connection = Connection { document: place, stay, previous: NONE, next };
-        let id = ConnectionId::new(slot * self.of + self.number, generation);
+        let id = self.id(slot, generation);
         dropped.connections.push(id);
         if context.listened {
             let (key, user) = (session.key().clone(), user.id().clone());
