@@ -115,7 +115,7 @@ impl Callbacks {
 
     fn next(&self, wait: Wait) -> Result<Delivery, Nothing> {
         let (location, callback) = self.registry.next_callback(wait)?;
-        Ok(Delivery { registry: self.registry.clone(), location, callback, kept_at: None, settled: false })
+        Ok(Delivery { registry: self.registry.clone(), location, callback: Some(callback), kept_at: None })
     }
 
     /// Waits for the next callback.
@@ -154,15 +154,17 @@ impl Callbacks {
 pub struct Delivery {
     registry: Arc<Registry>,
     location: Location,
-    callback: Arc<Callback>,
+    /// None once it is settled.
+    callback: Option<Box<Callback>>,
     kept_at: Option<Arc<str>>,
-    settled: bool,
 }
 
 impl Delivery {
-    /// What the storage is told. The host adds `url` and its like to a clone before it forwards it.
+    /// What the storage is told. The host adds `url` and its like to a clone, or to what [`ack`](Self::ack) returns, before
+    /// it forwards it.
+    #[expect(clippy::expect_used, reason = "only what consumes it settles it")]
     pub fn callback(&self) -> &Callback {
-        &self.callback
+        self.callback.as_deref().expect("it is not settled")
     }
 
     /// Says where the host put the file of a save that it gives up, for [`Engine::forgotten`](crate::Engine::forgotten).
@@ -173,34 +175,25 @@ impl Delivery {
     }
 
     /// The storage has done it. Returns the callback.
-    pub fn ack(mut self) -> Arc<Callback> {
-        self.settle(Verdict::Done);
-        self.callback.clone()
+    #[expect(clippy::expect_used, reason = "only what consumes it settles it")]
+    pub fn ack(mut self) -> Box<Callback> {
+        let callback = self.callback.take().expect("it is not settled");
+        self.registry.settle(self.location, Verdict::Done, self.kept_at.take());
+        callback
     }
 
-    /// The storage has not done it: it is handed out again after a pause, or given up after the last one. Returns the
-    /// callback.
-    pub fn fail(mut self) -> Arc<Callback> {
-        self.fail_once();
-        self.callback.clone()
-    }
-
-    fn settle(&mut self, verdict: Verdict) {
-        if !std::mem::replace(&mut self.settled, true) {
-            self.registry.settle(self.location, verdict, self.kept_at.take());
-        }
-    }
-
-    fn fail_once(&mut self) {
-        if !self.settled {
-            self.settle(Verdict::Failed(self.callback.clone()));
-        }
+    /// The storage has not done it: it is handed out again after a pause, or given up after the last one. Returns a copy
+    /// of the callback.
+    pub fn fail(self) -> Box<Callback> {
+        Box::new(self.callback().clone())
     }
 }
 
 impl Drop for Delivery {
     fn drop(&mut self) {
-        self.fail_once();
+        if let Some(callback) = self.callback.take() {
+            self.registry.settle(self.location, Verdict::Failed(callback), self.kept_at.take());
+        }
     }
 }
 

@@ -141,6 +141,23 @@ impl<S: AsRef<str>, const INLINE: usize> PartialEq for Text<S, INLINE> {
     }
 }
 
+impl<S: AsRef<str>, const INLINE: usize> Hash for Text<S, INLINE> {
+    /// A short text as whole words: a third of the cost. Its zeros tell its length, for no name has any.
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Text::Inline(Inline { bytes, .. }) => {
+                let (words, _) = bytes.as_chunks::<8>();
+                for word in words {
+                    state.write_u64(u64::from_le_bytes(*word));
+                }
+                state.write_u64(bytes.last_chunk().map_or(0, |word| u64::from_le_bytes(*word)));
+            }
+            Text::Shared(text) => state.write(text.as_ref().as_bytes()),
+        }
+    }
+}
+
 /// A shared text behind one pointer, where `Arc<str>` takes two.
 #[derive(Clone)]
 struct Thin(Arc<Box<str>>);
@@ -273,8 +290,9 @@ macro_rules! text_name {
         }
 
         impl Hash for $name {
+            #[inline]
             fn hash<H: Hasher>(&self, state: &mut H) {
-                self.as_bytes().hash(state);
+                self.0.hash(state);
             }
         }
 

@@ -6,7 +6,7 @@
 mod support;
 
 use std::collections::HashSet;
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
 
 use coedit::door::{Acknowledge, Door, LINE_MAX, Lines};
 use coedit::{Access, ChangeError, Config, Connection, ConnectionId, Notice};
@@ -299,51 +299,44 @@ fn nuls_end_no_line_and_wide_text_is_refused_a_line_at_a_time() {
 
 // Names that collide.
 
-/// Names of which the low bits of the hash that std gives without a key are the same.
-fn colliding<T>(count: usize, name: impl Fn(usize) -> T, bytes: impl Fn(&T) -> &[u8]) -> Vec<T> {
+/// Names of sixteen characters of which, as keys or ids, the low bits of the hash that std gives without a key are the same.
+/// They collide as in the engine, but for its own secret.
+fn colliding<N: Hash>(count: usize, name: impl Fn(&str) -> N) -> Vec<String> {
     const LOW: u64 = 0xffff;
+    let text = |number: usize| format!("{number:016x}");
     let hasher = BuildHasherDefault::<DefaultHasher>::default();
-    let hash = |name: &T| hasher.hash_one(bytes(name)) & LOW;
-    let wanted = hash(&name(0));
-    (0..).map(name).filter(|name| hash(name) == wanted).take(count).collect()
+    let hash = |text: &String| hasher.hash_one(name(text)) & LOW;
+    let wanted = hash(&text(0));
+    (0..).map(text).filter(|text| hash(text) == wanted).take(count).collect()
 }
 
 #[test]
 fn names_that_collide_without_a_key_are_all_found() {
     const NAMES: usize = 40;
-    /// The number as sixteen characters that are fine in a key and in a user id.
-    fn name(number: usize) -> [u8; 16] {
-        std::array::from_fn(|place| b"0123456789abcdef"[number >> (4 * (15 - place)) & 15])
-    }
-    let names = colliding(NAMES + 1, name, |name| name);
-    let names: Vec<&str> = names.iter().map(|name| std::str::from_utf8(name).unwrap()).collect();
-    assert_eq!(names.iter().collect::<HashSet<_>>().len(), NAMES + 1);
-    // They collide as keys do in the engine, but for its own secret.
-    let hasher = BuildHasherDefault::<DefaultHasher>::default();
-    let low: HashSet<u64> = names.iter().map(|name| hasher.hash_one(key(name)) & 0xffff).collect();
-    assert_eq!(low.len(), 1);
-    let (stranger, names) = names.split_last().unwrap();
+    let (keys, ids) = (colliding(NAMES + 1, key), colliding(NAMES + 1, id));
+    let (unknown, keys) = keys.split_last().unwrap();
+    let (stranger, ids) = ids.split_last().unwrap();
 
     // Documents of these keys, and users of these ids all in one.
     let world = World::new(|config| config.shards(1));
     let mut tabs = Vec::new();
-    for (number, name) in names.iter().enumerate() {
-        tabs.push((world.edit(name, "ann"), world.edit("doc", name)));
+    for (number, (name, user)) in keys.iter().zip(ids).enumerate() {
+        tabs.push((world.edit(name, "ann"), world.edit("doc", user)));
         assert_eq!(
             (world.engine.documents(), world.engine.editors(&key("doc")).len()),
             (number + 2, number + 1)
         );
     }
     world.engine.validate().unwrap();
-    for (number, name) in names.iter().enumerate() {
+    for (number, (name, user)) in keys.iter().zip(ids).enumerate() {
         assert!(world.engine.is_open(&key(name)));
         assert_eq!(world.engine.editors(&key(name)), [id("ann")]);
         tabs[number].0.change().unwrap();
-        let dropped = world.engine.drop_users(&key("doc"), &[id(name)]).unwrap();
+        let dropped = world.engine.drop_users(&key("doc"), &[id(user)]).unwrap();
         assert_eq!((dropped.connections, dropped.unmatched), (vec![tabs[number].1.id()], Vec::new()));
     }
     assert_eq!(world.engine.participants(&key("doc")).len(), NAMES);
-    assert!(!world.engine.is_open(&key(stranger)));
+    assert!(!world.engine.is_open(&key(unknown)));
     assert_eq!(world.engine.drop_users(&key("doc"), &[id(stranger)]).unwrap().unmatched, [id(stranger)]);
     world.engine.validate().unwrap();
 
@@ -357,7 +350,7 @@ fn names_that_collide_without_a_key_are_all_found() {
     let mut stories = Stories::new(0);
     world.callbacks.try_iter().for_each(|delivery| stories.settled(&delivery.ack(), true));
     stories.assert_balanced();
-    assert!(names.iter().all(|name| stories.saved(&key(name)).as_millis() == START));
+    assert!(keys.iter().all(|name| stories.saved(&key(name)).as_millis() == START));
     assert_eq!(world.engine.documents(), 0);
 }
 

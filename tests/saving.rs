@@ -33,7 +33,7 @@ fn due(world: &World) {
 }
 
 /// Fails the next callback, which must have this status, as often as it takes to give it up.
-fn give_up(world: &World, status: Status) -> Arc<Callback> {
+fn give_up(world: &World, status: Status) -> Box<Callback> {
     for pause in [1, 2, 4] {
         let failed = world.take().fail();
         assert_eq!(failed.status, status);
@@ -56,7 +56,7 @@ fn forgotten(world: &World) -> Vec<String> {
     world.engine.forgotten().into_iter().map(|forgotten| forgotten.key.to_string()).collect()
 }
 
-fn save(world: &World) -> Arc<Callback> {
+fn save(world: &World) -> Box<Callback> {
     let save = world.ack();
     assert_eq!(save.status, Status::Save);
     save

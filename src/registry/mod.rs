@@ -118,12 +118,18 @@ impl Registry {
     }
 
     /// Collects what was used up to the last end of a minute, unless that was done.
+    #[inline]
     fn collect_usage(&self, now: Timestamp) {
         if let Some(recorder) = &self.recorder
             && recorder.is_due(now)
         {
-            recorder.collect(now, |access| self.seats.connections(access), |cut| self.take_usage(cut));
+            self.collect(recorder, now);
         }
+    }
+
+    #[cold]
+    fn collect(&self, recorder: &Recorder, now: Timestamp) {
+        recorder.collect(now, |access| self.seats.connections(access), |cut| self.take_usage(cut));
     }
 
     /// The key's hash and its shard: the table within the shard keeps the lower half, the shard is chosen by bits of the
@@ -139,36 +145,38 @@ impl Registry {
     }
 
     /// Runs `act` under the lock of one shard, and afterwards does what it left to do.
+    #[inline]
     fn locked<R>(
         &self,
         index: usize,
         now: Timestamp,
-        act: impl FnOnce(&mut Shard, Context<'_>, &mut After) -> R,
+        act: impl FnOnce(&mut Shard, &Context<'_>, &mut After) -> R,
     ) -> R {
         let mut after = After::default();
         let place = &self.shards[index];
-        let (result, earliest) = {
-            let mut shard = place.shard.lock();
-            shard.calls += 1;
+        let mut shard = place.shard.lock();
+        shard.calls += 1;
+        let Registry { rules, seats, ready, hasher, .. } = self;
+        let context = Context {
+            rules,
+            seats,
+            recorder: self.recorder.as_ref(),
+            ready,
+            hasher,
+            now,
             // Read under the lock: whoever drains or shuts down visits every shard afterwards.
-            let draining = self.draining.load(Ordering::SeqCst);
-            let shut_down = self.shut_down.load(Ordering::SeqCst);
-            let listened = self.listeners.load(Ordering::Acquire) > 0;
-            let Registry { rules, seats, ready, hasher, .. } = self;
-            let recorder = self.recorder.as_ref();
-            let result = act(
-                &mut shard,
-                Context { rules, seats, recorder, ready, hasher, now, listened, draining, shut_down },
-                &mut after,
-            );
-            let earliest = after.deadlines_moved.then(|| {
-                let earliest = shard.earliest_deadline().map_or(NEVER, Timestamp::as_millis);
-                place.earliest.store(earliest, Ordering::SeqCst);
-                earliest
-            });
-            (result, earliest)
+            draining: self.draining.load(Ordering::SeqCst),
+            shut_down: self.shut_down.load(Ordering::SeqCst),
+            listened: self.listeners.load(Ordering::Acquire) > 0,
         };
-        self.finish(index, &mut after, earliest);
+        let result = act(&mut shard, &context, &mut after);
+        if after.deadlines_moved {
+            let earliest = shard.earliest_deadline().map_or(NEVER, Timestamp::as_millis);
+            place.earliest.store(earliest, Ordering::SeqCst);
+            after.earliest = Some(earliest);
+        }
+        drop(shard);
+        self.finish(index, after);
         result
     }
 
@@ -178,20 +186,33 @@ impl Registry {
     }
 
     /// What a call leaves to do, with no lock held. The hooks come last: host code may panic.
-    fn finish(&self, index: usize, after: &mut After, earliest: Option<u64>) {
+    #[inline]
+    fn finish(&self, index: usize, after: After) {
         let ready = after.ready;
         if let Some(place) = ready {
             self.push_ready(index, place);
         }
-        let any_notices = after.more.take().is_some_and(|more| self.notify(more.notices));
-        if let Some(earliest) = earliest {
+        if after.is_more() {
+            return self.finish_more(after);
+        }
+        // It would be dropped piece by piece otherwise, to find that there is nothing in it.
+        std::mem::forget(after);
+        if ready.is_some() {
+            self.ready.queue.announce();
+        }
+    }
+
+    /// What most calls do not leave.
+    #[cold]
+    fn finish_more(&self, after: After) {
+        let any_notices = after.more.is_some_and(|more| self.notify(more.notices));
+        if let Some(earliest) = after.earliest {
             self.sleeper.at(earliest);
         }
         if after.done > 0 {
             self.finished(after.done);
         }
-        drop(after.over.take());
-        if ready.is_some() {
+        if after.ready.is_some() {
             self.ready.queue.announce();
         }
         if any_notices {

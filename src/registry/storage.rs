@@ -33,7 +33,7 @@ impl Wait {
 
 impl Registry {
     /// The next callback that is to be handed out; waits for one if asked to, until the deadline if there is one.
-    pub(crate) fn next_callback(&self, wait: Wait) -> Result<(Location, Arc<Callback>), Nothing> {
+    pub(crate) fn next_callback(&self, wait: Wait) -> Result<(Location, Box<Callback>), Nothing> {
         loop {
             let location = wait.on(&self.ready.queue)?;
             let callback =

@@ -10,7 +10,7 @@ use crate::time::Timestamp;
 pub(super) const SLICE: usize = 128;
 
 /// Does something to a shard under its lock and says whether there is more to do.
-type Act<'a> = &'a mut dyn FnMut(&mut Shard, Context<'_>, &mut After, &mut Vec<Due>) -> bool;
+type Act<'a> = &'a mut dyn FnMut(&mut Shard, &Context<'_>, &mut After, &mut Vec<Due>) -> bool;
 
 impl Registry {
     /// Lets all that is due fall due. Where nothing is, it takes no lock.

@@ -9,19 +9,23 @@
 //! ([`pending`]), so that a document with nothing open is small.
 
 mod changes;
+mod few;
+mod many;
 mod ordered;
 mod outbox;
 mod pending;
 mod phase;
 mod roster;
+mod spares;
 mod storage;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use ordered::NONE;
-pub(crate) use pending::{Pending, Spares};
+use ordered::Further;
 pub(crate) use roster::{Stay, StayId};
+pub(crate) use spares::{Spares, TooMany};
 pub(crate) use storage::{Settled, Verdict};
 
 use crate::access::{Access, Participant};
@@ -31,7 +35,7 @@ use crate::error::{ForceSaveError, InfoError};
 use crate::ids::{DocumentKey, User, UserId};
 use crate::time::Timestamp;
 use outbox::{ForceSaveAsked, InfoAnswer, InfoAsked, Outbox};
-use pending::Unsaved;
+use pending::{Pending, Unsaved};
 use phase::{Phase, Step};
 use roster::Roster;
 
@@ -79,10 +83,10 @@ impl Rules {
 
 /// One document.
 ///
-/// Where the fields stand is said here and in the [`roster`]: all that most calls look at fits 64 bytes, with each user's
-/// stay right after it. At a million documents that is a tenth of the time of an open and a close.
+/// Where the fields stand is said here and in the [`roster`]: all that most calls look at is one cache line, and the first
+/// two stays are the next. At a million documents a line more is a tenth of the time of an open and a close.
 #[derive(Debug)]
-#[repr(C)]
+#[repr(C, align(64))]
 pub(crate) struct Session {
     key: DocumentKey,
     pending: Option<Box<Pending>>,
@@ -163,6 +167,7 @@ impl Session {
     }
 
     /// Whether nobody edits, nothing is unsaved, and the storage does not know all of it yet.
+    #[inline]
     pub(crate) fn came_and_went(&self) -> bool {
         let is_untold = |pending: &Pending| pending.unsaved.is_none() && !pending.outbox.is_empty();
         self.roster.editing() == 0 && self.pending.as_deref().is_some_and(is_untold)
@@ -190,6 +195,11 @@ impl Session {
     pub(crate) fn leave_needs_time(&self, stay: StayId) -> bool {
         let last = self.roster.editing() == 1 && self.roster.stay(stay).access() == Access::Edit;
         last && self.unsaved().is_some()
+    }
+
+    /// Whether it takes no memory but itself and its names.
+    pub(crate) fn is_small(&self) -> bool {
+        self.pending.is_none() && self.roster.is_small()
     }
 
     /// Seats of a limit of edit access that are taken here: connections, or `by_users` users.
@@ -237,6 +247,9 @@ impl Session {
 /// Commands. Where something may come to be open with the storage, `spares` has the boxes for it.
 impl Session {
     /// Adds a connection of `user` with an access that was decided on. Edit only where no save is with the storage.
+    ///
+    /// `slot` is where the shard has it. Returns its stay, and which connection of the stay was the latest before.
+    #[inline]
     pub(crate) fn join(
         &mut self,
         rules: &Rules,
@@ -244,8 +257,9 @@ impl Session {
         user: &User,
         access: Access,
         now: Timestamp,
-    ) -> StayId {
-        let stay = self.roster.join(user, access, now);
+        slot: u32,
+    ) -> (StayId, u32) {
+        let (stay, before) = self.roster.join(user, access, now, slot, &mut spares.further);
         if access == Access::Edit {
             let withheld = self.withheld();
             if self.roster.editing() == 1 {
@@ -253,14 +267,14 @@ impl Session {
             }
             if rules.callbacks {
                 let most = rules.bounds.waiting_actions;
-                let outbox = &mut self.pending.get_or_insert_with(|| spares.take()).outbox;
+                let outbox = &mut self.pending.get_or_insert_with(|| spares.pending.take()).outbox;
                 if let Some(leaver) = withheld {
                     outbox.left(&mut self.roster, leaver, most);
                 }
-                outbox.came(&mut self.roster, stay, most);
+                outbox.came(stay, most);
             }
         }
-        stay
+        (stay, before)
     }
 
     /// Takes one connection away. If it was the last editor's, the save is due after the save delay, or at once.
@@ -279,7 +293,7 @@ impl Session {
             return;
         }
         let last = self.roster.editing() == 0;
-        let pending = self.pending.get_or_insert_with(|| spares.take());
+        let pending = self.pending.get_or_insert_with(|| spares.pending.take());
         match &mut pending.unsaved {
             Some(unsaved) if last => {
                 unsaved.would_keep_at = None;
@@ -290,29 +304,13 @@ impl Session {
         }
     }
 
-    /// Turns `count` connections of a stay into view-only ones and returns the stay they are in now. A save that follows
-    /// is due at once.
-    pub(crate) fn demote(&mut self, rules: &Rules, spares: &mut Spares, stay: StayId, count: u32) -> StayId {
-        let Stay { user, .. } = self.roster.stay(stay);
-        let (user, active) = (user.clone(), self.roster.stay(stay).active());
-        let mut viewing = stay;
-        // First in, then out: the user stays a participant throughout.
-        for _ in 0..count {
-            viewing = self.roster.join(&user, Access::View, active);
-        }
-        for _ in 0..count {
-            self.leave(rules, spares, stay, Timestamp::default(), Pace::AtOnce);
-        }
-        viewing
-    }
-
     /// An editor of this stay made a change. O(1).
     pub(crate) fn change(&mut self, rules: &Rules, spares: &mut Spares, stay: StayId, now: Timestamp) {
         self.roster.stay_mut(stay).touch(now);
         if !rules.callbacks {
             return;
         }
-        let pending = self.pending.get_or_insert_with(|| spares.take());
+        let pending = self.pending.get_or_insert_with(|| spares.pending.take());
         pending.change(&self.roster.stay(stay).user, now, rules.bounds.turns);
         self.plan_force_save(rules, now);
     }
@@ -352,7 +350,7 @@ impl Session {
                 (_, None) => InfoAnswer::Closed,
             };
             let withheld = self.withheld();
-            let outbox = &mut self.pending.get_or_insert_with(|| spares.take()).outbox;
+            let outbox = &mut self.pending.get_or_insert_with(|| spares.pending.take()).outbox;
             if outbox.asked() >= rules.bounds.asked {
                 return Err(InfoError::TooManyAsked);
             }
@@ -416,16 +414,27 @@ impl Session {
 
     /// Drops what waits to be told of a document that [came and went](Self::came_and_went), unless anything of it was
     /// told or asked before. Returns what is to be freed.
-    pub(crate) fn forget_untold(&mut self) -> Option<Box<Pending>> {
+    pub(crate) fn forget_untold(&mut self) -> Option<TooMany> {
         let untold = |pending: &mut Box<Pending>| pending.outbox.untold(&self.roster);
         let pending = self.pending.take_if(untold)?;
         Outbox::forget_untold(&mut self.roster);
-        Some(pending)
+        Some(TooMany::Pending(pending))
     }
 
-    /// Gives the box back in which nothing is open any more. Returns what is to be freed.
-    pub(crate) fn tidy(&mut self, spares: &mut Spares) -> Option<Box<Pending>> {
-        spares.put(self.pending.take_if(|pending| pending.is_nothing())?)
+    /// Gives the boxes back in which there is nothing any more. `discard` gets those that are to be freed.
+    #[inline]
+    pub(crate) fn tidy(&mut self, spares: &mut Spares, mut discard: impl FnMut(TooMany)) {
+        if let Some(mut pending) = self.pending.take_if(|pending| pending.is_nothing()) {
+            pending.settled_changes = 0;
+            if let Some(pending) = spares.pending.put(pending, Pending::is_small) {
+                discard(TooMany::Pending(pending));
+            }
+        }
+        if let Some(further) = self.roster.take_empty()
+            && let Some(further) = spares.further.put(further, Further::is_small)
+        {
+            discard(TooMany::Further(further));
+        }
     }
 }
 
@@ -456,7 +465,7 @@ impl Session {
         let in_context = |error| format!("document {}: {error}", self.key);
         self.roster.validate().map_err(in_context)?;
         if rules.callbacks {
-            let nothing = Outbox::new();
+            let nothing = Outbox::default();
             let outbox = self.pending.as_ref().map_or(&nothing, |pending| &pending.outbox);
             outbox.validate(&self.roster, self.withheld()).map_err(in_context)?;
         }

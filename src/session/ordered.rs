@@ -2,275 +2,251 @@
 
 use std::ops::{Index, IndexMut};
 
-use smallvec::SmallVec;
+use super::few::{FEW, Few};
+use super::many::Many;
+use super::spares::Pool;
 
 /// No id: the end of a list.
 pub(crate) const NONE: u32 = u32::MAX;
 
 /// Values under small stable ids, iterated in the order of their coming. Everything but iteration is O(1).
 ///
-/// Memory is what it costs to look at a document that nobody has looked at for a while. So up to [`FEW`] values the
-/// order stands in a few bytes beside a byte of each value's hash, its *tag*: whoever looks for a value reads those, and
-/// then only the value that is likely to be the one.
+/// Memory is what it costs to look at a document that nobody has looked at for a while. So the first two values stand in
+/// place, the order of up to [`FEW`] in a few bytes beside a byte of each value's hash, its *tag*: whoever looks for a
+/// value reads those, and then only the value that is likely to be the one. Further values stand in a box that is lent by
+/// a pool and goes back to it: it was used a moment ago, so that it is near.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Ordered<T, I> {
-    few: Few,
-    /// How many values were pushed since it was last empty.
-    pushed: u32,
-    /// Once there were more than a few.
-    many: Option<Box<Many<I>>>,
-    slots: SmallVec<[Option<T>; 2]>,
-}
-
-/// The order of a few values.
-#[derive(Debug)]
-struct Few {
-    /// Ids in the order of coming.
-    order: [u8; FEW],
-    /// Their tags, in the same order.
+    /// By id.
     tags: [u8; FEW],
-    len: u8,
+    /// The order, while there are no [`Many`].
+    few: Few,
+    further: Option<Box<Further<T, I>>>,
+    here: [Option<T>; HERE],
 }
 
-/// What many values need: their order, and an index by which their owner finds them.
+/// So many values stand in place.
+const HERE: usize = 2;
+
+/// Values past those in place.
 #[derive(Debug)]
-struct Many<I> {
-    links: Links,
-    index: I,
+pub(crate) struct Further<T, I> {
+    slots: [Option<T>; FEW - HERE],
+    /// Values in `slots` and in `many`.
+    len: u32,
+    /// Once there were more than a few.
+    many: Option<Box<Many<T, I>>>,
 }
 
-/// The order of many: each slot's neighbours.
-#[derive(Debug)]
-struct Links {
-    neighbours: Vec<Link>,
-    first: u32,
-    last: u32,
-    /// The first of the free slots, which are linked by `next`.
-    free: u32,
+/// What came of a [`push`](Ordered::push).
+pub(crate) struct Pushed {
+    pub(crate) id: u32,
+    /// An [`index`](Ordered::index) has just come to be, with nothing in it.
+    pub(crate) index_begins: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Link {
-    previous: u32,
-    next: u32,
+impl<T, I> Default for Further<T, I> {
+    fn default() -> Self {
+        Further { slots: [const { None }; FEW - HERE], len: 0, many: None }
+    }
 }
-
-/// So many values are few.
-pub(crate) const FEW: usize = 8;
 
 impl<T, I: Default> Ordered<T, I> {
     pub(crate) fn new() -> Self {
-        let few = Few { order: [0; FEW], tags: [0; FEW], len: 0 };
-        Ordered { slots: SmallVec::new(), many: None, few, pushed: 0 }
+        Ordered { tags: [0; FEW], few: Few::new(), further: None, here: [const { None }; HERE] }
     }
 
-    /// How many values it has had at one time.
-    pub(crate) fn most(&self) -> usize {
-        self.slots.len()
+    /// While there are many, the few stay full: nobody looks for a box that is not there.
+    #[inline]
+    fn many(&self) -> Option<&Many<T, I>> {
+        if self.few.is_full() { self.further.as_ref()?.many.as_deref() } else { None }
     }
 
-    /// How many values were pushed since it was last empty.
-    pub(crate) fn pushed(&self) -> u32 {
-        self.pushed
+    #[inline]
+    fn many_mut(&mut self) -> Option<&mut Many<T, I>> {
+        if self.few.is_full() { self.further.as_mut()?.many.as_deref_mut() } else { None }
     }
 
-    /// Counts on from `pushed`.
-    pub(crate) fn recount_from(&mut self, pushed: u32) {
-        self.pushed = pushed;
+    /// Whether all values stand in place.
+    pub(crate) fn are_here(&self) -> bool {
+        self.further.is_none()
     }
 
+    /// How many values there are.
+    pub(crate) fn len(&self) -> usize {
+        self.many().map_or_else(|| self.few.len(), Many::len)
+    }
+
+    #[inline]
     pub(crate) fn get(&self, id: u32) -> Option<&T> {
-        self.slots.get(id as usize)?.as_ref()
+        if let Some(slot) = self.here.get(id as usize) {
+            return slot.as_ref();
+        }
+        let Further { slots, many, .. } = self.further.as_deref()?;
+        match slots.get(id as usize - HERE) {
+            Some(slot) => slot.as_ref(),
+            None => many.as_ref()?.slots.get(id as usize - FEW)?.as_ref(),
+        }
     }
 
-    /// Appends `value` and names it. There can never be 2³² of them: each stands for a connection, whose ids end
-    /// before that.
-    pub(crate) fn push(&mut self, tag: u8, value: T) -> u32 {
-        self.pushed = self.pushed.saturating_add(1);
-        if self.many.is_none() && usize::from(self.few.len) == FEW {
-            self.many = Some(Box::new(Many { links: Links::of(&self.few), index: I::default() }));
+    #[inline]
+    pub(crate) fn get_mut(&mut self, id: u32) -> Option<&mut T> {
+        self.slot_mut(id)?.as_mut()
+    }
+
+    #[inline]
+    fn slot_mut(&mut self, id: u32) -> Option<&mut Option<T>> {
+        if (id as usize) < HERE {
+            return Some(&mut self.here[id as usize]);
         }
-        let id = match &mut self.many {
-            None => self.few.append(tag),
-            Some(many) => many.links.append(),
-        };
-        match self.slots.get_mut(id as usize) {
+        let Further { slots, many, .. } = self.further.as_deref_mut()?;
+        match slots.get_mut(id as usize - HERE) {
+            Some(slot) => Some(slot),
+            None => many.as_mut()?.slots.get_mut(id as usize - FEW),
+        }
+    }
+
+    /// Appends `value` and names it; among [`arrivals`](Self::arrivals) it stands right after those it is `beside`, if they
+    /// are any. There can never be 2³² values: each stands for a connection, whose ids end before that.
+    #[inline]
+    pub(crate) fn push(
+        &mut self,
+        tag: u8,
+        value: T,
+        beside: [Option<u32>; 3],
+        pool: &mut Pool<Further<T, I>>,
+    ) -> Pushed {
+        if self.few.is_full() {
+            return self.push_to_many(tag, value, beside);
+        }
+        let id = self.few.append(beside);
+        self.tags[id as usize % FEW] = tag;
+        if let Some(slot) = self.here.get_mut(id as usize) {
+            *slot = Some(value);
+        } else {
+            let further = self.further.get_or_insert_with(|| pool.take());
+            further.slots[id as usize % FEW - HERE] = Some(value);
+            further.len += 1;
+        }
+        Pushed { id, index_begins: false }
+    }
+
+    #[cold]
+    fn push_to_many(&mut self, tag: u8, value: T, beside: [Option<u32>; 3]) -> Pushed {
+        let further = self.further.get_or_insert_default();
+        let index_begins = further.many.is_none();
+        let id = further.many.get_or_insert_with(|| Box::new(Many::of(self.few))).append(beside);
+        if let Some(own) = self.tags.get_mut(id as usize) {
+            *own = tag;
+        }
+        further.len += u32::from(id as usize >= HERE);
+        match self.slot_mut(id) {
             Some(slot) => *slot = Some(value),
-            None => self.slots.push(Some(value)),
+            None => self.many_mut().map_or((), |many| many.slots.push(Some(value))),
         }
-        id
+        Pushed { id, index_begins }
     }
 
     /// Takes the value out. Its id may be given to another.
+    #[inline]
     pub(crate) fn remove(&mut self, id: u32) -> Option<T> {
-        let value = self.slots.get_mut(id as usize)?.take()?;
-        let empty = match &mut self.many {
+        let value = self.slot_mut(id)?.take()?;
+        match self.many_mut() {
             None => self.few.remove(id),
-            Some(many) => many.links.remove(id),
-        };
-        if empty {
-            self.pushed = 0;
+            Some(many) => many.remove(id),
+        }
+        if id as usize >= HERE
+            && let Some(further) = &mut self.further
+        {
+            further.len -= 1;
         }
         Some(value)
     }
 
     /// The index of many values: it is there once there were more than a few, empty at first.
     pub(crate) fn index(&self) -> Option<&I> {
-        Some(&self.many.as_ref()?.index)
+        Some(&self.many()?.index)
     }
 
     pub(crate) fn index_mut(&mut self) -> Option<&mut I> {
-        Some(&mut self.many.as_mut()?.index)
+        Some(&mut self.many_mut()?.index)
     }
 
-    /// The values with this tag, in the order of coming. Only while there is no [`index`](Self::index).
+    /// The values with this tag, and perhaps others. Only while there is no [`index`](Self::index).
+    #[inline]
     pub(crate) fn tagged(&self, tag: u8) -> impl Iterator<Item = (u32, &T)> {
-        let few = self.few.tags.iter().zip(&self.few.order).take(usize::from(self.few.len));
-        few.filter(move |(own, _)| **own == tag)
-            .filter_map(|(_, id)| Some((u32::from(*id), self.get(u32::from(*id))?)))
+        let mut same = same_bytes(self.tags, tag);
+        std::iter::from_fn(move || {
+            while same != 0 {
+                let id = same.trailing_zeros() / 8;
+                same &= same - 1;
+                if let Some(value) = self.get(id) {
+                    return Some((id, value));
+                }
+            }
+            None
+        })
     }
 
-    pub(crate) fn iter(&self) -> Iter<'_, T> {
-        let few = if self.many.is_some() { 0 } else { usize::from(self.few.len) };
-        Iter {
-            slots: &self.slots,
-            few: self.few.order[..few].iter(),
-            links: self.many.as_ref().map(|many| many.links.iter()),
-        }
+    /// Ids and values in the order of their coming.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
+        self.ids().filter_map(|id| Some((id, self.get(id)?)))
     }
 
     pub(crate) fn ids(&self) -> impl Iterator<Item = u32> {
-        self.iter().map(|(id, _)| id)
-    }
-}
-
-/// Ids and values in the order of their coming.
-pub(crate) struct Iter<'a, T> {
-    slots: &'a [Option<T>],
-    few: std::slice::Iter<'a, u8>,
-    links: Option<LinksIter<'a>>,
-}
-
-impl<'a, T> Iterator for Iter<'a, T> {
-    type Item = (u32, &'a T);
-
-    fn next(&mut self) -> Option<(u32, &'a T)> {
-        let id = match &mut self.links {
-            None => u32::from(*self.few.next()?),
-            Some(links) => links.next()?,
+        let (few, many) = match self.many() {
+            None => (Some(self.few.coming()), None),
+            Some(many) => (None, Some(many.coming())),
         };
-        Some((id, self.slots.get(id as usize)?.as_ref()?))
+        few.into_iter().flatten().chain(many.into_iter().flatten())
+    }
+
+    /// The ids in the order of coming, but that those that came beside others stand beside them. O(n log n).
+    pub(crate) fn arrivals(&self) -> Vec<u32> {
+        self.many().map_or_else(|| self.few.arrivals().collect(), Many::arrivals)
+    }
+
+    /// Gives up the box of further values if there is nothing in it.
+    #[inline]
+    pub(crate) fn take_empty(&mut self) -> Option<Box<Further<T, I>>> {
+        let further = self.further.take_if(|further| further.len == 0)?;
+        if let Some(many) = &further.many {
+            self.few = many.few();
+        }
+        Some(further)
     }
 }
 
-struct LinksIter<'a> {
-    links: &'a [Link],
-    next: u32,
-}
-
-impl Iterator for LinksIter<'_> {
-    type Item = u32;
-
-    fn next(&mut self) -> Option<u32> {
-        let id = self.next;
-        self.next = self.links.get(id as usize)?.next;
-        Some(id)
+impl<T, I> Further<T, I> {
+    /// Whether it takes no memory beside itself.
+    pub(super) fn is_small(&self) -> bool {
+        self.many.is_none()
     }
 }
 
-impl Few {
-    /// Gives the lowest free id to the last in the order. Only while there are fewer than [`FEW`].
-    fn append(&mut self, tag: u8) -> u32 {
-        let len = usize::from(self.len);
-        let taken = self.order[..len].iter().fold(0_u32, |taken, id| taken | 1 << id);
-        let id = taken.trailing_ones();
-        // Below FEW, which fits.
-        self.order[len] = u8::try_from(id).unwrap_or(0);
-        self.tags[len] = tag;
-        self.len += 1;
-        id
-    }
-
-    /// Whether it is empty now.
-    fn remove(&mut self, id: u32) -> bool {
-        let len = usize::from(self.len);
-        if let Some(at) = self.order[..len].iter().position(|other| u32::from(*other) == id) {
-            self.order.copy_within(at + 1..len, at);
-            self.tags.copy_within(at + 1..len, at);
-            self.len -= 1;
-        }
-        self.len == 0
-    }
+/// Of each byte that is `byte` the topmost bit; perhaps also those of bytes above one that is.
+fn same_bytes(bytes: [u8; FEW], byte: u8) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let differing = u64::from_le_bytes(bytes) ^ (ONES * u64::from(byte));
+    differing.wrapping_sub(ONES) & !differing & (ONES << 7)
 }
 
-impl Links {
-    /// [`FEW`] slots, all taken, in the order that they have.
-    fn of(few: &Few) -> Self {
-        let alone = Link { previous: NONE, next: NONE };
-        let mut links = Links { neighbours: vec![alone; FEW], first: NONE, last: NONE, free: NONE };
-        for id in few.order {
-            links.enter(u32::from(id));
-        }
-        links
-    }
-
-    fn iter(&self) -> LinksIter<'_> {
-        LinksIter { links: &self.neighbours, next: self.first }
-    }
-
-    fn append(&mut self) -> u32 {
-        let mut id = self.free;
-        if let Some(link) = self.neighbours.get(id as usize) {
-            self.free = link.next;
-        } else {
-            self.neighbours.push(Link { previous: NONE, next: NONE });
-            id = u32::try_from(self.neighbours.len() - 1).unwrap_or(NONE);
-        }
-        self.enter(id);
-        id
-    }
-
-    /// Links a slot in as the last.
-    fn enter(&mut self, id: u32) {
-        self.neighbours[id as usize] = Link { previous: self.last, next: NONE };
-        match self.neighbours.get_mut(self.last as usize) {
-            Some(last) => last.next = id,
-            None => self.first = id,
-        }
-        self.last = id;
-    }
-
-    /// Whether it is empty now.
-    fn remove(&mut self, id: u32) -> bool {
-        let Link { previous, next } = self.neighbours[id as usize];
-        self.neighbours[id as usize].next = self.free;
-        self.free = id;
-        match self.neighbours.get_mut(previous as usize) {
-            Some(link) => link.next = next,
-            None => self.first = next,
-        }
-        match self.neighbours.get_mut(next as usize) {
-            Some(link) => link.previous = previous,
-            None => self.last = previous,
-        }
-        self.first == NONE
-    }
-}
-
-impl<T, I> Index<u32> for Ordered<T, I> {
+impl<T, I: Default> Index<u32> for Ordered<T, I> {
     type Output = T;
 
+    #[inline]
     #[expect(clippy::expect_used, reason = "an id outlives its value only by a bug of this crate")]
     fn index(&self, id: u32) -> &T {
-        self.slots[id as usize].as_ref().expect("the id is in use")
+        self.get(id).expect("the id is in use")
     }
 }
 
-impl<T, I> IndexMut<u32> for Ordered<T, I> {
+impl<T, I: Default> IndexMut<u32> for Ordered<T, I> {
+    #[inline]
     #[expect(clippy::expect_used, reason = "an id outlives its value only by a bug of this crate")]
     fn index_mut(&mut self, id: u32) -> &mut T {
-        self.slots[id as usize].as_mut().expect("the id is in use")
+        self.get_mut(id).expect("the id is in use")
     }
 }
 
@@ -278,46 +254,81 @@ impl<T, I> IndexMut<u32> for Ordered<T, I> {
 mod tests {
     use super::*;
 
-    fn values(list: &Ordered<char, ()>) -> String {
+    type List = Ordered<char, ()>;
+
+    fn values(list: &List) -> String {
         list.iter().map(|(_, value)| *value).collect()
+    }
+
+    fn arrivals(list: &List) -> String {
+        list.arrivals().iter().map(|id| list[*id]).collect()
     }
 
     /// Whatever the number of values: against a vector that is searched.
     #[test]
     fn order_survives_removals_and_reuse() {
-        for most in [2, FEW, FEW + 1, 3 * FEW] {
-            let (mut list, mut naive, mut number) = (Ordered::new(), Vec::<(u32, char)>::new(), 7_usize);
+        let mut pool = Pool::default();
+        for most in [1, HERE, HERE + 1, FEW, FEW + 1, 3 * FEW] {
+            let (mut list, mut naive, mut number) = (List::new(), Vec::<(u32, char)>::new(), 7_usize);
+            let mut longest = 0;
             for value in ('a'..='z').cycle().take(1000) {
                 number = number * 31 % 1009;
-                if naive.len() == most || (number.is_multiple_of(3) && !naive.is_empty()) {
+                let goes = usize::from(naive.len() == most || number.is_multiple_of(3)).min(naive.len());
+                // Now and then nearly all go, so that those in place are all again.
+                for _ in 0..if number.is_multiple_of(97) { naive.len() } else { goes } {
                     let (id, value) = naive.remove(number % naive.len());
                     assert_eq!(list.get(id), Some(&value));
                     assert_eq!((list.remove(id), list.remove(id)), (Some(value), None));
+                    if let Some(further) = list.take_empty() {
+                        pool.put(further, Further::is_small);
+                    }
                 }
-                naive.push((list.push(value as u8, value), value));
-                assert_eq!(values(&list), naive.iter().map(|(_, value)| *value).collect::<String>());
-                assert!(naive.iter().all(|(id, value)| list[*id] == *value));
+                naive.push((list.push(value as u8, value, [None; 3], &mut pool).id, value));
+                longest = longest.max(naive.len());
+                let expected: String = naive.iter().map(|(_, value)| *value).collect();
+                assert_eq!((values(&list), arrivals(&list)), (expected.clone(), expected));
+                assert!(naive.iter().all(|(id, value)| list[*id] == *value) && list.len() == naive.len());
                 let found = || list.tagged(value as u8).any(|(_, found)| *found == value);
                 assert!(list.index().is_some() || found());
             }
-            assert_eq!(list.most(), most);
+            assert_eq!(longest, most);
             for (id, value) in naive.drain(..) {
-                assert!(list.pushed() > 0);
                 assert_eq!(list.remove(id), Some(value));
             }
-            assert_eq!((values(&list).as_str(), list.pushed()), ("", 0));
-            list.push(0, 'h');
-            assert_eq!(values(&list), "h");
+            assert_eq!((values(&list).as_str(), list.len()), ("", 0));
+            list.take_empty();
+            list.push(0, 'h', [None; 3], &mut pool);
+            assert_eq!((values(&list).as_str(), list.index().is_some()), ("h", false));
         }
     }
 
     #[test]
     fn a_tag_leaves_out_what_it_does_not_fit() {
-        let mut list = Ordered::<char, ()>::new();
+        let (mut list, mut pool) = (List::new(), Pool::default());
         for (tag, value) in [(1, 'a'), (2, 'b'), (1, 'c')] {
-            list.push(tag, value);
+            list.push(tag, value, [None; 3], &mut pool);
         }
         assert_eq!(list.tagged(1).map(|(_, value)| *value).collect::<String>(), "ac");
         assert_eq!(list.tagged(3).count(), 0);
+    }
+
+    #[test]
+    fn who_comes_beside_another_arrives_there() {
+        let mut pool = Pool::default();
+        for before in [0, 3, FEW] {
+            let mut list = List::new();
+            let mut push = |list: &mut List, value, beside| list.push(0, value, beside, &mut pool).id;
+            let a = push(&mut list, 'a', [None; 3]);
+            for _ in 0..before {
+                push(&mut list, '.', [None; 3]);
+            }
+            let b = push(&mut list, 'b', [Some(a), None, None]);
+            push(&mut list, 'd', [None; 3]);
+            push(&mut list, 'c', [Some(b), None, Some(a)]);
+            list.remove(a);
+            let dots = ".".repeat(before);
+            assert_eq!(arrivals(&list), format!("bc{dots}d"));
+            assert_eq!(values(&list), format!("{dots}bdc"));
+        }
     }
 }

@@ -1,10 +1,9 @@
 //! What the storage has not been told yet, and the one callback that it has in hand.
 //!
 //! No callback is built before it is taken: an action waits as a few bytes, and the list of users is read off the
-//! roster when its turn comes. Every stay counts its connections three times: as they are, as they will have been told
-//! when all that waits is told (`queued`), and as they were told (`told`).
+//! roster when its turn comes. Every stay counts its connections twice: as they are, and as they were told (`told`).
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use super::changes::Reach;
@@ -15,12 +14,12 @@ use crate::ids::{DocumentKey, UserId};
 use crate::time::Timestamp;
 
 /// What waits for the storage, and what is outstanding.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Outbox {
     waiting: VecDeque<Event>,
-    /// More actions came than may wait. What came since is not in `waiting`; it is the difference between the stays'
-    /// `connections` and `queued`, in which pairs have cancelled out.
-    behind: bool,
+    /// More actions came than may wait. What came since is not in `waiting`; here is by how many connections each stay has
+    /// more, or fewer, than it will be told to have when all that waits is told. Pairs have cancelled out.
+    behind: Option<Box<BTreeMap<StayId, i64>>>,
     /// Requests that wait or are outstanding.
     asked: usize,
     in_flight: Option<InFlight>,
@@ -94,28 +93,24 @@ enum Standing {
     /// A worker has it.
     Out,
     /// It failed, and is handed out again at this moment.
-    Waits(Timestamp, Arc<Callback>),
+    Waits(Timestamp, Box<Callback>),
     /// It is to be handed out.
-    Ready(Arc<Callback>),
+    Ready(Box<Callback>),
 }
 
 impl Outbox {
-    pub(crate) const fn new() -> Self {
-        Outbox { waiting: VecDeque::new(), behind: false, asked: 0, in_flight: None }
-    }
-
     /// Whether the storage is to hear of anything that is not outstanding. May be wrong once after many pairs have
     /// cancelled out; [`take`](Self::take) then finds nothing.
     pub(crate) fn has_next(&self) -> bool {
         match &self.in_flight {
             Some(in_flight) => matches!(in_flight.standing, Standing::Ready(_)),
-            None => !self.waiting.is_empty() || self.behind,
+            None => !self.waiting.is_empty() || self.behind.is_some(),
         }
     }
 
     /// Whether nothing waits and nothing is outstanding.
     pub(crate) fn is_empty(&self) -> bool {
-        self.in_flight.is_none() && self.waiting.is_empty() && !self.behind
+        self.in_flight.is_none() && self.waiting.is_empty() && self.behind.is_none()
     }
 
     /// Events for which there is room without a further allocation.
@@ -140,21 +135,24 @@ impl Outbox {
     }
 
     pub(crate) fn retry(&mut self) {
-        if let Some(InFlight { standing, .. }) = &mut self.in_flight
-            && let Standing::Waits(_, callback) = standing
-        {
-            *standing = Standing::Ready(callback.clone());
+        if let Some(InFlight { standing, .. }) = &mut self.in_flight {
+            *standing = match std::mem::replace(standing, Standing::Out) {
+                Standing::Waits(_, callback) => Standing::Ready(callback),
+                other => other,
+            };
         }
     }
 
     /// An edit connection came.
-    pub(crate) fn came(&mut self, roster: &mut Roster, stay: StayId, most: usize) {
-        if self.push_action(Event::Came(stay), most) {
-            roster.stay_mut(stay).queued += 1;
+    #[inline]
+    pub(crate) fn came(&mut self, stay: StayId, most: usize) {
+        if !self.push_action(Event::Came(stay), most) {
+            self.fall_behind(stay, 1);
         }
     }
 
     /// An edit connection left.
+    #[inline]
     pub(crate) fn left(&mut self, roster: &mut Roster, stay: StayId, most: usize) {
         self.gone(roster, stay, Event::Left(stay), most);
     }
@@ -164,21 +162,34 @@ impl Outbox {
         self.gone(roster, stay, Event::Closed(stay), most);
     }
 
+    #[inline]
     fn gone(&mut self, roster: &mut Roster, stay: StayId, event: Event, most: usize) {
-        if self.push_action(event, most) {
-            roster.stay_mut(stay).queued -= 1;
-        } else {
+        if !self.push_action(event, most) && self.fall_behind(stay, -1) {
             roster.release(stay);
         }
     }
 
     /// Queues an action unless too many wait.
+    #[inline]
     fn push_action(&mut self, event: Event, most: usize) -> bool {
-        self.behind |= self.waiting_actions() >= most;
-        if !self.behind {
+        let queues = self.behind.is_none() && self.waiting_actions() < most;
+        if queues {
             self.waiting.push_back(event);
         }
-        !self.behind
+        queues
+    }
+
+    /// Counts a connection of a stay that came or left and is not queued. Whether all of its are cancelled out.
+    #[cold]
+    fn fall_behind(&mut self, stay: StayId, by: i64) -> bool {
+        let behind = self.behind.get_or_insert_default();
+        let difference = behind.entry(stay).or_default();
+        *difference += by;
+        let even = *difference == 0;
+        if even {
+            behind.remove(&stay);
+        }
+        even
     }
 
     fn waiting_actions(&self) -> usize {
@@ -206,64 +217,56 @@ impl Outbox {
     /// Queues what is left of the actions that were not queued: comings, goings, and last the comings of users who go
     /// first. So nobody is listed twice, and nobody edits only where that is true. A last going after which nobody
     /// edits, with nothing to save, closes the document. O(stays).
-    fn catch_up(&mut self, roster: &mut Roster, withheld: Option<StayId>) {
-        if !std::mem::take(&mut self.behind) {
-            return;
+    fn catch_up(&mut self, roster: &Roster, withheld: Option<StayId>) {
+        let Some(behind) = self.behind.take() else { return };
+        let stays = roster.stays.iter().filter_map(|(id, stay)| Some((id, stay, *behind.get(&id)?)));
+        let all: Vec<(StayId, &Stay, i64)> = stays.collect();
+        let has_ended = |id: StayId, stay: &Stay| stay.connections == 0 && withheld != Some(id);
+        let ended = all.iter().filter(|(id, stay, by)| *by < 0 && has_ended(*id, stay));
+        let going: HashSet<&UserId> = ended.map(|(_, stay, _)| stay.user.id()).collect();
+        let goes = |stay: &Stay| going.contains(stay.user.id());
+        for (id, _, by) in all.iter().filter(|(_, stay, _)| !goes(stay)) {
+            self.queue(Event::Came, *id, *by);
         }
-        let ids: Vec<StayId> =
-            roster.stays.ids().filter(|id| roster.stay(*id).access() == Access::Edit).collect();
-        let target = |id: StayId, stay: &Stay| stay.connections + u32::from(withheld == Some(id));
-        let ended = |id: &&StayId| target(**id, roster.stay(**id)) == 0 && roster.stay(**id).queued > 0;
-        let going: HashSet<UserId> =
-            ids.iter().filter(ended).map(|id| roster.stay(*id).user.id().clone()).collect();
-        let (returned, new): (Vec<StayId>, Vec<StayId>) =
-            ids.iter().partition(|id| going.contains(roster.stay(**id).user.id()));
-        for id in new {
-            let stay = roster.stay_mut(id);
-            self.queue_comings(id, stay, target(id, stay));
+        for (id, _, by) in &all {
+            self.queue(Event::Left, *id, -by);
         }
-        let mut last_going = None;
-        for id in &ids {
-            let stay = roster.stay_mut(*id);
-            for _ in target(*id, stay)..stay.queued {
-                last_going = Some((self.waiting.len(), *id));
-                self.waiting.push_back(Event::Left(*id));
-                stay.queued -= 1;
-            }
-        }
-        if let Some((position, id)) = last_going
-            && roster.editing() == 0
+        if roster.editing() == 0
             && withheld.is_none()
+            && let Some(last) = self.waiting.back_mut()
+            && let Event::Left(id) = *last
+            && behind.contains_key(&id)
         {
-            self.waiting[position] = Event::Closed(id);
+            *last = Event::Closed(id);
         }
-        for id in returned {
-            let stay = roster.stay_mut(id);
-            self.queue_comings(id, stay, target(id, stay));
+        for (id, _, by) in all.iter().filter(|(_, stay, _)| goes(stay)) {
+            self.queue(Event::Came, *id, *by);
         }
     }
 
-    fn queue_comings(&mut self, id: StayId, stay: &mut Stay, target: u32) {
-        for _ in stay.queued..target {
-            self.waiting.push_back(Event::Came(id));
-            stay.queued += 1;
-        }
+    /// Queues an event so many times; none if that is less than once.
+    fn queue(&mut self, event: fn(StayId) -> Event, stay: StayId, times: i64) {
+        self.waiting.extend((0..times).map(|_| event(stay)));
     }
 
     /// Makes one stay of an ended and a present one of the same user: their going and coming cancel out. Only when all
     /// that was queued is told.
-    fn merge_returned(roster: &mut Roster, withheld: Option<StayId>) {
-        let has_ended =
-            |id: StayId, stay: &Stay| stay.connections == 0 && stay.queued > 0 && withheld != Some(id);
-        let ended: Vec<StayId> =
-            roster.stays.iter().filter(|(id, stay)| has_ended(*id, stay)).map(|(id, _)| id).collect();
-        for old in ended {
+    fn merge_returned(&mut self, roster: &mut Roster, withheld: Option<StayId>) {
+        let Some(behind) = &mut self.behind else { return };
+        let has_ended = |id: StayId, stay: &Stay| stay.connections == 0 && withheld != Some(id);
+        let untold = |id: &StayId| behind.get(id).is_some_and(|difference| *difference < 0);
+        let ended = roster.stays.iter().filter(|(id, stay)| has_ended(*id, stay) && untold(id));
+        for old in ended.map(|(id, _)| id).collect::<Vec<_>>() {
             let present = roster.stays_of(roster.stay(old).user.id())[Access::Edit as usize];
             if let Some(present) = present {
                 let told = std::mem::take(&mut roster.stay_mut(old).told);
-                let queued = std::mem::take(&mut roster.stay_mut(old).queued);
                 roster.stay_mut(present).told += told;
-                roster.stay_mut(present).queued += queued;
+                behind.remove(&old);
+                let difference = behind.entry(present).or_default();
+                *difference -= i64::from(told);
+                if *difference == 0 {
+                    behind.remove(&present);
+                }
                 roster.release(old);
             }
         }
@@ -279,7 +282,6 @@ impl Outbox {
     pub(crate) fn forget_untold(roster: &mut Roster) {
         let ids: Vec<StayId> = roster.stays.ids().collect();
         for id in ids {
-            roster.stay_mut(id).queued = 0;
             roster.release(id);
         }
     }
@@ -292,7 +294,7 @@ impl Outbox {
         roster: &mut Roster,
         withheld: Option<StayId>,
         saved: bool,
-    ) -> Option<Arc<Callback>> {
+    ) -> Option<Box<Callback>> {
         if let Some(in_flight) = &mut self.in_flight {
             return match std::mem::replace(&mut in_flight.standing, Standing::Out) {
                 Standing::Ready(callback) => Some(callback),
@@ -302,8 +304,8 @@ impl Outbox {
                 }
             };
         }
-        if self.waiting.is_empty() && self.behind {
-            Self::merge_returned(roster, withheld);
+        if self.waiting.is_empty() && self.behind.is_some() {
+            self.merge_returned(roster, withheld);
             self.catch_up(roster, withheld);
         }
         let (kind, callback) = form(self.waiting.pop_front()?, key, roster, saved);
@@ -311,7 +313,8 @@ impl Outbox {
     }
 
     /// Makes `callback` the outstanding one.
-    pub(crate) fn hand_out(&mut self, kind: Kind, callback: Arc<Callback>) -> Arc<Callback> {
+    #[expect(clippy::unnecessary_box_returns, reason = "it comes in a box, and may come back in it")]
+    pub(crate) fn hand_out(&mut self, kind: Kind, callback: Box<Callback>) -> Box<Callback> {
         self.in_flight = Some(InFlight { kind, failures: 0, standing: Standing::Out });
         callback
     }
@@ -323,7 +326,7 @@ impl Outbox {
     }
 
     /// Takes the outstanding callback back, to be handed out again `at` that moment or at once.
-    pub(crate) fn fail(&mut self, callback: Arc<Callback>, at: Option<Timestamp>) {
+    pub(crate) fn fail(&mut self, callback: Box<Callback>, at: Option<Timestamp>) {
         if let Some(in_flight) = &mut self.in_flight {
             in_flight.failures += 1;
             in_flight.standing = match at {
@@ -334,7 +337,7 @@ impl Outbox {
     }
 
     /// Instead of the outstanding save the message that it failed is to be handed out, at once.
-    pub(crate) fn save_failed(&mut self, kind: Kind, callback: Arc<Callback>) {
+    pub(crate) fn save_failed(&mut self, kind: Kind, callback: Box<Callback>) {
         self.in_flight = Some(InFlight { kind, failures: 0, standing: Standing::Ready(callback) });
     }
 
@@ -348,7 +351,7 @@ impl Outbox {
     /// Recounts everything.
     pub(super) fn validate(&self, roster: &Roster, withheld: Option<StayId>) -> Result<(), String> {
         let mut asked = self.in_flight.as_ref().map_or(0, |in_flight| usize::from(in_flight.kind.is_asked()));
-        let mut after: std::collections::HashMap<StayId, i64> =
+        let mut after: BTreeMap<StayId, i64> =
             roster.stays.iter().map(|(id, stay)| (id, i64::from(stay.told))).collect();
         for event in &self.waiting {
             match event {
@@ -366,11 +369,9 @@ impl Outbox {
             };
             let edits = if stay.access() == Access::Edit { stay.connections } else { 0 };
             let now = edits + u32::from(withheld == Some(id));
-            if told != i64::from(stay.queued) || (!self.behind && now != stay.queued) {
-                return Err(format!(
-                    "stay {id}: {now} connections, {} queued, {told} after all",
-                    stay.queued
-                ));
+            let behind = self.behind.as_ref().and_then(|behind| behind.get(&id)).copied().unwrap_or(0);
+            if told + behind != i64::from(now) {
+                return Err(format!("stay {id}: {now} connections, {told} after all, behind by {behind}"));
             }
         }
         Ok(())
@@ -378,7 +379,7 @@ impl Outbox {
 }
 
 /// Builds the callback of an event and tells the roster that it is told. `saved`: nothing is unsaved now.
-fn form(event: Event, key: &DocumentKey, roster: &mut Roster, saved: bool) -> (Kind, Arc<Callback>) {
+fn form(event: Event, key: &DocumentKey, roster: &mut Roster, saved: bool) -> (Kind, Box<Callback>) {
     let action = |kind, user: &UserId| Some(Action { kind, user: user.clone() });
     let (kind, callback) = match event {
         Event::Came(id) => {
@@ -425,5 +426,5 @@ fn form(event: Event, key: &DocumentKey, roster: &mut Roster, saved: bool) -> (K
             (Kind::ForceSave { reach: reach.changes }, callback)
         }
     };
-    (kind, Arc::new(callback))
+    (kind, Box::new(callback))
 }

@@ -11,7 +11,7 @@ use crate::ids::User;
 use crate::time::Timestamp;
 
 /// What is open with the storage.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Pending {
     pub(super) outbox: Outbox,
     pub(super) unsaved: Option<Box<Unsaved>>,
@@ -38,6 +38,14 @@ pub(crate) struct Unsaved {
 }
 
 impl Pending {
+    /// Events for which a box that is used again may have room.
+    const MOST_EVENTS: usize = 8;
+
+    /// Whether it takes hardly any memory beside itself.
+    pub(super) fn is_small(&self) -> bool {
+        self.outbox.room() <= Self::MOST_EVENTS
+    }
+
     /// Whether nothing is open.
     pub(super) fn is_nothing(&self) -> bool {
         self.unsaved.is_none() && self.outbox.is_empty()
@@ -103,33 +111,5 @@ impl Unsaved {
     pub(super) fn unlist(&mut self) -> bool {
         self.kept_at = None;
         std::mem::take(&mut self.forgotten)
-    }
-}
-
-/// Boxes that no document needs just now, for the next that does: in the steady state none is allocated.
-#[derive(Debug, Default)]
-#[expect(clippy::vec_box, reason = "the boxes are what is kept")]
-pub(crate) struct Spares(Vec<Box<Pending>>);
-
-impl Spares {
-    /// Boxes kept, and events for which a kept one may have room: what a burst took is given back.
-    const MOST: usize = 256;
-    const MOST_EVENTS: usize = 8;
-
-    #[expect(clippy::unnecessary_box_returns, reason = "the boxes are what is kept")]
-    pub(super) fn take(&mut self) -> Box<Pending> {
-        self.0
-            .pop()
-            .unwrap_or_else(|| Box::new(Pending { outbox: Outbox::new(), unsaved: None, settled_changes: 0 }))
-    }
-
-    /// Keeps a box in which nothing is open. Returns one too many, to be freed.
-    pub(super) fn put(&mut self, mut pending: Box<Pending>) -> Option<Box<Pending>> {
-        if self.0.len() == Self::MOST || pending.outbox.room() > Self::MOST_EVENTS {
-            return Some(pending);
-        }
-        pending.settled_changes = 0;
-        self.0.push(pending);
-        None
     }
 }

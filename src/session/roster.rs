@@ -4,9 +4,8 @@ use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 
-use smallvec::SmallVec;
-
-use super::ordered::{FEW, NONE, Ordered};
+use super::ordered::{Further, NONE, Ordered, Pushed};
+use super::spares::Pool;
 use crate::access::{ACCESSES, Access, Participant};
 use crate::ids::{User, UserId};
 use crate::table::Numbers;
@@ -23,19 +22,15 @@ pub(crate) type StayId = u32;
 pub(crate) struct Stay {
     pub(crate) user: User,
     marks: Marks,
-    /// The same for all stays of a user who was in the document all the while; orders the participants.
-    joined: u32,
     /// Connections open now.
     pub(crate) connections: u32,
-    /// Connections open when all that waits in the outbox is told.
-    pub(crate) queued: u32,
     /// Connections open as far as the storage was told.
     pub(crate) told: u32,
     /// The shard's: where the list of this stay's connections begins.
     pub(crate) first_connection: u32,
 }
 
-/// What a stay may do, and when it was last seen doing something, in one word: a stay takes 40 bytes.
+/// What a stay may do, and when it was last seen doing something, in one word: a stay takes 32 bytes.
 #[derive(Clone, Copy, Debug)]
 struct Marks(u32);
 
@@ -79,7 +74,7 @@ pub(crate) struct Roster {
 
 /// The stays that have connections, by user.
 #[derive(Debug, Default)]
-pub(super) struct Index {
+pub(crate) struct Index {
     stays: Numbers,
     hasher: RandomState,
 }
@@ -99,6 +94,11 @@ impl Roster {
         self.connections == 0
     }
 
+    /// Whether all stays are in place.
+    pub(super) fn is_small(&self) -> bool {
+        self.stays.are_here()
+    }
+
     pub(crate) fn stay(&self, id: StayId) -> &Stay {
         &self.stays[id]
     }
@@ -108,13 +108,15 @@ impl Roster {
     }
 
     /// The user's stays that have connections, by access. O(1).
+    #[inline]
     pub(crate) fn stays_of(&self, user: &UserId) -> [Option<StayId>; 3] {
         let mut found = [None; 3];
         match self.stays.index() {
             None => {
-                let present = self.stays.tagged(user.tag()).filter(|(_, stay)| stay.connections > 0);
-                for (id, stay) in present.filter(|(_, stay)| stay.user.id() == user) {
-                    found[stay.access() as usize] = Some(id);
+                for (id, stay) in self.stays.tagged(user.tag()) {
+                    if stay.connections > 0 && stay.user.id() == user {
+                        found[stay.access() as usize] = Some(id);
+                    }
                 }
             }
             Some(index) => {
@@ -129,33 +131,39 @@ impl Roster {
         found
     }
 
-    /// Adds one connection of `user`.
-    pub(crate) fn join(&mut self, user: &User, access: Access, now: Timestamp) -> StayId {
+    /// Adds one connection of `user`, which stands in the shard's `slot`. Returns the stay, and which connection of it was
+    /// the latest before.
+    #[inline]
+    pub(crate) fn join(
+        &mut self,
+        user: &User,
+        access: Access,
+        now: Timestamp,
+        slot: u32,
+        pool: &mut Pool<Further<Stay, Index>>,
+    ) -> (StayId, u32) {
         let present = self.stays_of(user.id());
         self.connections += 1;
         self.editing += u32::from(access == Access::Edit);
         if let Some(id) = present[access as usize] {
-            self.stays[id].connections += 1;
-            self.stays[id].user.learn_name(user);
-            self.stays[id].touch(now);
-            return id;
+            let stay = &mut self.stays[id];
+            stay.connections += 1;
+            stay.user.learn_name(user);
+            stay.touch(now);
+            return (id, std::mem::replace(&mut stay.first_connection, slot));
         }
-        let joined = match present.into_iter().flatten().next() {
-            Some(id) => self.stays[id].joined,
-            None => self.next_arrival(),
-        };
         let stay = Stay {
             user: user.clone(),
             marks: Marks::new(access, now),
-            joined,
             connections: 1,
-            queued: 0,
             told: 0,
-            first_connection: NONE,
+            first_connection: slot,
         };
-        let id = self.stays.push(user.id().tag(), stay);
-        self.index_stay(id);
-        id
+        let Pushed { id, index_begins } = self.stays.push(user.id().tag(), stay, present, pool);
+        if self.stays.index().is_some() {
+            self.index_stay(id, index_begins);
+        }
+        (id, NONE)
     }
 
     /// Takes one connection away. The stay itself goes by [`release`](Self::release).
@@ -179,8 +187,11 @@ impl Roster {
     }
 
     /// Frees the stay if it is over and the storage has nothing more to hear of it.
+    ///
+    /// The storage has more to hear of one that it was told nothing of only if that still waits, which the outbox knows.
+    #[inline]
     pub(crate) fn release(&mut self, id: StayId) {
-        let over = |stay: &Stay| stay.connections == 0 && stay.queued == 0 && stay.told == 0;
+        let over = |stay: &Stay| stay.connections == 0 && stay.told == 0;
         if self.stays.get(id).is_some_and(over) {
             self.stays.remove(id);
         }
@@ -198,7 +209,7 @@ impl Roster {
 
     /// There are hardly more than `most`.
     fn users(&self, most: u32, which: impl Fn(&Stay) -> bool) -> Vec<UserId> {
-        let mut users = Vec::with_capacity(self.stays.most().min(most as usize));
+        let mut users = Vec::with_capacity(self.stays.len().min(most as usize));
         for (_, stay) in self.stays.iter().filter(|(_, stay)| which(stay)) {
             users.push(stay.user.id().clone());
         }
@@ -207,11 +218,12 @@ impl Roster {
 
     /// Every user with a connection, in order of joining.
     pub(crate) fn participants(&self) -> Vec<Participant> {
-        let mut present: Vec<&Stay> =
-            self.stays.iter().map(|(_, stay)| stay).filter(|stay| stay.connections > 0).collect();
-        present.sort_by_key(|stay| stay.joined);
+        let arrivals = self.stays.arrivals();
+        let stays = arrivals.into_iter().map(|id| &self.stays[id]);
+        let present: Vec<&Stay> = stays.filter(|stay| stay.connections > 0).collect();
+        // The stays of one user stand beside each other.
         present
-            .chunk_by(|one, other| one.joined == other.joined)
+            .chunk_by(|one, other| one.user.id() == other.user.id())
             .map(|stays| Participant {
                 user: stays.iter().find(|stay| stay.user.name().is_some()).unwrap_or(&stays[0]).user.clone(),
                 access: stays.iter().map(|stay| stay.access()).max().unwrap_or(Access::View),
@@ -220,33 +232,17 @@ impl Roster {
             .collect()
     }
 
-    /// The number of a user who was not here before. Counts anew, in the same order, before it runs out of numbers.
-    fn next_arrival(&mut self) -> u32 {
-        if self.stays.pushed() == u32::MAX {
-            let mut by_arrival: Vec<(u32, StayId)> =
-                self.stays.iter().map(|(id, stay)| (stay.joined, id)).collect();
-            by_arrival.sort_unstable();
-            let (mut before, mut number) = (None, 0);
-            for (joined, id) in by_arrival {
-                number += u32::from(before.is_some_and(|before| before != joined));
-                before = Some(joined);
-                self.stays[id].joined = number;
-            }
-            self.stays.recount_from(number + 1);
-        }
-        self.stays.pushed()
+    /// Gives up a box in which no stay is any more.
+    #[inline]
+    pub(super) fn take_empty(&mut self) -> Option<Box<Further<Stay, Index>>> {
+        self.stays.take_empty()
     }
 
     /// Lets the index find a stay that has come; where it has just begun, all that are present.
-    fn index_stay(&mut self, id: StayId) {
-        let begins =
-            self.stays.most() == FEW + 1 && self.stays.index().is_some_and(|index| index.stays.len() == 0);
-        let mut new: SmallVec<[StayId; FEW + 1]> = SmallVec::new();
-        if begins {
-            new.extend(self.stays.iter().filter(|(_, stay)| stay.connections > 0).map(|(id, _)| id));
-        } else {
-            new.push(id);
-        }
+    #[cold]
+    fn index_stay(&mut self, id: StayId, begins: bool) {
+        let present = |(id, stay): (StayId, &Stay)| (stay.connections > 0).then_some(id);
+        let new = if begins { self.stays.iter().filter_map(present).collect() } else { vec![id] };
         for id in new {
             if let Some(hash) = self.hash_of(id)
                 && let Some(index) = self.stays.index_mut()
@@ -305,14 +301,18 @@ mod tests {
         User::new(&format!("user-{number}")).unwrap()
     }
 
+    fn join(roster: &mut Roster, number: usize, access: Access) -> StayId {
+        roster.join(&user(number), access, NOW, NONE, &mut Pool::default()).0
+    }
+
     #[test]
     fn users_are_found_past_the_walk_and_back() {
         let mut roster = Roster::new();
-        let stays: Vec<StayId> = (0..100).map(|n| roster.join(&user(n), Access::Edit, NOW)).collect();
+        let stays: Vec<StayId> = (0..100).map(|n| join(&mut roster, n, Access::Edit)).collect();
         roster.validate().unwrap();
         for (n, id) in stays.iter().enumerate() {
             assert_eq!(roster.stays_of(user(n).id()), [None, None, Some(*id)]);
-            assert_eq!(roster.join(&user(n), Access::Edit, NOW), *id);
+            assert_eq!(join(&mut roster, n, Access::Edit), *id);
         }
         for id in &stays {
             roster.leave(*id);
@@ -324,30 +324,23 @@ mod tests {
     }
 
     #[test]
-    fn arrivals_are_counted_anew_in_the_same_order() {
-        let mut roster = Roster::new();
-        let view = roster.join(&user(1), Access::View, NOW);
-        roster.join(&user(2), Access::Edit, NOW);
-        roster.stays.recount_from(u32::MAX);
-        roster.join(&user(3), Access::Edit, NOW);
-        roster.join(&user(1), Access::Edit, NOW);
-        roster.leave(view);
-        roster.release(view);
-        roster.join(&user(4), Access::View, NOW);
-        let order: Vec<_> = roster.participants().into_iter().map(|p| p.user).collect();
-        assert_eq!(order, [1, 2, 3, 4].map(user));
+    fn a_user_keeps_the_place_of_the_first_tab() {
+        for others in [1, 20] {
+            let mut roster = Roster::new();
+            let view = join(&mut roster, 0, Access::View);
+            (1..=others).for_each(|n| drop(join(&mut roster, n, Access::Edit)));
+            join(&mut roster, 0, Access::Edit);
+            roster.leave(view);
+            roster.release(view);
+            let order: Vec<_> = roster.participants().into_iter().map(|p| p.user).collect();
+            assert_eq!(order, (0..=others).map(user).collect::<Vec<_>>());
+            let editors: Vec<_> = (1..=others).chain([0]).map(|n| user(n).id().clone()).collect();
+            assert_eq!(roster.editors(), editors);
+        }
     }
 
     #[test]
-    fn a_user_keeps_the_place_of_the_first_tab() {
-        let mut roster = Roster::new();
-        let view = roster.join(&user(1), Access::View, NOW);
-        roster.join(&user(2), Access::Edit, NOW);
-        roster.join(&user(1), Access::Edit, NOW);
-        roster.leave(view);
-        roster.release(view);
-        let order: Vec<_> = roster.participants().into_iter().map(|p| p.user).collect();
-        assert_eq!(order, [user(1), user(2)]);
-        assert_eq!(roster.editors(), [user(2).id().clone(), user(1).id().clone()]);
+    fn a_stay_takes_half_a_cache_line() {
+        assert_eq!(size_of::<Option<Stay>>(), 32);
     }
 }

@@ -17,14 +17,14 @@ use crate::time::Timestamp;
 pub(crate) enum Verdict {
     Done,
     /// It comes back, to be handed out again.
-    Failed(Arc<Callback>),
+    Failed(Box<Callback>),
 }
 
 /// What settling a callback leaves to do for others.
 #[derive(Debug, Default)]
 pub(crate) struct Settled {
     /// The callback that was given up: the transport is to hear of it.
-    pub(crate) given_up: Option<Arc<Callback>>,
+    pub(crate) given_up: Option<Box<Callback>>,
     /// The document was forgotten (`Some(true)`), or is no longer (`Some(false)`).
     pub(crate) forgotten: Option<bool>,
     /// To be freed where no lock is held.
@@ -34,7 +34,7 @@ pub(crate) struct Settled {
 impl Session {
     /// The next callback, marked outstanding. What happened before a save fell due is told before it; what was asked
     /// for while a failed save waits is told after it.
-    pub(crate) fn take(&mut self) -> Option<Arc<Callback>> {
+    pub(crate) fn take(&mut self) -> Option<Box<Callback>> {
         let Pending { outbox, unsaved, .. } = self.pending.as_deref_mut()?;
         let phase = unsaved.as_ref().map(|unsaved| unsaved.phase);
         let failed_before = matches!(phase, Some(Phase::Closing { failures: 1.., .. }));
@@ -52,7 +52,7 @@ impl Session {
         let left = Action { kind: ActionKind::Left, user: self.roster.stay(leaver).user.id().clone() };
         let callback = save_callback(&self.key, left, &unsaved.changes);
         unsaved.step(Step::SaveHandedOut);
-        Some(outbox.hand_out(Kind::Save, Arc::new(callback)))
+        Some(outbox.hand_out(Kind::Save, Box::new(callback)))
     }
 
     /// Settles the outstanding callback. `kept_at`: where the host put the file that it could not save. `pace`: of
@@ -110,7 +110,7 @@ impl Session {
         &mut self,
         rules: &Rules,
         kind: Kind,
-        callback: Arc<Callback>,
+        callback: Box<Callback>,
         failures: usize,
         now: Timestamp,
         pace: Pace,
@@ -162,12 +162,12 @@ impl Session {
         &mut self,
         rules: &Rules,
         kind: Kind,
-        mut callback: Arc<Callback>,
+        mut callback: Box<Callback>,
         status: Status,
         now: Timestamp,
     ) {
         self.plan_force_save(rules, now);
-        Arc::make_mut(&mut callback).status = status;
+        callback.status = status;
         if let Some(pending) = &mut self.pending {
             pending.outbox.save_failed(kind, callback);
         }
@@ -184,7 +184,6 @@ impl Session {
         if let Some(leaver) = self.withheld() {
             let stay = self.roster.stay_mut(leaver);
             stay.told -= 1;
-            stay.queued -= 1;
             self.roster.release(leaver);
         }
     }

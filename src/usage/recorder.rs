@@ -32,6 +32,7 @@ impl Recorder {
     }
 
     /// Whether a minute has ended that is not collected. One load.
+    #[inline]
     pub(crate) fn is_due(&self, now: Timestamp) -> bool {
         now.as_millis() >= self.due.load(Ordering::Acquire)
     }

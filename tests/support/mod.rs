@@ -79,7 +79,7 @@ impl World {
     }
 
     /// The next callback, acknowledged.
-    pub fn ack(&self) -> Arc<Callback> {
+    pub fn ack(&self) -> Box<Callback> {
         self.take().ack()
     }
 

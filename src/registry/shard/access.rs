@@ -14,6 +14,9 @@ use crate::seats::{Claim, Seats};
 use crate::session::{NONE, Pace, Session, Stay, StayId};
 use crate::time::Timestamp;
 
+/// Slots of connections.
+pub(super) type Slots = SmallVec<[u32; 4]>;
+
 /// Which connections a drop is about.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Whom<'a> {
@@ -32,13 +35,14 @@ pub(crate) enum Closed {
 }
 
 impl Shard {
+    #[inline]
     pub(crate) fn open(
         &mut self,
         key: &DocumentKey,
         hash: u64,
         user: &User,
         asked: Access,
-        context: Context<'_>,
+        context: &Context<'_>,
         after: &mut After,
     ) -> Result<(ConnectionId, Grant), OpenError> {
         let found = self.find(key, hash);
@@ -49,15 +53,15 @@ impl Shard {
         let place = found.unwrap_or_else(|| self.insert(key, hash, context));
         let decision = self.decide(Some(place), user.id(), asked, context, after, Seats::take);
         let (grant, taken) = (Grant::of(asked, decision.err()), decision.ok().flatten());
+        let slot = self.connections.next_slot();
         let joined = self.update(place, context, after, |session, spares| {
-            let stay = session.join(context.rules, spares, user, grant.access, context.now);
-            (stay, session.stay(stay).first_connection)
+            session.join(context.rules, spares, user, grant.access, context.now, slot)
         });
         // The document is there: it was found, or put in.
         let (stay, next) = joined.unwrap_or((NONE, NONE));
-        let connection = Connection { document: place, stay, previous: NONE, next };
-        let (slot, generation) = self.connections.insert(connection);
-        self.link(slot, place, stay, next);
+        let generation =
+            self.connections.insert(slot, Connection { document: place, stay, previous: NONE, next });
+        self.connections.link(slot, next);
         let count = context.seats.came(grant.access, 1, taken);
         if let Some(recorder) = context.recorder {
             recorder.rose(grant.access, count, context.now);
@@ -79,7 +83,7 @@ impl Shard {
         place: Option<u32>,
         user: &UserId,
         asked: Access,
-        context: Context<'_>,
+        context: &Context<'_>,
         after: &mut After,
     ) -> Result<Grant, OpenError> {
         self.check_room(place)?;
@@ -97,7 +101,7 @@ impl Shard {
         place: Option<u32>,
         user: &UserId,
         asked: Access,
-        context: Context<'_>,
+        context: &Context<'_>,
         after: &mut After,
         claim: impl FnOnce(&Seats, Claim<'_>, &mut dyn FnMut(Notice)) -> Result<u32, Reason>,
     ) -> Result<Option<u32>, Reason> {
@@ -127,16 +131,17 @@ impl Shard {
         claim(seats, self.claim(user, asked, context), &mut after.teller(context)).map(Some)
     }
 
-    fn claim<'a>(&self, user: &'a UserId, access: Access, context: Context<'_>) -> Claim<'a> {
+    fn claim<'a>(&self, user: &'a UserId, access: Access, context: &Context<'_>) -> Claim<'a> {
         Claim { user, access, counted: self.counts_users, now: context.now }
     }
 
     /// Closes a connection. `now`: the present if it was read; else this may ask for it.
+    #[inline]
     pub(crate) fn close(
         &mut self,
         id: ConnectionId,
         now: Option<Timestamp>,
-        context: Context<'_>,
+        context: &Context<'_>,
         after: &mut After,
     ) -> Closed {
         let Some(connection) = self.connection(id).copied() else { return Closed::Unknown };
@@ -144,13 +149,13 @@ impl Shard {
         if now.is_none() && session.leave_needs_time(connection.stay) {
             return Closed::NeedsTime;
         }
-        let access = self.free_seats(connection.document, connection.stay, 1, context, after);
+        let access = self.free_seats(session.stay(connection.stay), 1, context, after);
         self.meter(context, access, None);
         if self.capped {
             context.seats.all.free(1);
         }
         self.unlink(&connection);
-        self.connections.remove(id.place() / self.of);
+        self.connections.remove(id.place() >> self.bits);
         let pace = Pace::at_once_if(context.draining);
         self.update(connection.document, context, after, |session, spares| {
             session.leave(context.rules, spares, connection.stay, context.now, pace);
@@ -159,16 +164,8 @@ impl Shard {
     }
 
     /// Frees what so many connections of a stay have taken of the limits, before they go. Returns what access they had.
-    fn free_seats(
-        &self,
-        place: u32,
-        stay: StayId,
-        connections: u32,
-        context: Context<'_>,
-        after: &mut After,
-    ) -> Access {
-        let Some(session) = self.session(place) else { return Access::View };
-        let stay = session.stay(stay);
+    #[inline]
+    fn free_seats(&self, stay: &Stay, connections: u32, context: &Context<'_>, after: &mut After) -> Access {
         let access = stay.access();
         let all_of_user = u32::from(stay.connections == connections);
         let seats = if context.seats.by_users() { all_of_user } else { connections };
@@ -180,14 +177,14 @@ impl Shard {
         access
     }
 
-    fn meter(&mut self, context: Context<'_>, from: Access, to: Option<Access>) {
+    fn meter(&mut self, context: &Context<'_>, from: Access, to: Option<Access>) {
         if context.recorder.is_some() {
             self.meter.moved(context.now, Some(from), to);
         }
     }
 
     pub(crate) fn connection(&self, id: ConnectionId) -> Option<&Connection> {
-        self.connections.get(id.place() / self.of, id.generation())
+        self.connections.get(id.place() >> self.bits, id.generation())
     }
 
     /// What a connection may do; none if it is not open.
@@ -199,7 +196,7 @@ impl Shard {
     pub(crate) fn change(
         &mut self,
         id: ConnectionId,
-        context: Context<'_>,
+        context: &Context<'_>,
         after: &mut After,
     ) -> Result<(), ChangeError> {
         let connection = self.connection(id).copied().ok_or(ChangeError::Unknown)?;
@@ -218,7 +215,7 @@ impl Shard {
         &mut self,
         place: u32,
         whom: Whom<'_>,
-        context: Context<'_>,
+        context: &Context<'_>,
         after: &mut After,
     ) -> Dropped {
         let mut dropped = Dropped::default();
@@ -253,83 +250,85 @@ impl Shard {
     pub(crate) fn drop_connection(
         &mut self,
         id: ConnectionId,
-        context: Context<'_>,
+        context: &Context<'_>,
         after: &mut After,
     ) -> Option<Dropped> {
         let connection = self.connection(id).copied()?;
         let mut dropped = Dropped::default();
-        let access = self.access(id)?;
-        if access > Access::View {
+        let session = self.session(connection.document)?;
+        if session.stay(connection.stay).access() > Access::View {
+            let before = session.standing();
             self.unlink(&connection);
-            self.free_seats(connection.document, connection.stay, 1, context, after);
-            let viewing = self.update(connection.document, context, after, |session, spares| {
-                session.demote(context.rules, spares, connection.stay, 1)
-            });
-            let slot = id.place() / self.of;
-            self.become_viewer(slot, viewing.unwrap_or(NONE), access, context, after, &mut dropped);
+            let slots = SmallVec::from_slice(&[id.place() >> self.bits]);
+            self.make_viewers(connection.document, connection.stay, slots, context, after, &mut dropped);
+            self.follow_up(connection.document, before, context, after);
         }
         Some(dropped)
     }
 
+    /// Makes all connections of a stay view-only.
     fn demote(
         &mut self,
         place: u32,
         stay: StayId,
-        context: Context<'_>,
+        context: &Context<'_>,
         after: &mut After,
         dropped: &mut Dropped,
     ) {
-        let Some(session) = self.session(place) else {
-            return;
-        };
-        let Stay { connections, first_connection, .. } = *session.stay(stay);
-        let access = self.free_seats(place, stay, connections, context, after);
-        let Some(session) = self.documents.get_mut(place) else {
-            return;
-        };
-        let viewing = session.demote(context.rules, &mut self.spares, stay, connections);
-        for slot in self.chain(first_connection) {
-            self.become_viewer(slot, viewing, access, context, after, dropped);
+        if let Some(session) = self.session(place) {
+            let slots = self.chain(session.stay(stay).first_connection);
+            self.make_viewers(place, stay, slots, context, after, dropped);
         }
     }
 
-    fn become_viewer(
+    /// Makes these connections of a stay, which are not linked with others of it, view-only.
+    fn make_viewers(
         &mut self,
-        slot: u32,
+        place: u32,
         stay: StayId,
-        had: Access,
-        context: Context<'_>,
+        slots: Slots,
+        context: &Context<'_>,
         after: &mut After,
         dropped: &mut Dropped,
     ) {
-        let count = context.seats.came(Access::View, 1, None);
-        if let Some(recorder) = context.recorder {
-            recorder.rose(Access::View, count, context.now);
+        let count = u32::try_from(slots.len()).unwrap_or(u32::MAX);
+        let Some(session) = self.documents.get(place) else { return };
+        let had = self.free_seats(session.stay(stay), count, context, after);
+        let Shard { documents, spares, connections, .. } = self;
+        let Some(session) = documents.get_mut(place) else { return };
+        let Stay { user, .. } = session.stay(stay);
+        let (user, active) = (user.clone(), session.stay(stay).active());
+        dropped.connections.reserve(slots.len());
+        // First in, then out: the user stays a participant throughout.
+        for slot in slots.iter().copied() {
+            let (stay, next) = session.join(context.rules, spares, &user, Access::View, active, slot);
+            let Some((connection, generation)) = connections.at(slot) else { continue };
+            *connection = Connection { document: place, stay, previous: NONE, next };
+            connections.link(slot, next);
+            let id = ConnectionId::new(slot << self.bits | self.number, generation);
+            dropped.connections.push(id);
+            if context.listened {
+                let (key, user) = (session.key().clone(), user.id().clone());
+                after.more().notices.push(Notice::Dropped { connection: id, key, user });
+            }
         }
-        self.meter(context, had, Some(Access::View));
-        let Some((connection, generation)) = self.connections.at(slot) else {
-            return;
-        };
-        let place = connection.document;
-        let Some(session) = self.documents.get(place) else {
-            return;
-        };
-        let Stay { first_connection: next, ref user, .. } = *session.stay(stay);
-        *connection = Connection { document: place, stay, previous: NONE, next };
-        let id = self.id(slot, generation);
-        dropped.connections.push(id);
-        if context.listened {
-            let (key, user) = (session.key().clone(), user.id().clone());
-            after.more().notices.push(Notice::Dropped { connection: id, key, user });
+        for _ in &slots {
+            session.leave(context.rules, spares, stay, Timestamp::default(), Pace::AtOnce);
         }
-        self.link(slot, place, stay, next);
+        for _ in slots {
+            let count = context.seats.came(Access::View, 1, None);
+            if let Some(recorder) = context.recorder {
+                recorder.rose(Access::View, count, context.now);
+            }
+            self.meter(context, had, Some(Access::View));
+        }
     }
 
     /// The connections that are linked from `first` on, in the order in which they came: the list begins with the latest.
-    pub(super) fn chain(&mut self, first: u32) -> SmallVec<[u32; 4]> {
+    pub(super) fn chain(&self, first: u32) -> Slots {
         let mut slots = SmallVec::new();
         let mut next = first;
-        while let Some((connection, _)) = self.connections.at(next) {
+        while let Some(connection) = self.connections.look(next) {
             slots.push(next);
             next = connection.next;
         }
@@ -337,28 +336,25 @@ impl Shard {
         slots
     }
 
-    /// Puts a connection, whose `next` is set, at the head of its stay's list.
-    fn link(&mut self, slot: u32, place: u32, stay: StayId, next: u32) {
-        if let Some((next, _)) = self.connections.at(next) {
-            next.previous = slot;
-        }
-        if let Some(session) = self.documents.get_mut(place) {
-            session.stay_mut(stay).first_connection = slot;
-        }
-    }
-
+    /// Takes a connection out of its stay's list.
+    #[inline]
     fn unlink(&mut self, connection: &Connection) {
-        if let Some((next, _)) = self.connections.at(connection.next) {
-            next.previous = connection.previous;
+        let Connection { document, stay, previous, next } = *connection;
+        if previous == NONE && next == NONE {
+            // The only one: its stay ends.
+            return;
         }
-        if let Some((previous, _)) = self.connections.at(connection.previous) {
-            previous.next = connection.next;
-        } else if let Some(session) = self.documents.get_mut(connection.document) {
-            session.stay_mut(connection.stay).first_connection = connection.next;
+        if let Some((next, _)) = self.connections.at(next) {
+            next.previous = previous;
+        }
+        if let Some((previous, _)) = self.connections.at(previous) {
+            previous.next = next;
+        } else if let Some(session) = self.documents.get_mut(document) {
+            session.stay_mut(stay).first_connection = next;
         }
     }
 
     pub(super) fn id(&self, slot: u32, generation: u32) -> ConnectionId {
-        ConnectionId::new(slot * self.of + self.number, generation)
+        ConnectionId::new(slot << self.bits | self.number, generation)
     }
 }

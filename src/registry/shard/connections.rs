@@ -56,23 +56,44 @@ impl Connections {
         self.free != NONE || self.places.len() < self.most as usize
     }
 
-    /// Adds a connection; its slot and generation name it. Only while there is room.
-    pub(crate) fn insert(&mut self, connection: Connection) -> (u32, u32) {
+    /// Where the next connection will stand.
+    #[inline]
+    pub(crate) fn next_slot(&self) -> u32 {
+        if self.free == NONE { u32::try_from(self.places.len()).unwrap_or(NONE) } else { self.free }
+    }
+
+    /// Adds a connection in the [next slot](Self::next_slot); slot and generation name it. Only while there is room.
+    #[inline]
+    pub(crate) fn insert(&mut self, slot: u32, connection: Connection) -> u32 {
         self.len += 1;
-        let slot = self.free;
         if let Some(place) = self.places.get_mut(slot) {
             self.free = place.connection.next;
             place.connection = connection;
-            return (slot, place.generation);
+            return place.generation;
         }
         self.places.push(Place { generation: 1, connection });
-        (u32::try_from(self.places.len() - 1).unwrap_or(NONE), 1)
+        1
+    }
+
+    /// Tells the connection in slot `next`, if there is one, that the one before it in its list is now in `slot`.
+    #[inline]
+    pub(crate) fn link(&mut self, slot: u32, next: u32) {
+        if next != NONE
+            && let Some((next, _)) = self.at(next)
+        {
+            next.previous = slot;
+        }
     }
 
     /// The connection in `slot` if it is still the one of this generation.
     pub(crate) fn get(&self, slot: u32, generation: u32) -> Option<&Connection> {
         let place = self.places.get(slot)?;
         (place.generation == generation && !place.is_free()).then_some(&place.connection)
+    }
+
+    /// The open connection in `slot`.
+    pub(crate) fn look(&self, slot: u32) -> Option<&Connection> {
+        self.places.get(slot).filter(|place| !place.is_free()).map(|place| &place.connection)
     }
 
     /// The open connection in `slot`, and its generation.
@@ -106,28 +127,30 @@ impl Connections {
 mod tests {
     use super::*;
 
-    fn connection(document: u32) -> Connection {
-        Connection { document, stay: 0, previous: NONE, next: NONE }
+    fn insert(connections: &mut Connections, document: u32) -> (u32, u32) {
+        let slot = connections.next_slot();
+        let connection = Connection { document, stay: 0, previous: NONE, next: NONE };
+        (slot, connections.insert(slot, connection))
     }
 
     #[test]
     fn a_stale_id_is_never_anothers() {
         let mut connections = Connections::new(2);
-        let (slot, generation) = connections.insert(connection(1));
+        let (slot, generation) = insert(&mut connections, 1);
         connections.remove(slot);
-        let (again, next_generation) = connections.insert(connection(2));
+        let (again, next_generation) = insert(&mut connections, 2);
         assert_eq!(slot, again);
         assert!(connections.get(slot, generation).is_none());
         assert_eq!(connections.get(again, next_generation).unwrap().document, 2);
         assert!(connections.has_room());
-        connections.insert(connection(3));
+        insert(&mut connections, 3);
         assert!(!connections.has_room());
     }
 
     #[test]
     fn a_place_whose_generations_are_used_up_is_retired() {
         let mut connections = Connections::new(1);
-        let (slot, _) = connections.insert(connection(1));
+        let (slot, _) = insert(&mut connections, 1);
         connections.places.get_mut(slot).unwrap().generation = u32::MAX;
         connections.remove(slot);
         assert_eq!((connections.has_room(), connections.len()), (false, 0));

@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::ids::DocumentKey;
 use crate::notice::Notice;
 use crate::seats::Seats;
-use crate::session::{Pace, Pending, Rules, Session, Settled, Spares, Standing, Verdict};
+use crate::session::{Pace, Rules, Session, Settled, Spares, Standing, TooMany, Verdict};
 use crate::table::Numbers;
 use crate::time::Timestamp;
 use crate::usage::{Meter, Recorder};
@@ -34,8 +34,8 @@ pub(crate) use validate::Taken;
 #[derive(Debug)]
 pub(crate) struct Shard {
     number: u32,
-    /// How many shards there are.
-    of: u32,
+    /// Binary digits of the shards' numbers: the lowest of a connection's place.
+    bits: u32,
     /// Places in `documents`, by the hash of the key.
     table: Numbers,
     documents: Documents,
@@ -64,10 +64,10 @@ pub(crate) struct After {
     pub(crate) ready: Option<u32>,
     /// The shard's earliest deadline is to be read again.
     pub(crate) deadlines_moved: bool,
+    /// What it is now.
+    pub(crate) earliest: Option<u64>,
     /// Documents a shutdown waited for that are done.
     pub(crate) done: usize,
-    /// A document that is over, to be freed.
-    pub(crate) over: Option<Session>,
     /// What most calls do not leave.
     pub(crate) more: Option<Box<More>>,
 }
@@ -77,18 +77,24 @@ pub(crate) struct After {
 pub(crate) struct More {
     pub(crate) notices: Vec<Notice>,
     settled: Option<Settled>,
-    #[expect(clippy::vec_box, reason = "they come in boxes")]
-    pending: Vec<Box<Pending>>,
+    too_many: Vec<TooMany>,
     over: Vec<Session>,
 }
 
 impl After {
+    /// Whether there is anything but a document that is ready.
+    #[inline]
+    pub(crate) fn is_more(&self) -> bool {
+        self.more.is_some() || self.earliest.is_some() || self.done > 0
+    }
+
+    #[cold]
     fn more(&mut self) -> &mut More {
         self.more.get_or_insert_default()
     }
 
     /// Keeps notices, if anybody listens.
-    fn teller(&mut self, context: Context<'_>) -> impl FnMut(Notice) {
+    fn teller(&mut self, context: &Context<'_>) -> impl FnMut(Notice) {
         move |notice| {
             if context.listened {
                 self.more().notices.push(notice);
@@ -123,7 +129,7 @@ impl Shard {
     pub(crate) fn new(number: u32, of: u32, config: &Config, now: Timestamp) -> Self {
         Shard {
             number,
-            of,
+            bits: of.trailing_zeros(),
             table: Numbers::default(),
             documents: Documents::new(),
             connections: Connections::new(u32::MAX / of),
@@ -165,10 +171,11 @@ impl Shard {
     }
 
     /// Runs `act` on the session and then does what follows from it for the shard.
+    #[inline]
     pub(crate) fn update<R>(
         &mut self,
         place: u32,
-        context: Context<'_>,
+        context: &Context<'_>,
         after: &mut After,
         act: impl FnOnce(&mut Session, &mut Spares) -> R,
     ) -> Option<R> {
@@ -186,7 +193,7 @@ impl Shard {
     pub(crate) fn fall_due(
         &mut self,
         most: usize,
-        context: Context<'_>,
+        context: &Context<'_>,
         after: &mut After,
         ready: &mut Vec<Due>,
     ) -> bool {
@@ -209,7 +216,7 @@ impl Shard {
         &mut self,
         most: usize,
         cursor: &mut Option<(Timestamp, u32)>,
-        context: Context<'_>,
+        context: &Context<'_>,
         after: &mut After,
         ready: &mut Vec<Due>,
     ) -> bool {
@@ -234,9 +241,9 @@ impl Shard {
     pub(crate) fn take(
         &mut self,
         place: u32,
-        context: Context<'_>,
+        context: &Context<'_>,
         after: &mut After,
-    ) -> Option<Arc<Callback>> {
+    ) -> Option<Box<Callback>> {
         self.documents.set_queued(place, false);
         if self.session(place).is_none() {
             context.ready.inherited_entry_left();
@@ -249,7 +256,7 @@ impl Shard {
         place: u32,
         verdict: Verdict,
         kept_at: Option<Arc<str>>,
-        context: Context<'_>,
+        context: &Context<'_>,
         after: &mut After,
     ) {
         let retry = Pace::at_once_if(context.shut_down);
@@ -265,7 +272,7 @@ impl Shard {
     }
 
     /// False if it was not forgotten.
-    pub(crate) fn delete_forgotten(&mut self, place: u32, context: Context<'_>, after: &mut After) -> bool {
+    pub(crate) fn delete_forgotten(&mut self, place: u32, context: &Context<'_>, after: &mut After) -> bool {
         let settled =
             self.update(place, context, after, |session, _| session.delete_forgotten()).unwrap_or_default();
         let deleted = settled.forgotten.is_some();
@@ -294,7 +301,7 @@ impl Shard {
     /// left that could wait for it.
     pub(crate) fn shut_down(
         &mut self,
-        context: Context<'_>,
+        context: &Context<'_>,
         after: &mut After,
         ready: &mut Vec<Due>,
     ) -> usize {
@@ -327,7 +334,7 @@ impl Shard {
 
 /// The shard's own books.
 impl Shard {
-    fn insert(&mut self, key: &DocumentKey, hash: u64, context: Context<'_>) -> u32 {
+    fn insert(&mut self, key: &DocumentKey, hash: u64, context: &Context<'_>) -> u32 {
         let place = self.documents.insert(Session::new(key.clone()));
         if self.documents.is_queued(place) {
             context.ready.inherited_entry_left();
@@ -337,7 +344,8 @@ impl Shard {
     }
 
     /// After every call that may have changed a session; `before`: how it stood before that.
-    fn follow_up(&mut self, place: u32, before: Standing, context: Context<'_>, after: &mut After) {
+    #[inline]
+    fn follow_up(&mut self, place: u32, before: Standing, context: &Context<'_>, after: &mut After) {
         let Some(session) = self.documents.get_mut(place) else {
             return;
         };
@@ -345,20 +353,15 @@ impl Shard {
             && context.ready.are_too_many()
             && let Some(untold) = session.forget_untold()
         {
-            after.more().pending.push(untold);
+            after.more().too_many.push(untold);
         }
-        if let Some(too_many) = session.tidy(&mut self.spares) {
-            after.more().pending.push(too_many);
-        }
+        session.tidy(&mut self.spares, |too_many| after.more().too_many.push(too_many));
         let Standing { open, deadline, has_next, told, over } = session.standing();
         if has_next && !self.documents.set_queued(place, true) {
             after.ready = Some(place);
         }
         if deadline != before.deadline {
-            if let Some(old) = before.deadline {
-                self.deadlines.remove(&(old, place));
-            }
-            self.deadlines.extend(deadline.map(|new| (new, place)));
+            self.move_deadline(place, before.deadline, deadline);
             after.deadlines_moved = true;
         }
         if open != before.open {
@@ -372,7 +375,16 @@ impl Shard {
         }
     }
 
-    fn remove(&mut self, place: u32, context: Context<'_>, after: &mut After) {
+    #[inline(never)]
+    fn move_deadline(&mut self, place: u32, from: Option<Timestamp>, to: Option<Timestamp>) {
+        if let Some(old) = from {
+            self.deadlines.remove(&(old, place));
+        }
+        self.deadlines.extend(to.map(|new| (new, place)));
+    }
+
+    #[inline(never)]
+    fn remove(&mut self, place: u32, context: &Context<'_>, after: &mut After) {
         let Some(session) = self.documents.remove(place) else {
             return;
         };
@@ -380,9 +392,7 @@ impl Shard {
             context.ready.entry_outlived_its_document();
         }
         self.table.remove(context.hasher.hash_one(session.key()), place);
-        if after.over.is_none() {
-            after.over = Some(session);
-        } else {
+        if !session.is_small() {
             after.more().over.push(session);
         }
     }
