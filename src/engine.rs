@@ -85,6 +85,28 @@ impl Engine {
         Ok(Connection::new(self.handle.clone(), id, grant))
     }
 
+    /// The same for a host that keeps books of bare ids: what is admitted closes only by [`close`](Self::close), or with
+    /// the engine. Threads do not even meet at the count of the engine's handles.
+    ///
+    /// ```
+    /// use coedit::{Access, Config, DocumentKey, Engine, User};
+    ///
+    /// let engine = Engine::new(Config::new())?;
+    /// let (id, grant) = engine.admit(&DocumentKey::new("report")?, &User::new("ann")?, Access::Edit)?;
+    /// assert_eq!((engine.access(id), grant.reason), (Some(Access::Edit), None));
+    /// engine.close(id)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn admit(
+        &self,
+        key: &DocumentKey,
+        user: &User,
+        asked: Access,
+    ) -> Result<(ConnectionId, Grant), OpenError> {
+        self.registry().open(key, user, asked)
+    }
+
     /// Takes a bare id back into owned use: the connection closes when the result is dropped. Make one owner only; the
     /// close of a second one does nothing.
     ///

@@ -132,10 +132,27 @@ impl Watch {
         self.marks.store(marks, Ordering::Release);
     }
 
+    /// Whether a pool is nearly full with so many.
+    #[inline]
+    pub(crate) fn is_near(&self, in_use: u32) -> bool {
+        in_use >= unpack(self.marks.load(Ordering::Acquire)).0
+    }
+
+    /// Whether a pool is clear with so many.
+    #[inline]
+    pub(crate) fn is_clear(&self, in_use: u32) -> bool {
+        in_use < unpack(self.marks.load(Ordering::Acquire)).1
+    }
+
+    /// Whether anything else was said last than that it is clear.
+    #[inline]
+    pub(crate) fn is_said(&self) -> bool {
+        self.said.load(Ordering::Acquire) != CLEAR
+    }
+
     /// So many are in use after one was taken.
     pub(crate) fn rose(&self, in_use: u32) -> Option<LimitLevel> {
-        let near = in_use >= unpack(self.marks.load(Ordering::Acquire)).0;
-        (near && self.turns(CLEAR, WARNING)).then_some(LimitLevel::Warning)
+        (self.is_near(in_use) && self.turns(CLEAR, WARNING)).then_some(LimitLevel::Warning)
     }
 
     /// Somebody was refused.
@@ -145,8 +162,7 @@ impl Watch {
 
     /// So many are in use after one was freed.
     pub(crate) fn fell(&self, in_use: u32) -> Option<LimitLevel> {
-        let clear = in_use < unpack(self.marks.load(Ordering::Acquire)).1;
-        (clear && (self.turns(WARNING, CLEAR) || self.turns(REACHED, CLEAR))).then_some(LimitLevel::Clear)
+        (self.is_clear(in_use) && (self.turns(WARNING, CLEAR) || self.turns(REACHED, CLEAR))).then_some(LimitLevel::Clear)
     }
 
     /// So many are in use, and the limit was changed.

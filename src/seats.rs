@@ -78,6 +78,7 @@ impl Seats {
     }
 
     /// Whether a user's second connection to a document takes no second seat.
+    #[inline]
     pub(crate) fn by_users(&self) -> bool {
         self.connections.is_some()
     }
@@ -133,6 +134,7 @@ impl Seats {
         forgotten
     }
 
+    #[inline]
     fn pool(&self, access: Access) -> &SeatPool {
         match access {
             Access::Edit => &self.edit,
@@ -148,8 +150,29 @@ impl Seats {
 
     /// Takes a seat, or says why there is none. `tell` hears what the limits have come to. Returns how many are taken of the
     /// engine's pool, with this one.
+    #[inline]
     pub(crate) fn take(&self, claim: Claim<'_>, tell: &mut dyn FnMut(Notice)) -> Result<u32, Reason> {
+        let pool = self.pool(claim.access);
+        // Nearly always there is nobody else to ask, nothing to say, and a seat.
+        if !claim.counted
+            && !self.named_on.load(Ordering::Acquire)
+            && let Some(seat) = pool.try_take()
+        {
+            let in_use = seat.keep();
+            if pool.watch.is_near(in_use) {
+                self.tell_rise(claim.access, in_use, tell);
+            }
+            return Ok(in_use);
+        }
         self.claim(claim, true, tell)
+    }
+
+    /// So many are in use after one was taken, which may be something to tell.
+    #[cold]
+    fn tell_rise(&self, access: Access, in_use: u32, tell: &mut dyn FnMut(Notice)) {
+        if self.say(access, self.pool(access).watch.rose(in_use), in_use, tell) {
+            self.look_again(access, tell);
+        }
     }
 
     /// What [`take`](Self::take) would say.
@@ -157,6 +180,7 @@ impl Seats {
         self.claim(claim, false, tell)
     }
 
+    #[inline(never)]
     fn claim(&self, claim: Claim<'_>, take: bool, tell: &mut dyn FnMut(Notice)) -> Result<u32, Reason> {
         let Claim { user, access, counted, now } = claim;
         let mut held = (counted && access == Access::Edit).then(|| self.users.of(user));
@@ -188,9 +212,7 @@ impl Seats {
         };
         // From here on the connection's entry stands for the seat.
         let in_use = seat.keep();
-        if self.say(access, pool.watch.rose(in_use), in_use, tell) {
-            self.look_again(access, tell);
-        }
+        self.tell_rise(access, in_use, tell);
         if let Some(held) = &mut held {
             held.add(user, 1);
         }
@@ -227,6 +249,7 @@ impl Seats {
 
     /// So many connections more have this access; their seats were taken, if they have some of their own: `taken` are
     /// in use with them. Returns how many connections have the access.
+    #[inline]
     pub(crate) fn came(&self, access: Access, connections: u32, taken: Option<u32>) -> u32 {
         match &self.connections {
             Some(pools) => pools[access.place()].add(connections),
@@ -238,6 +261,7 @@ impl Seats {
 
     /// So many connections of a user no longer have this access, and so many seats are free for it. Returns how many
     /// connections have it.
+    #[inline]
     pub(crate) fn went(
         &self,
         claim: Claim<'_>,
@@ -255,7 +279,9 @@ impl Seats {
         }
         let pool = self.pool(access);
         let in_use = pool.free(seats);
-        self.say(access, pool.watch.fell(in_use), in_use, tell);
+        if pool.watch.is_clear(in_use) && pool.watch.is_said() {
+            self.say(access, pool.watch.fell(in_use), in_use, tell);
+        }
         left.unwrap_or(in_use)
     }
 

@@ -38,9 +38,8 @@ impl Contender for Coedit {
     }
 
     fn open(&self, key: &DocumentKey, user: &User) -> (ConnectionId, bool) {
-        let connection = self.engine.open(key, user, Access::Edit).unwrap();
-        let edits = connection.granted().access == Access::Edit;
-        (connection.into_id(), edits)
+        let (id, grant) = self.engine.admit(key, user, Access::Edit).unwrap();
+        (id, grant.access == Access::Edit)
     }
 
     fn close(&self, id: ConnectionId) {

@@ -17,6 +17,7 @@ use crate::sync::Ordering;
 use crate::time::Timestamp;
 
 impl Registry {
+    #[inline]
     pub(crate) fn open(
         &self,
         key: &DocumentKey,
@@ -30,23 +31,27 @@ impl Registry {
         })
     }
 
+    #[inline]
     pub(crate) fn close(&self, id: ConnectionId) -> Result<(), ConnectionError> {
-        let coarse = self.moving();
-        let close = |now: Option<Timestamp>| {
-            self.locked(self.shard_of(id), now.unwrap_or(coarse), |shard, context, after| {
-                shard.close(id, now, context, after)
-            })
-        };
-        // Only the last editor of a changed document needs to know the time well, which costs as much as half the close.
-        let closed = match close(None) {
-            Closed::NeedsTime => {
-                let now = self.now();
-                self.collect_usage(now);
-                close(Some(now))
-            }
-            closed => closed,
-        };
+        match self.close_at(id, self.moving(), None) {
+            Closed::Done => Ok(()),
+            Closed::Unknown => Err(ConnectionError::Unknown),
+            Closed::NeedsTime => self.close_last(id),
+        }
+    }
+
+    /// Only the last editor of a changed document needs to know the time well, which costs as much as half the close.
+    #[cold]
+    fn close_last(&self, id: ConnectionId) -> Result<(), ConnectionError> {
+        let now = self.now();
+        self.collect_usage(now);
+        let closed = self.close_at(id, now, Some(now));
         if closed == Closed::Unknown { Err(ConnectionError::Unknown) } else { Ok(()) }
+    }
+
+    #[inline]
+    fn close_at(&self, id: ConnectionId, moment: Timestamp, now: Option<Timestamp>) -> Closed {
+        self.locked(self.shard_of(id), moment, |shard, context, after| shard.close(id, now, context, after))
     }
 
     pub(crate) fn change(&self, id: ConnectionId) -> Result<(), ChangeError> {

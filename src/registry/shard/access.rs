@@ -4,7 +4,7 @@ use std::hash::BuildHasher;
 
 use smallvec::SmallVec;
 
-use super::connections::Connection;
+use super::connections::{Connection, Connections};
 use super::{After, Context, Shard};
 use crate::access::{Access, Dropped, Grant, Reason};
 use crate::error::{ChangeError, OpenError};
@@ -51,17 +51,19 @@ impl Shard {
             context.seats.all.try_take().ok_or(OpenError::TooMany)?.keep();
         }
         let place = found.unwrap_or_else(|| self.insert(key, hash, context));
-        let decision = self.decide(Some(place), user.id(), asked, context, after, Seats::take);
+        // It is there: it was found, or put in.
+        let session = self.documents.get_mut(place).ok_or(OpenError::Full)?;
+        let before = session.standing();
+        let counted = self.counts_users;
+        let decision = decide(Some(session), user.id(), asked, counted, context, after, Seats::take);
         let (grant, taken) = (Grant::of(asked, decision.err()), decision.ok().flatten());
         let slot = self.connections.next_slot();
-        let joined = self.update(place, context, after, |session, spares| {
-            session.join(context.rules, spares, user, grant.access, context.now, slot)
-        });
-        // The document is there: it was found, or put in.
-        let (stay, next) = joined.unwrap_or((NONE, NONE));
+        let (stay, next) =
+            session.join(context.rules, &mut self.spares, user, grant.access, context.now, slot);
         let generation =
             self.connections.insert(slot, Connection { document: place, stay, previous: NONE, next });
         self.connections.link(slot, next);
+        self.follow_up(place, before, context, after);
         let count = context.seats.came(grant.access, 1, taken);
         if let Some(recorder) = context.recorder {
             recorder.rose(grant.access, count, context.now);
@@ -90,49 +92,10 @@ impl Shard {
         if self.capped && !context.seats.all.has_free() {
             return Err(OpenError::TooMany);
         }
-        let decision = self.decide(place, user, asked, context, after, Seats::would_take);
-        Ok(Grant::of(asked, decision.err()))
-    }
-
-    /// Whether the user gets the access, from the narrowest limit to the widest. `claim` asks for the seat, if it needs one
-    /// of its own, and is the last: nothing refuses after it. Returns what it says was taken with it.
-    fn decide(
-        &self,
-        place: Option<u32>,
-        user: &UserId,
-        asked: Access,
-        context: &Context<'_>,
-        after: &mut After,
-        claim: impl FnOnce(&Seats, Claim<'_>, &mut dyn FnMut(Notice)) -> Result<u32, Reason>,
-    ) -> Result<Option<u32>, Reason> {
-        let seats = context.seats;
-        if asked == Access::View {
-            return Ok(None);
-        }
         let session = place.and_then(|place| self.session(place));
-        if asked == Access::Edit {
-            if context.draining {
-                return Err(Reason::Draining);
-            }
-            if session.is_some_and(Session::is_saving) {
-                return Err(Reason::Saving);
-            }
-        }
-        let has_seat = |session: &Session| session.stays_of(user)[asked as usize].is_some();
-        if seats.by_users() && session.is_some_and(has_seat) {
-            return Ok(None);
-        }
-        if asked == Access::Edit
-            && let Some(limit) = seats.document_limit()
-            && session.map_or(0, |session| session.edit_seats(seats.by_users())) >= limit
-        {
-            return Err(Reason::DocumentLimit);
-        }
-        claim(seats, self.claim(user, asked, context), &mut after.teller(context)).map(Some)
-    }
-
-    fn claim<'a>(&self, user: &'a UserId, access: Access, context: &Context<'_>) -> Claim<'a> {
-        Claim { user, access, counted: self.counts_users, now: context.now }
+        let counted = self.counts_users;
+        let decision = decide(session, user, asked, counted, context, after, Seats::would_take);
+        Ok(Grant::of(asked, decision.err()))
     }
 
     /// Closes a connection. `now`: the present if it was read; else this may ask for it.
@@ -145,38 +108,26 @@ impl Shard {
         after: &mut After,
     ) -> Closed {
         let Some(connection) = self.connection(id).copied() else { return Closed::Unknown };
-        let Some(session) = self.session(connection.document) else { return Closed::Unknown };
-        if now.is_none() && session.leave_needs_time(connection.stay) {
+        let Connection { document: place, stay, .. } = connection;
+        let Some(session) = self.documents.get_mut(place) else { return Closed::Unknown };
+        if now.is_none() && session.leave_needs_time(stay) {
             return Closed::NeedsTime;
         }
-        let access = self.free_seats(session.stay(connection.stay), 1, context, after);
-        self.meter(context, access, None);
+        let before = session.standing();
+        let access = free_seats(session.stay(stay), 1, self.counts_users, context, after);
         if self.capped {
             context.seats.all.free(1);
         }
-        self.unlink(&connection);
+        unlink(&mut self.connections, session, &connection);
         self.connections.remove(id.place() >> self.bits);
         let pace = Pace::at_once_if(context.draining);
-        self.update(connection.document, context, after, |session, spares| {
-            session.leave(context.rules, spares, connection.stay, context.now, pace);
-        });
+        session.leave(context.rules, &mut self.spares, stay, context.now, pace);
+        self.meter(context, access, None);
+        self.follow_up(place, before, context, after);
         Closed::Done
     }
 
-    /// Frees what so many connections of a stay have taken of the limits, before they go. Returns what access they had.
     #[inline]
-    fn free_seats(&self, stay: &Stay, connections: u32, context: &Context<'_>, after: &mut After) -> Access {
-        let access = stay.access();
-        let all_of_user = u32::from(stay.connections == connections);
-        let seats = if context.seats.by_users() { all_of_user } else { connections };
-        let claim = self.claim(stay.user.id(), access, context);
-        let left = context.seats.went(claim, connections, seats, &mut after.teller(context));
-        if let Some(recorder) = context.recorder {
-            recorder.fell(access, left);
-        }
-        access
-    }
-
     fn meter(&mut self, context: &Context<'_>, from: Access, to: Option<Access>) {
         if context.recorder.is_some() {
             self.meter.moved(context.now, Some(from), to);
@@ -255,10 +206,10 @@ impl Shard {
     ) -> Option<Dropped> {
         let connection = self.connection(id).copied()?;
         let mut dropped = Dropped::default();
-        let session = self.session(connection.document)?;
+        let session = self.documents.get_mut(connection.document)?;
         if session.stay(connection.stay).access() > Access::View {
             let before = session.standing();
-            self.unlink(&connection);
+            unlink(&mut self.connections, session, &connection);
             let slots = SmallVec::from_slice(&[id.place() >> self.bits]);
             self.make_viewers(connection.document, connection.stay, slots, context, after, &mut dropped);
             self.follow_up(connection.document, before, context, after);
@@ -293,7 +244,7 @@ impl Shard {
     ) {
         let count = u32::try_from(slots.len()).unwrap_or(u32::MAX);
         let Some(session) = self.documents.get(place) else { return };
-        let had = self.free_seats(session.stay(stay), count, context, after);
+        let had = free_seats(session.stay(stay), count, self.counts_users, context, after);
         let Shard { documents, spares, connections, .. } = self;
         let Some(session) = documents.get_mut(place) else { return };
         let Stay { user, .. } = session.stay(stay);
@@ -336,25 +287,82 @@ impl Shard {
         slots
     }
 
-    /// Takes a connection out of its stay's list.
-    #[inline]
-    fn unlink(&mut self, connection: &Connection) {
-        let Connection { document, stay, previous, next } = *connection;
-        if previous == NONE && next == NONE {
-            // The only one: its stay ends.
-            return;
-        }
-        if let Some((next, _)) = self.connections.at(next) {
-            next.previous = previous;
-        }
-        if let Some((previous, _)) = self.connections.at(previous) {
-            previous.next = next;
-        } else if let Some(session) = self.documents.get_mut(document) {
-            session.stay_mut(stay).first_connection = next;
-        }
-    }
-
     pub(super) fn id(&self, slot: u32, generation: u32) -> ConnectionId {
         ConnectionId::new(slot << self.bits | self.number, generation)
+    }
+}
+
+/// Whether the user gets the access, from the narrowest limit to the widest. `claim` asks for the seat, if it needs one
+/// of its own, and is the last: nothing refuses after it. Returns what it says was taken with it.
+#[inline]
+fn decide(
+    session: Option<&Session>,
+    user: &UserId,
+    asked: Access,
+    counted: bool,
+    context: &Context<'_>,
+    after: &mut After,
+    claim: impl FnOnce(&Seats, Claim<'_>, &mut dyn FnMut(Notice)) -> Result<u32, Reason>,
+) -> Result<Option<u32>, Reason> {
+    let seats = context.seats;
+    if asked == Access::View {
+        return Ok(None);
+    }
+    if asked == Access::Edit {
+        if context.draining {
+            return Err(Reason::Draining);
+        }
+        if session.is_some_and(Session::is_saving) {
+            return Err(Reason::Saving);
+        }
+    }
+    let has_seat = |session: &Session| session.stays_of(user)[asked as usize].is_some();
+    if seats.by_users() && session.is_some_and(has_seat) {
+        return Ok(None);
+    }
+    if asked == Access::Edit
+        && let Some(limit) = seats.document_limit()
+        && session.map_or(0, |session| session.edit_seats(seats.by_users())) >= limit
+    {
+        return Err(Reason::DocumentLimit);
+    }
+    let asking = Claim { user, access: asked, counted, now: context.now };
+    claim(seats, asking, &mut after.teller(context)).map(Some)
+}
+
+/// Frees what so many connections of a stay have taken of the limits, before they go. Returns what access they had.
+#[inline]
+fn free_seats(
+    stay: &Stay,
+    connections: u32,
+    counted: bool,
+    context: &Context<'_>,
+    after: &mut After,
+) -> Access {
+    let access = stay.access();
+    let all_of_user = u32::from(stay.connections == connections);
+    let seats = if context.seats.by_users() { all_of_user } else { connections };
+    let claim = Claim { user: stay.user.id(), access, counted, now: context.now };
+    let left = context.seats.went(claim, connections, seats, &mut after.teller(context));
+    if let Some(recorder) = context.recorder {
+        recorder.fell(access, left);
+    }
+    access
+}
+
+/// Takes a connection out of its stay's list.
+#[inline]
+fn unlink(connections: &mut Connections, session: &mut Session, connection: &Connection) {
+    let Connection { stay, previous, next, .. } = *connection;
+    if previous == NONE && next == NONE {
+        // The only one: its stay ends.
+        return;
+    }
+    if let Some((next, _)) = connections.at(next) {
+        next.previous = previous;
+    }
+    match connections.at(previous) {
+        Some((previous, _)) => previous.next = next,
+        None => session.stay_mut(stay).first_connection = next,
     }
 }

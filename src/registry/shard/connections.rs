@@ -37,6 +37,12 @@ impl Connection {
     }
 }
 
+impl Default for Place {
+    fn default() -> Self {
+        Place { generation: 0, connection: Connection::free(NONE) }
+    }
+}
+
 impl Place {
     fn is_free(&self) -> bool {
         self.connection.document == NONE
@@ -53,20 +59,22 @@ impl Connections {
     }
 
     pub(crate) fn has_room(&self) -> bool {
-        self.free != NONE || self.places.len() < self.most as usize
+        self.free != NONE || self.places.len() < self.most
     }
 
     /// Where the next connection will stand.
     #[inline]
     pub(crate) fn next_slot(&self) -> u32 {
-        if self.free == NONE { u32::try_from(self.places.len()).unwrap_or(NONE) } else { self.free }
+        if self.free == NONE { self.places.len() } else { self.free }
     }
 
     /// Adds a connection in the [next slot](Self::next_slot); slot and generation name it. Only while there is room.
     #[inline]
     pub(crate) fn insert(&mut self, slot: u32, connection: Connection) -> u32 {
         self.len += 1;
-        if let Some(place) = self.places.get_mut(slot) {
+        if slot == self.free
+            && let Some(place) = self.places.get_mut(slot)
+        {
             self.free = place.connection.next;
             place.connection = connection;
             return place.generation;
@@ -86,6 +94,7 @@ impl Connections {
     }
 
     /// The connection in `slot` if it is still the one of this generation.
+    #[inline]
     pub(crate) fn get(&self, slot: u32, generation: u32) -> Option<&Connection> {
         let place = self.places.get(slot)?;
         (place.generation == generation && !place.is_free()).then_some(&place.connection)
@@ -97,19 +106,22 @@ impl Connections {
     }
 
     /// The open connection in `slot`, and its generation.
+    #[inline]
     pub(crate) fn at(&mut self, slot: u32) -> Option<(&mut Connection, u32)> {
         let place = self.places.get_mut(slot)?;
         (!place.is_free()).then_some((&mut place.connection, place.generation))
     }
 
+    #[inline]
     pub(crate) fn remove(&mut self, slot: u32) {
         let Some(place) = self.places.get_mut(slot) else {
             return;
         };
         self.len -= 1;
-        place.connection = Connection::free(NONE);
+        place.connection.document = NONE;
         if let Some(generation) = place.generation.checked_add(1) {
-            *place = Place { generation, connection: Connection::free(self.free) };
+            place.generation = generation;
+            place.connection.next = self.free;
             self.free = slot;
         }
     }

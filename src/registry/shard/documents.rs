@@ -18,18 +18,24 @@ enum Place {
     Taken(Session),
 }
 
+impl Default for Place {
+    fn default() -> Self {
+        Place::Free { next: NONE }
+    }
+}
+
 /// Which places stand in the ready queue, a bit each. It outlives the documents: whoever moves into a place inherits its
 /// entry, so that the queue never holds more entries than there are places.
 #[derive(Debug, Default)]
 struct Queued(Vec<u64>);
 
 impl Documents {
-    pub(super) const fn new() -> Self {
+    pub(super) fn new() -> Self {
         Documents { places: Chunks::new(), free: NONE, queued: Queued(Vec::new()) }
     }
 
     pub(super) fn has_room(&self) -> bool {
-        self.free != NONE || self.places.len() < NONE as usize
+        self.free != NONE || self.places.len() < NONE
     }
 
     #[inline]
@@ -51,7 +57,9 @@ impl Documents {
     /// Gives the session a place. Only while there is room.
     pub(super) fn insert(&mut self, session: Session) -> u32 {
         let place = self.free;
-        if let Some(free) = self.places.get_mut(place) {
+        if place != NONE
+            && let Some(free) = self.places.get_mut(place)
+        {
             if let Place::Free { next } = *free {
                 self.free = next;
             }
@@ -59,7 +67,7 @@ impl Documents {
             return place;
         }
         self.places.push(Place::Taken(session));
-        u32::try_from(self.places.len() - 1).unwrap_or(NONE)
+        self.places.len() - 1
     }
 
     pub(super) fn remove(&mut self, place: u32) -> Option<Session> {
@@ -85,7 +93,7 @@ impl Documents {
 
     /// Places that there are, taken or free.
     pub(super) fn places(&self) -> u32 {
-        u32::try_from(self.places.len()).unwrap_or(NONE)
+        self.places.len()
     }
 
     pub(super) fn is_queued(&self, place: u32) -> bool {
