@@ -213,7 +213,7 @@ impl UserId {
 
 impl UserId {
     /// A byte that tells most ids apart without looking at them: of the bytes at both ends and the length, mixed by a
-    /// multiplication. Whoever chooses ids with equal tags wins nothing but a comparison.
+    /// multiplication. Never zero. Whoever chooses ids with equal tags wins nothing but a comparison.
     pub(crate) fn tag(&self) -> u8 {
         const ODD: u64 = 0x9E37_79B9_7F4A_7C15;
         let (first, last, len) = match &self.0 {
@@ -225,7 +225,7 @@ impl UserId {
         };
         let word = |bytes: Option<&[u8; 8]>| bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes));
         let mixed = (word(first) ^ word(last).rotate_left(21) ^ len).wrapping_mul(ODD);
-        mixed.to_be_bytes()[0]
+        mixed.to_be_bytes()[0] | 1
     }
 }
 

@@ -151,7 +151,7 @@ impl Seats {
     /// Takes a seat, or says why there is none. `tell` hears what the limits have come to. Returns how many are taken of the
     /// engine's pool, with this one.
     #[inline]
-    pub(crate) fn take(&self, claim: Claim<'_>, tell: &mut dyn FnMut(Notice)) -> Result<u32, Reason> {
+    pub(crate) fn take(&self, claim: Claim<'_>, tell: &mut impl FnMut(Notice)) -> Result<u32, Reason> {
         let pool = self.pool(claim.access);
         // Nearly always there is nobody else to ask, nothing to say, and a seat.
         if !claim.counted
@@ -176,8 +176,8 @@ impl Seats {
     }
 
     /// What [`take`](Self::take) would say.
-    pub(crate) fn would_take(&self, claim: Claim<'_>, tell: &mut dyn FnMut(Notice)) -> Result<u32, Reason> {
-        self.claim(claim, false, tell)
+    pub(crate) fn would_take(&self, claim: Claim<'_>, tell: &mut dyn FnMut(Notice)) -> Result<(), Reason> {
+        self.claim(claim, false, tell).map(drop)
     }
 
     #[inline(never)]
@@ -267,7 +267,7 @@ impl Seats {
         claim: Claim<'_>,
         connections: u32,
         seats: u32,
-        tell: &mut dyn FnMut(Notice),
+        tell: &mut impl FnMut(Notice),
     ) -> u32 {
         let Claim { user, access, counted, .. } = claim;
         let left = self.connections.as_ref().map(|pools| pools[access.place()].free(connections));

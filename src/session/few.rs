@@ -19,7 +19,7 @@ impl Few {
     pub(super) fn of(coming: impl Iterator<Item = u32>, arrivals: impl Iterator<Item = u32>) -> Self {
         let listed = |ids: &mut dyn Iterator<Item = u32>| {
             ids.take(FEW).fold(Ids::NONE, |mut list, id| {
-                list.insert(list.len(), id);
+                list.append(id);
                 list
             })
         };
@@ -36,18 +36,19 @@ impl Few {
         self.coming.is_full()
     }
 
-    /// Gives the lowest free id to the last in the order. Only while it is not full.
+    /// The last in the order is `id`, which was free. Only while it is not full.
     #[inline]
-    pub(super) fn append(&mut self, beside: [Option<u32>; 3]) -> u32 {
-        let id = self.coming.iter().fold(0_u32, |taken, id| taken | 1 << id).trailing_ones();
-        self.coming.insert(self.coming.len(), id);
-        let mut place = self.arrivals.len();
-        if beside != [None; 3] {
-            let places = beside.into_iter().flatten().filter_map(|other| self.arrivals.position(other));
-            place = places.max().map_or(place, |last| last + 1);
-        }
+    pub(super) fn append(&mut self, id: u32) {
+        self.coming.append(id);
+        self.arrivals.append(id);
+    }
+
+    /// The same, but that it arrives right after the last of those it is `beside`.
+    pub(super) fn append_beside(&mut self, id: u32, beside: [Option<u32>; 3]) {
+        self.coming.append(id);
+        let places = beside.into_iter().flatten().filter_map(|other| self.arrivals.position(other));
+        let place = places.max().map_or(self.arrivals.len(), |last| last + 1);
         self.arrivals.insert(place, id);
-        id
     }
 
     #[inline]
@@ -103,12 +104,20 @@ impl Ids {
     }
 
     /// Only while it is not full.
+    #[inline]
+    fn append(&mut self, id: u32) {
+        let shift = u32::BITS - self.0.leading_ones();
+        self.0 ^= (MASK ^ (id & MASK)) << shift;
+    }
+
+    /// Only while it is not full.
     fn insert(&mut self, at: u32, id: u32) {
         let shift = at * BITS;
         let before = (1 << shift) - 1;
         self.0 = self.0 & before | (id & MASK) << shift | (self.0 & !before) << BITS;
     }
 
+    #[inline]
     fn remove(&mut self, id: u32) {
         let Some(at) = self.position(id) else { return };
         let before = (1 << (at * BITS)) - 1;
@@ -134,7 +143,11 @@ mod tests {
                 let id = (0..).find(|id| !naive.contains(id)).unwrap();
                 let at = number as usize % (naive.len() + 1);
                 naive.insert(at, id);
-                ids.insert(u32::try_from(at).unwrap(), id);
+                if at == naive.len() - 1 {
+                    ids.append(id);
+                } else {
+                    ids.insert(u32::try_from(at).unwrap(), id);
+                }
             }
             assert_eq!(ids.iter().collect::<Vec<_>>(), naive);
             assert_eq!((ids.len() as usize, ids.is_full()), (naive.len(), naive.len() == FEW));

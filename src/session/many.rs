@@ -138,8 +138,8 @@ mod tests {
 
     #[test]
     fn arrivals_are_counted_anew_in_the_same_order() {
-        let few = (0..8).fold(Few::new(), |mut few, _| {
-            few.append([None; 3]);
+        let few = (0..8).fold(Few::new(), |mut few, id| {
+            few.append(id);
             few
         });
         let mut many = Many::<(), ()>::of(few);

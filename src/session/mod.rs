@@ -93,7 +93,14 @@ pub(crate) struct Session {
     roster: Roster,
 }
 
-/// How a session stands: what the shard looks at before and after everything that may change it.
+/// How a session stood before a call that may change it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Before {
+    pub(crate) open: bool,
+    pub(crate) deadline: Option<Timestamp>,
+}
+
+/// How a session stands: what the shard looks at after everything that may change it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -161,7 +168,15 @@ impl Session {
         self.unsaved()?.phase.withheld()
     }
 
+    /// What a call may change of how it stands.
+    #[inline]
+    pub(crate) fn before(&self) -> Before {
+        let deadline = self.pending.as_deref().and_then(Pending::next_deadline);
+        Before { open: self.is_open(), deadline }
+    }
+
     /// Whether anybody is in it, or a save of it is still to come.
+    #[inline]
     pub(crate) fn is_open(&self) -> bool {
         !self.roster.is_empty() || self.withheld().is_some()
     }
@@ -278,6 +293,7 @@ impl Session {
     }
 
     /// Takes one connection away. If it was the last editor's, the save is due after the save delay, or at once.
+    #[inline]
     pub(crate) fn leave(
         &mut self,
         rules: &Rules,
@@ -286,8 +302,7 @@ impl Session {
         now: Timestamp,
         pace: Pace,
     ) {
-        let access = self.roster.stay(stay).access();
-        self.roster.leave(stay);
+        let access = self.roster.leave(stay);
         if access != Access::Edit || !rules.callbacks {
             self.roster.release(stay);
             return;

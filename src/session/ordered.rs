@@ -18,7 +18,7 @@ pub(crate) const NONE: u32 = u32::MAX;
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Ordered<T, I> {
-    /// By id.
+    /// By id; zero where there is no value.
     tags: [u8; FEW],
     /// The order, while there are no [`Many`].
     few: Few,
@@ -107,27 +107,35 @@ impl<T, I: Default> Ordered<T, I> {
         }
     }
 
-    /// Appends `value` and names it; among [`arrivals`](Self::arrivals) it stands right after those it is `beside`, if they
-    /// are any. There can never be 2³² values: each stands for a connection, whose ids end before that.
+    /// Appends `value` and names it; among [`arrivals`](Self::arrivals) it stands right after those it is `beside`, if it
+    /// is beside any. Its tag is not zero. There can never be 2³² values: each stands for a connection, whose ids end
+    /// before that.
     #[inline]
     pub(crate) fn push(
         &mut self,
         tag: u8,
         value: T,
-        beside: [Option<u32>; 3],
+        beside: Option<[Option<u32>; 3]>,
         pool: &mut Pool<Further<T, I>>,
     ) -> Pushed {
         if self.few.is_full() {
-            return self.push_to_many(tag, value, beside);
+            return self.push_to_many(tag, value, beside.unwrap_or_default());
         }
-        let id = self.few.append(beside);
+        // The lowest that is free.
+        let id = same_bytes(self.tags, 0).trailing_zeros() / 8;
+        match beside {
+            None => self.few.append(id),
+            Some(others) => self.few.append_beside(id, others),
+        }
         self.tags[id as usize % FEW] = tag;
         if let Some(slot) = self.here.get_mut(id as usize) {
             *slot = Some(value);
         } else {
             let further = self.further.get_or_insert_with(|| pool.take());
-            further.slots[id as usize % FEW - HERE] = Some(value);
-            further.len += 1;
+            if let Some(slot) = further.slots.get_mut((id as usize).wrapping_sub(HERE)) {
+                *slot = Some(value);
+                further.len += 1;
+            }
         }
         Pushed { id, index_begins: false }
     }
@@ -156,6 +164,9 @@ impl<T, I: Default> Ordered<T, I> {
             None => self.few.remove(id),
             Some(many) => many.remove(id),
         }
+        if let Some(tag) = self.tags.get_mut(id as usize) {
+            *tag = 0;
+        }
         if id as usize >= HERE
             && let Some(further) = &mut self.further
         {
@@ -171,6 +182,12 @@ impl<T, I: Default> Ordered<T, I> {
 
     pub(crate) fn index_mut(&mut self) -> Option<&mut I> {
         Some(&mut self.many_mut()?.index)
+    }
+
+    /// Whether it is certain that there is no value with this tag.
+    #[inline]
+    pub(crate) fn lacks(&self, tag: u8) -> bool {
+        !self.few.is_full() && same_bytes(self.tags, tag) == 0
     }
 
     /// The values with this tag, and perhaps others. Only while there is no [`index`](Self::index).
@@ -283,7 +300,7 @@ mod tests {
                         pool.put(further, Further::is_small);
                     }
                 }
-                naive.push((list.push(value as u8, value, [None; 3], &mut pool).id, value));
+                naive.push((list.push(value as u8, value, None, &mut pool).id, value));
                 longest = longest.max(naive.len());
                 let expected: String = naive.iter().map(|(_, value)| *value).collect();
                 assert_eq!((values(&list), arrivals(&list)), (expected.clone(), expected));
@@ -297,7 +314,7 @@ mod tests {
             }
             assert_eq!((values(&list).as_str(), list.len()), ("", 0));
             list.take_empty();
-            list.push(0, 'h', [None; 3], &mut pool);
+            list.push(1, 'h', None, &mut pool);
             assert_eq!((values(&list).as_str(), list.index().is_some()), ("h", false));
         }
     }
@@ -306,7 +323,7 @@ mod tests {
     fn a_tag_leaves_out_what_it_does_not_fit() {
         let (mut list, mut pool) = (List::new(), Pool::default());
         for (tag, value) in [(1, 'a'), (2, 'b'), (1, 'c')] {
-            list.push(tag, value, [None; 3], &mut pool);
+            list.push(tag, value, None, &mut pool);
         }
         assert_eq!(list.tagged(1).map(|(_, value)| *value).collect::<String>(), "ac");
         assert_eq!(list.tagged(3).count(), 0);
@@ -317,14 +334,14 @@ mod tests {
         let mut pool = Pool::default();
         for before in [0, 3, FEW] {
             let mut list = List::new();
-            let mut push = |list: &mut List, value, beside| list.push(0, value, beside, &mut pool).id;
-            let a = push(&mut list, 'a', [None; 3]);
+            let mut push = |list: &mut List, value, beside| list.push(7, value, beside, &mut pool).id;
+            let a = push(&mut list, 'a', None);
             for _ in 0..before {
-                push(&mut list, '.', [None; 3]);
+                push(&mut list, '.', None);
             }
-            let b = push(&mut list, 'b', [Some(a), None, None]);
-            push(&mut list, 'd', [None; 3]);
-            push(&mut list, 'c', [Some(b), None, Some(a)]);
+            let b = push(&mut list, 'b', Some([Some(a), None, None]));
+            push(&mut list, 'd', None);
+            push(&mut list, 'c', Some([Some(b), None, Some(a)]));
             list.remove(a);
             let dots = ".".repeat(before);
             assert_eq!(arrivals(&list), format!("bc{dots}d"));

@@ -101,6 +101,7 @@ enum Standing {
 impl Outbox {
     /// Whether the storage is to hear of anything that is not outstanding. May be wrong once after many pairs have
     /// cancelled out; [`take`](Self::take) then finds nothing.
+    #[inline]
     pub(crate) fn has_next(&self) -> bool {
         match &self.in_flight {
             Some(in_flight) => matches!(in_flight.standing, Standing::Ready(_)),
@@ -109,6 +110,7 @@ impl Outbox {
     }
 
     /// Whether nothing waits and nothing is outstanding.
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.in_flight.is_none() && self.waiting.is_empty() && self.behind.is_none()
     }
@@ -127,6 +129,7 @@ impl Outbox {
     }
 
     /// When a failed callback is to be handed out again.
+    #[inline]
     pub(crate) fn retry_at(&self) -> Option<Timestamp> {
         match self.in_flight.as_ref()?.standing {
             Standing::Waits(until, _) => Some(until),
@@ -172,7 +175,9 @@ impl Outbox {
     /// Queues an action unless too many wait.
     #[inline]
     fn push_action(&mut self, event: Event, most: usize) -> bool {
-        let queues = self.behind.is_none() && self.waiting_actions() < most;
+        // Requests among what waits only make it fewer.
+        let has_room = self.waiting.len() < most || self.waiting_actions() < most;
+        let queues = self.behind.is_none() && has_room;
         if queues {
             self.waiting.push_back(event);
         }

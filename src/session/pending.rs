@@ -47,11 +47,13 @@ impl Pending {
     }
 
     /// Whether nothing is open.
+    #[inline]
     pub(super) fn is_nothing(&self) -> bool {
         self.unsaved.is_none() && self.outbox.is_empty()
     }
 
     /// Whether the storage is to hear of anything now.
+    #[inline]
     pub(super) fn has_next(&self) -> bool {
         match self.unsaved.as_ref().map(|unsaved| unsaved.phase) {
             Some(Phase::Closing { due, failures, .. }) if !self.outbox.in_flight() => {
@@ -62,15 +64,12 @@ impl Pending {
     }
 
     /// When anything of this falls due.
+    #[inline]
     pub(super) fn next_deadline(&self) -> Option<Timestamp> {
-        let of_changes = self.unsaved.as_ref().and_then(|unsaved| match unsaved.phase {
-            Phase::Closing { due, .. } => due,
-            Phase::Edited => unsaved.force_save_at,
-            _ => None,
-        });
-        match (of_changes, self.outbox.retry_at()) {
-            (Some(one), Some(other)) => Some(one.min(other)),
-            (one, other) => one.or(other),
+        match (&self.unsaved, self.outbox.retry_at()) {
+            (None, retry) => retry,
+            (Some(unsaved), None) => unsaved.next_deadline(),
+            (Some(unsaved), Some(retry)) => Some(unsaved.next_deadline().map_or(retry, |due| due.min(retry))),
         }
     }
 
@@ -100,6 +99,15 @@ impl Unsaved {
             forgotten: false,
             kept_at: None,
             would_keep_at: None,
+        }
+    }
+
+    /// When anything of this falls due.
+    fn next_deadline(&self) -> Option<Timestamp> {
+        match self.phase {
+            Phase::Closing { due, .. } => due,
+            Phase::Edited => self.force_save_at,
+            _ => None,
         }
     }
 

@@ -142,15 +142,20 @@ impl Roster {
         slot: u32,
         pool: &mut Pool<Further<Stay, Index>>,
     ) -> (StayId, u32) {
-        let present = self.stays_of(user.id());
         self.connections += 1;
         self.editing += u32::from(access == Access::Edit);
-        if let Some(id) = present[access as usize] {
-            let stay = &mut self.stays[id];
-            stay.connections += 1;
-            stay.user.learn_name(user);
-            stay.touch(now);
-            return (id, std::mem::replace(&mut stay.first_connection, slot));
+        let tag = user.id().tag();
+        let mut beside = None;
+        if !self.stays.lacks(tag) {
+            let present = self.stays_of(user.id());
+            if let Some(id) = present[access as usize] {
+                let stay = &mut self.stays[id];
+                stay.connections += 1;
+                stay.user.learn_name(user);
+                stay.touch(now);
+                return (id, std::mem::replace(&mut stay.first_connection, slot));
+            }
+            beside = Some(present);
         }
         let stay = Stay {
             user: user.clone(),
@@ -159,22 +164,31 @@ impl Roster {
             told: 0,
             first_connection: slot,
         };
-        let Pushed { id, index_begins } = self.stays.push(user.id().tag(), stay, present, pool);
+        let Pushed { id, index_begins } = self.stays.push(tag, stay, beside, pool);
         if self.stays.index().is_some() {
             self.index_stay(id, index_begins);
         }
         (id, NONE)
     }
 
-    /// Takes one connection away. The stay itself goes by [`release`](Self::release).
-    pub(crate) fn leave(&mut self, id: StayId) {
+    /// Takes one connection away. The stay itself goes by [`release`](Self::release). Returns its access.
+    #[inline]
+    pub(crate) fn leave(&mut self, id: StayId) -> Access {
         let stay = &mut self.stays[id];
         stay.connections -= 1;
+        let (access, gone) = (stay.access(), stay.connections == 0);
         self.connections -= 1;
-        self.editing -= u32::from(stay.access() == Access::Edit);
-        let gone = stay.connections == 0;
-        if gone
-            && let Some(hash) = self.hash_of(id)
+        self.editing -= u32::from(access == Access::Edit);
+        if gone && self.stays.index().is_some() {
+            self.unindex(id);
+        }
+        access
+    }
+
+    /// Lets the index no longer find a stay.
+    #[cold]
+    fn unindex(&mut self, id: StayId) {
+        if let Some(hash) = self.hash_of(id)
             && let Some(index) = self.stays.index_mut()
         {
             index.stays.remove(hash, id);

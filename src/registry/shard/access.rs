@@ -10,7 +10,7 @@ use crate::access::{Access, Dropped, Grant, Reason};
 use crate::error::{ChangeError, OpenError};
 use crate::ids::{ConnectionId, DocumentKey, User, UserId};
 use crate::notice::Notice;
-use crate::seats::{Claim, Seats};
+use crate::seats::Claim;
 use crate::session::{NONE, Pace, Session, Stay, StayId};
 use crate::time::Timestamp;
 
@@ -53,17 +53,24 @@ impl Shard {
         let place = found.unwrap_or_else(|| self.insert(key, hash, context));
         // It is there: it was found, or put in.
         let session = self.documents.get_mut(place).ok_or(OpenError::Full)?;
-        let before = session.standing();
-        let counted = self.counts_users;
-        let decision = decide(Some(session), user.id(), asked, counted, context, after, Seats::take);
-        let (grant, taken) = (Grant::of(asked, decision.err()), decision.ok().flatten());
+        let before = session.before();
+        let mut taken = None;
+        let mut decision = check(Some(session), user.id(), asked, context);
+        if decision == Ok(NeedsSeat::Yes) {
+            let claim = Claim { user: user.id(), access: asked, counted: self.counts_users, now: context.now };
+            match context.seats.take(claim, &mut after.teller(context)) {
+                Ok(in_use) => taken = Some(in_use),
+                Err(reason) => decision = Err(reason),
+            }
+        }
+        let grant = Grant::of(asked, decision.err());
         let slot = self.connections.next_slot();
         let (stay, next) =
             session.join(context.rules, &mut self.spares, user, grant.access, context.now, slot);
         let generation =
             self.connections.insert(slot, Connection { document: place, stay, previous: NONE, next });
         self.connections.link(slot, next);
-        self.follow_up(place, before, context, after);
+        self.note(place, before, context, after);
         let count = context.seats.came(grant.access, 1, taken);
         if let Some(recorder) = context.recorder {
             recorder.rose(grant.access, count, context.now);
@@ -93,8 +100,13 @@ impl Shard {
             return Err(OpenError::TooMany);
         }
         let session = place.and_then(|place| self.session(place));
-        let counted = self.counts_users;
-        let decision = decide(session, user, asked, counted, context, after, Seats::would_take);
+        let decision = check(session, user, asked, context).and_then(|needs| {
+            let claim = Claim { user, access: asked, counted: self.counts_users, now: context.now };
+            match needs {
+                NeedsSeat::No => Ok(()),
+                NeedsSeat::Yes => context.seats.would_take(claim, &mut after.teller(context)),
+            }
+        });
         Ok(Grant::of(asked, decision.err()))
     }
 
@@ -113,7 +125,7 @@ impl Shard {
         if now.is_none() && session.leave_needs_time(stay) {
             return Closed::NeedsTime;
         }
-        let before = session.standing();
+        let before = session.before();
         let access = free_seats(session.stay(stay), 1, self.counts_users, context, after);
         if self.capped {
             context.seats.all.free(1);
@@ -173,7 +185,7 @@ impl Shard {
         let Some(session) = self.session(place) else {
             return dropped;
         };
-        let before = session.standing();
+        let before = session.before();
         match whom {
             Whom::Everybody => {
                 for stay in session.stays_above_view() {
@@ -208,7 +220,7 @@ impl Shard {
         let mut dropped = Dropped::default();
         let session = self.documents.get_mut(connection.document)?;
         if session.stay(connection.stay).access() > Access::View {
-            let before = session.standing();
+            let before = session.before();
             unlink(&mut self.connections, session, &connection);
             let slots = SmallVec::from_slice(&[id.place() >> self.bits]);
             self.make_viewers(connection.document, connection.stay, slots, context, after, &mut dropped);
@@ -292,21 +304,25 @@ impl Shard {
     }
 }
 
-/// Whether the user gets the access, from the narrowest limit to the widest. `claim` asks for the seat, if it needs one
-/// of its own, and is the last: nothing refuses after it. Returns what it says was taken with it.
+/// Whether who gets the access needs a seat of its own for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NeedsSeat {
+    No,
+    Yes,
+}
+
+/// Whether anything here keeps the user from the access, from the narrowest to the widest. The limits of the whole engine
+/// come after it, with the seat.
 #[inline]
-fn decide(
+fn check(
     session: Option<&Session>,
     user: &UserId,
     asked: Access,
-    counted: bool,
     context: &Context<'_>,
-    after: &mut After,
-    claim: impl FnOnce(&Seats, Claim<'_>, &mut dyn FnMut(Notice)) -> Result<u32, Reason>,
-) -> Result<Option<u32>, Reason> {
+) -> Result<NeedsSeat, Reason> {
     let seats = context.seats;
     if asked == Access::View {
-        return Ok(None);
+        return Ok(NeedsSeat::No);
     }
     if asked == Access::Edit {
         if context.draining {
@@ -318,7 +334,7 @@ fn decide(
     }
     let has_seat = |session: &Session| session.stays_of(user)[asked as usize].is_some();
     if seats.by_users() && session.is_some_and(has_seat) {
-        return Ok(None);
+        return Ok(NeedsSeat::No);
     }
     if asked == Access::Edit
         && let Some(limit) = seats.document_limit()
@@ -326,8 +342,7 @@ fn decide(
     {
         return Err(Reason::DocumentLimit);
     }
-    let asking = Claim { user, access: asked, counted, now: context.now };
-    claim(seats, asking, &mut after.teller(context)).map(Some)
+    Ok(NeedsSeat::Yes)
 }
 
 /// Frees what so many connections of a stay have taken of the limits, before they go. Returns what access they had.

@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::ids::DocumentKey;
 use crate::notice::Notice;
 use crate::seats::Seats;
-use crate::session::{Pace, Rules, Session, Settled, Spares, Standing, TooMany, Verdict};
+use crate::session::{Before, Pace, Rules, Session, Settled, Spares, Standing, TooMany, Verdict};
 use crate::table::Numbers;
 use crate::time::Timestamp;
 use crate::usage::{Meter, Recorder};
@@ -180,7 +180,7 @@ impl Shard {
         act: impl FnOnce(&mut Session, &mut Spares) -> R,
     ) -> Option<R> {
         let session = self.documents.get_mut(place)?;
-        let before = session.standing();
+        let before = session.before();
         let result = act(session, &mut self.spares);
         self.follow_up(place, before, context, after);
         Some(result)
@@ -345,7 +345,7 @@ impl Shard {
 
     /// After every call that may have changed a session; `before`: how it stood before that.
     #[inline]
-    fn follow_up(&mut self, place: u32, before: Standing, context: &Context<'_>, after: &mut After) {
+    fn follow_up(&mut self, place: u32, before: Before, context: &Context<'_>, after: &mut After) {
         let Some(session) = self.documents.get_mut(place) else {
             return;
         };
@@ -356,6 +356,14 @@ impl Shard {
             after.more().too_many.push(untold);
         }
         session.tidy(&mut self.spares, |too_many| after.more().too_many.push(too_many));
+        self.note(place, before, context, after);
+    }
+
+    /// Keeps the books on a session that stood so `before`. The end of [`follow_up`](Self::follow_up), which is enough where
+    /// somebody came.
+    #[inline]
+    fn note(&mut self, place: u32, before: Before, context: &Context<'_>, after: &mut After) {
+        let Some(session) = self.documents.get(place) else { return };
         let Standing { open, deadline, has_next, told, over } = session.standing();
         if has_next && !self.documents.set_queued(place, true) {
             after.ready = Some(place);
