@@ -74,6 +74,14 @@ impl<T, I> Many<T, I> {
         ids
     }
 
+    /// The slot of the value with the id [`FEW`] + `at`, which was given out.
+    pub(super) fn slot(&mut self, at: usize) -> &mut Option<T> {
+        if at >= self.slots.len() {
+            self.slots.resize_with(at + 1, || None);
+        }
+        &mut self.slots[at]
+    }
+
     pub(super) fn append(&mut self, beside: [Option<u32>; 3]) -> u32 {
         let others = beside.into_iter().flatten().filter_map(|id| self.links.get(id as usize));
         let arrival =

@@ -39,11 +39,12 @@ pub(crate) struct Further<T, I> {
     many: Option<Box<Many<T, I>>>,
 }
 
-/// What came of a [`push`](Ordered::push).
-pub(crate) struct Pushed {
+/// A place that a [`push`](Ordered::push) made, to be filled.
+pub(crate) struct Pushed<'a, T> {
     pub(crate) id: u32,
     /// An [`index`](Ordered::index) has just come to be, with nothing in it.
     pub(crate) index_begins: bool,
+    pub(crate) slot: &'a mut Option<T>,
 }
 
 impl<T, I> Default for Further<T, I> {
@@ -107,19 +108,20 @@ impl<T, I: Default> Ordered<T, I> {
         }
     }
 
-    /// Appends `value` and names it; among [`arrivals`](Self::arrivals) it stands right after those it is `beside`, if it
-    /// is beside any. Its tag is not zero. There can never be 2³² values: each stands for a connection, whose ids end
-    /// before that.
+    /// Makes a place for a value at the end; among [`arrivals`](Self::arrivals) it stands right after those it is `beside`,
+    /// if it is beside any. Its tag is not zero. There can never be 2³² values: each stands for a connection, whose ids
+    /// end before that.
+    ///
+    /// Who fills the place puts the value together right there: a copy in one piece would wait for the pieces.
     #[inline]
     pub(crate) fn push(
         &mut self,
         tag: u8,
-        value: T,
         beside: Option<[Option<u32>; 3]>,
         pool: &mut Pool<Further<T, I>>,
-    ) -> Pushed {
+    ) -> Pushed<'_, T> {
         if self.few.is_full() {
-            return self.push_to_many(tag, value, beside.unwrap_or_default());
+            return self.push_to_many(tag, beside.unwrap_or_default());
         }
         // The lowest that is free.
         let id = same_bytes(self.tags, 0).trailing_zeros() / 8;
@@ -128,32 +130,34 @@ impl<T, I: Default> Ordered<T, I> {
             Some(others) => self.few.append_beside(id, others),
         }
         self.tags[id as usize % FEW] = tag;
-        if let Some(slot) = self.here.get_mut(id as usize) {
-            *slot = Some(value);
-        } else {
-            let further = self.further.get_or_insert_with(|| pool.take());
-            if let Some(slot) = further.slots.get_mut((id as usize).wrapping_sub(HERE)) {
-                *slot = Some(value);
+        let slot = match self.here.get_mut(id as usize) {
+            Some(slot) => slot,
+            None => {
+                let further = self.further.get_or_insert_with(|| pool.take());
                 further.len += 1;
+                &mut further.slots[(id as usize - HERE) % (FEW - HERE)]
             }
-        }
-        Pushed { id, index_begins: false }
+        };
+        Pushed { id, index_begins: false, slot }
     }
 
     #[cold]
-    fn push_to_many(&mut self, tag: u8, value: T, beside: [Option<u32>; 3]) -> Pushed {
+    fn push_to_many(&mut self, tag: u8, beside: [Option<u32>; 3]) -> Pushed<'_, T> {
         let further = self.further.get_or_insert_default();
         let index_begins = further.many.is_none();
-        let id = further.many.get_or_insert_with(|| Box::new(Many::of(self.few))).append(beside);
+        let many = further.many.get_or_insert_with(|| Box::new(Many::of(self.few)));
+        let id = many.append(beside);
         if let Some(own) = self.tags.get_mut(id as usize) {
             *own = tag;
         }
-        further.len += u32::from(id as usize >= HERE);
-        match self.slot_mut(id) {
-            Some(slot) => *slot = Some(value),
-            None => self.many_mut().map_or((), |many| many.slots.push(Some(value))),
-        }
-        Pushed { id, index_begins }
+        let at = id as usize;
+        let slot = if at < HERE {
+            &mut self.here[at]
+        } else {
+            further.len += 1;
+            if at < FEW { &mut further.slots[at - HERE] } else { many.slot(at - FEW) }
+        };
+        Pushed { id, index_begins, slot }
     }
 
     /// Takes the value out. Its id may be given to another.
@@ -277,6 +281,18 @@ mod tests {
         list.iter().map(|(_, value)| *value).collect()
     }
 
+    fn push(
+        list: &mut List,
+        tag: u8,
+        value: char,
+        beside: Option<[Option<u32>; 3]>,
+        pool: &mut Pool<Further<char, ()>>,
+    ) -> u32 {
+        let pushed = list.push(tag, beside, pool);
+        *pushed.slot = Some(value);
+        pushed.id
+    }
+
     fn arrivals(list: &List) -> String {
         list.arrivals().iter().map(|id| list[*id]).collect()
     }
@@ -300,7 +316,7 @@ mod tests {
                         pool.put(further, Further::is_small);
                     }
                 }
-                naive.push((list.push(value as u8, value, None, &mut pool).id, value));
+                naive.push((push(&mut list, value as u8, value, None, &mut pool), value));
                 longest = longest.max(naive.len());
                 let expected: String = naive.iter().map(|(_, value)| *value).collect();
                 assert_eq!((values(&list), arrivals(&list)), (expected.clone(), expected));
@@ -314,7 +330,7 @@ mod tests {
             }
             assert_eq!((values(&list).as_str(), list.len()), ("", 0));
             list.take_empty();
-            list.push(1, 'h', None, &mut pool);
+            push(&mut list, 1, 'h', None, &mut pool);
             assert_eq!((values(&list).as_str(), list.index().is_some()), ("h", false));
         }
     }
@@ -323,7 +339,7 @@ mod tests {
     fn a_tag_leaves_out_what_it_does_not_fit() {
         let (mut list, mut pool) = (List::new(), Pool::default());
         for (tag, value) in [(1, 'a'), (2, 'b'), (1, 'c')] {
-            list.push(tag, value, None, &mut pool);
+            push(&mut list, tag, value, None, &mut pool);
         }
         assert_eq!(list.tagged(1).map(|(_, value)| *value).collect::<String>(), "ac");
         assert_eq!(list.tagged(3).count(), 0);
@@ -334,7 +350,7 @@ mod tests {
         let mut pool = Pool::default();
         for before in [0, 3, FEW] {
             let mut list = List::new();
-            let mut push = |list: &mut List, value, beside| list.push(7, value, beside, &mut pool).id;
+            let mut push = |list: &mut List, value, beside| push(list, 7, value, beside, &mut pool);
             let a = push(&mut list, 'a', None);
             for _ in 0..before {
                 push(&mut list, '.', None);

@@ -17,20 +17,27 @@ use crate::time::Timestamp;
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     waiting: VecDeque<Event>,
+    /// The requests among what waits, in the same order.
+    requests: VecDeque<Request>,
     /// More actions came than may wait. What came since is not in `waiting`; here is by how many connections each stay has
     /// more, or fewer, than it will be told to have when all that waits is told. Pairs have cancelled out.
     behind: Option<Box<BTreeMap<StayId, i64>>>,
-    /// Requests that wait or are outstanding.
-    asked: usize,
     in_flight: Option<InFlight>,
 }
 
-#[derive(Debug)]
+/// What happened. Two words for a register each: what is put together in memory and copied at once waits for the stores.
+#[derive(Clone, Copy, Debug)]
 enum Event {
     Came(StayId),
     Left(StayId),
     /// The last editor left, and nothing was changed.
     Closed(StayId),
+    /// The next of the requests was made.
+    Asked,
+}
+
+#[derive(Debug)]
+enum Request {
     Info(InfoAsked),
     ForceSave(Box<ForceSaveAsked>),
 }
@@ -115,17 +122,19 @@ impl Outbox {
         self.in_flight.is_none() && self.waiting.is_empty() && self.behind.is_none()
     }
 
-    /// Events for which there is room without a further allocation.
+    /// Events and requests for which there is room without a further allocation.
     pub(crate) fn room(&self) -> usize {
-        self.waiting.capacity()
+        self.waiting.capacity() + self.requests.capacity()
     }
 
     pub(crate) fn in_flight(&self) -> bool {
         self.in_flight.is_some()
     }
 
+    /// Requests that wait or are outstanding.
     pub(crate) fn asked(&self) -> usize {
-        self.asked
+        let asked_in_flight = self.in_flight.as_ref().is_some_and(|in_flight| in_flight.kind.is_asked());
+        self.requests.len() + usize::from(asked_in_flight)
     }
 
     /// When a failed callback is to be handed out again.
@@ -175,9 +184,7 @@ impl Outbox {
     /// Queues an action unless too many wait.
     #[inline]
     fn push_action(&mut self, event: Event, most: usize) -> bool {
-        // Requests among what waits only make it fewer.
-        let has_room = self.waiting.len() < most || self.waiting_actions() < most;
-        let queues = self.behind.is_none() && has_room;
+        let queues = self.behind.is_none() && self.waiting.len() - self.requests.len() < most;
         if queues {
             self.waiting.push_back(event);
         }
@@ -197,15 +204,9 @@ impl Outbox {
         even
     }
 
-    fn waiting_actions(&self) -> usize {
-        let asked_in_flight = self.in_flight.as_ref().is_some_and(|in_flight| in_flight.kind.is_asked());
-        self.waiting.len() + usize::from(asked_in_flight) - self.asked
-    }
-
     pub(crate) fn ask_info(&mut self, roster: &mut Roster, withheld: Option<StayId>, asked: InfoAsked) {
         self.catch_up(roster, withheld);
-        self.asked += 1;
-        self.waiting.push_back(Event::Info(asked));
+        self.ask(Request::Info(asked));
     }
 
     pub(crate) fn ask_force_save(
@@ -215,8 +216,12 @@ impl Outbox {
         asked: ForceSaveAsked,
     ) {
         self.catch_up(roster, withheld);
-        self.asked += 1;
-        self.waiting.push_back(Event::ForceSave(Box::new(asked)));
+        self.ask(Request::ForceSave(Box::new(asked)));
+    }
+
+    fn ask(&mut self, request: Request) {
+        self.requests.push_back(request);
+        self.waiting.push_back(Event::Asked);
     }
 
     /// Queues what is left of the actions that were not queued: comings, goings, and last the comings of users who go
@@ -279,7 +284,7 @@ impl Outbox {
 
     /// Whether the storage was told nothing of this document, and no answer waits that it must hear.
     pub(crate) fn untold(&self, roster: &Roster) -> bool {
-        self.in_flight.is_none() && self.asked == 0 && roster.stays.iter().all(|(_, stay)| stay.told == 0)
+        self.in_flight.is_none() && self.requests.is_empty() && roster.stays.iter().all(|(_, stay)| stay.told == 0)
     }
 
     /// What follows for the roster where all actions that wait are dropped. Only where [`untold`](Self::untold) holds
@@ -313,7 +318,10 @@ impl Outbox {
             self.merge_returned(roster, withheld);
             self.catch_up(roster, withheld);
         }
-        let (kind, callback) = form(self.waiting.pop_front()?, key, roster, saved);
+        let (kind, callback) = match self.waiting.pop_front()? {
+            Event::Asked => answer(self.requests.pop_front()?, key, roster, saved),
+            event => form(event, key, roster)?,
+        };
         Some(self.hand_out(kind, callback))
     }
 
@@ -348,25 +356,23 @@ impl Outbox {
 
     /// Done with the outstanding callback, told or given up.
     pub(crate) fn settle(&mut self) {
-        if let Some(in_flight) = self.in_flight.take() {
-            self.asked -= usize::from(in_flight.kind.is_asked());
-        }
+        self.in_flight = None;
     }
 
     /// Recounts everything.
     pub(super) fn validate(&self, roster: &Roster, withheld: Option<StayId>) -> Result<(), String> {
-        let mut asked = self.in_flight.as_ref().map_or(0, |in_flight| usize::from(in_flight.kind.is_asked()));
+        let mut requests = 0;
         let mut after: BTreeMap<StayId, i64> =
             roster.stays.iter().map(|(id, stay)| (id, i64::from(stay.told))).collect();
         for event in &self.waiting {
             match event {
                 Event::Came(id) => *after.entry(*id).or_default() += 1,
                 Event::Left(id) | Event::Closed(id) => *after.entry(*id).or_default() -= 1,
-                Event::Info(_) | Event::ForceSave(_) => asked += 1,
+                Event::Asked => requests += 1,
             }
         }
-        if asked != self.asked {
-            return Err(format!("{} asked, counted {asked}", self.asked));
+        if requests != self.requests.len() {
+            return Err(format!("{} requests, counted {requests}", self.requests.len()));
         }
         for (id, told) in after {
             let Some(stay) = roster.stays.get(id) else {
@@ -383,42 +389,43 @@ impl Outbox {
     }
 }
 
-/// Builds the callback of an event and tells the roster that it is told. `saved`: nothing is unsaved now.
-fn form(event: Event, key: &DocumentKey, roster: &mut Roster, saved: bool) -> (Kind, Box<Callback>) {
-    let action = |kind, user: &UserId| Some(Action { kind, user: user.clone() });
-    let (kind, callback) = match event {
-        Event::Came(id) => {
-            let stay = roster.stay_mut(id);
-            stay.told += 1;
-            let action = action(ActionKind::Came, stay.user.id());
-            let users = Some(roster.told_editors());
-            (Kind::Action, Callback { users, action, ..Callback::new(key.clone(), Status::Editing) })
-        }
-        Event::Left(id) => {
-            let stay = roster.stay_mut(id);
-            stay.told -= 1;
-            let action = action(ActionKind::Left, stay.user.id());
-            roster.release(id);
-            let users = Some(roster.told_editors());
-            (Kind::Action, Callback { users, action, ..Callback::new(key.clone(), Status::Editing) })
-        }
-        Event::Closed(id) => {
-            let stay = roster.stay_mut(id);
-            stay.told -= 1;
-            let action = action(ActionKind::Left, stay.user.id());
-            roster.release(id);
-            (Kind::Action, Callback { action, ..Callback::new(key.clone(), Status::Closed) })
-        }
-        Event::Info(asked) => {
-            let (status, users) = match asked.answer {
+/// Builds the callback of an event and tells the roster that it is told. A request of its own is told by [`answer`].
+fn form(event: Event, key: &DocumentKey, roster: &mut Roster) -> Option<(Kind, Box<Callback>)> {
+    let (status, kind, id) = match event {
+        Event::Came(id) => (Status::Editing, ActionKind::Came, id),
+        Event::Left(id) => (Status::Editing, ActionKind::Left, id),
+        Event::Closed(id) => (Status::Closed, ActionKind::Left, id),
+        Event::Asked => return None,
+    };
+    let mut callback = Box::new(Callback::new(key.clone(), status));
+    let stay = roster.stay_mut(id);
+    callback.action = Some(Action { kind, user: stay.user.id().clone() });
+    if kind == ActionKind::Came {
+        stay.told += 1;
+    } else {
+        stay.told -= 1;
+        roster.release(id);
+    }
+    if status == Status::Editing {
+        callback.users = Some(roster.told_editors());
+    }
+    Some((Kind::Action, callback))
+}
+
+/// Builds the callback of a request. `saved`: nothing is unsaved now.
+fn answer(request: Request, key: &DocumentKey, roster: &Roster, saved: bool) -> (Kind, Box<Callback>) {
+    match request {
+        Request::Info(InfoAsked { userdata, answer }) => {
+            let (status, users) = match answer {
                 InfoAnswer::Editing => (Status::Editing, Some(roster.told_editors())),
                 InfoAnswer::Unsaved if !saved => (Status::Editing, Some(Vec::new())),
                 // Asked for while the save was under way, told after it.
                 InfoAnswer::Unsaved | InfoAnswer::Closed => (Status::Closed, None),
             };
-            (Kind::Info, Callback { users, userdata: asked.userdata, ..Callback::new(key.clone(), status) })
+            let callback = Callback { users, userdata, ..Callback::new(key.clone(), status) };
+            (Kind::Info, Box::new(callback))
         }
-        Event::ForceSave(asked) => {
+        Request::ForceSave(asked) => {
             let ForceSaveAsked { kind, userdata, asked_by, reach } = *asked;
             let callback = Callback {
                 users: Some(vec![reach.last_author]),
@@ -428,8 +435,7 @@ fn form(event: Event, key: &DocumentKey, roster: &mut Roster, saved: bool) -> (K
                 lastsave: Some(reach.last_at),
                 ..Callback::new(key.clone(), Status::ForceSave)
             };
-            (Kind::ForceSave { reach: reach.changes }, callback)
+            (Kind::ForceSave { reach: reach.changes }, Box::new(callback))
         }
-    };
-    (kind, Box::new(callback))
+    }
 }

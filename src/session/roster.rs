@@ -157,14 +157,14 @@ impl Roster {
             }
             beside = Some(present);
         }
-        let stay = Stay {
+        let Pushed { id, index_begins, slot: place } = self.stays.push(tag, beside, pool);
+        *place = Some(Stay {
             user: user.clone(),
             marks: Marks::new(access, now),
             connections: 1,
             told: 0,
             first_connection: slot,
-        };
-        let Pushed { id, index_begins } = self.stays.push(tag, stay, beside, pool);
+        });
         if self.stays.index().is_some() {
             self.index_stay(id, index_begins);
         }
