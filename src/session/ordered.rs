@@ -215,6 +215,15 @@ impl<T, I: Default> Ordered<T, I> {
         self.ids().filter_map(|id| Some((id, self.get(id)?)))
     }
 
+    /// Shows all values in the order of their coming. What [`iter`](Self::iter) gives, at half its cost.
+    #[inline]
+    pub(crate) fn each(&self, see: impl FnMut(&T)) {
+        match self.many() {
+            None => self.few.coming().filter_map(|id| self.get(id)).for_each(see),
+            Some(many) => many.coming().filter_map(|id| self.get(id)).for_each(see),
+        }
+    }
+
     pub(crate) fn ids(&self) -> impl Iterator<Item = u32> {
         let (few, many) = match self.many() {
             None => (Some(self.few.coming()), None),

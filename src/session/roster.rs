@@ -224,9 +224,11 @@ impl Roster {
     /// There are hardly more than `most`.
     fn users(&self, most: u32, which: impl Fn(&Stay) -> bool) -> Vec<UserId> {
         let mut users = Vec::with_capacity(self.stays.len().min(most as usize));
-        for (_, stay) in self.stays.iter().filter(|(_, stay)| which(stay)) {
-            users.push(stay.user.id().clone());
-        }
+        self.stays.each(|stay| {
+            if which(stay) {
+                users.push(stay.user.id().clone());
+            }
+        });
         users
     }
 

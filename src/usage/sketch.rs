@@ -90,15 +90,19 @@ impl Few {
     /// False if the hash is a new one and there is no room for it.
     fn add(&mut self, hash: u64) -> bool {
         let hash = hash.max(1);
+        !self.slots.is_empty() && self.slots[self.slot(hash)] == hash || self.add_new(hash)
+    }
+
+    fn add_new(&mut self, hash: u64) -> bool {
         if self.len == EXACT {
-            return self.slots[self.slot(hash)] == hash;
+            return false;
         }
         if self.len * 2 == self.slots.len() {
             self.grow();
         }
         let slot = self.slot(hash);
-        self.len += usize::from(self.slots[slot] == 0);
         self.slots[slot] = hash;
+        self.len += 1;
         true
     }
 

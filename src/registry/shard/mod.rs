@@ -248,7 +248,14 @@ impl Shard {
         if self.session(place).is_none() {
             context.ready.inherited_entry_left();
         }
-        self.update(place, context, after, |session, _| session.take())?
+        let session = self.documents.get_mut(place)?;
+        let before = session.before();
+        let callback = session.take();
+        if callback.is_none() {
+            // Nothing was left to tell after all.
+            self.follow_up(place, before, context, after);
+        }
+        callback
     }
 
     pub(crate) fn settle(
