@@ -1,15 +1,20 @@
 //! A hash table of numbers that stand for values kept elsewhere.
 
-/// Numbers by the hash of what they stand for, in one array: open addressing with linear probing (Knuth, The Art of Computer
-/// Programming 3, 6.4, algorithms L and R).
+/// Numbers by the hash of what they stand for: open addressing with linear probing (Knuth, The Art of Computer Programming 3,
+/// 6.4, algorithms L and R).
 ///
-/// An entry is one word: half of the hash, and the number. So whoever searches looks at one cache line, where a table with
-/// control bytes has two, one after the other; at a million documents that is a line more of four in all. A table that
-/// grows under a lock reads only itself. And who searches meets no value whose hash is another.
+/// Where a table has millions of numbers, memory is what a search costs. An entry is four bytes, the number and as much of
+/// the hash as there is room for, and a search looks at one cache line of them; a table with control bytes has two, one
+/// after the other, and more to keep. At a million documents that is a third of an open and a close. The rest of the hash
+/// stands apart, for a table that grows under a lock: it reads only itself.
 #[derive(Debug, Default)]
 pub(crate) struct Numbers {
-    /// A power of two of them, or none. Zero where nothing is.
-    entries: Box<[u64]>,
+    /// 2ᵇⁱᵗˢ of them, or none. Zero where nothing is; else in the lower bits the number and one, in the others those bits of
+    /// the half.
+    entries: Box<[u32]>,
+    /// The half of the hash that belongs to each entry.
+    halves: Box<[u32]>,
+    bits: u32,
     len: usize,
 }
 
@@ -18,20 +23,21 @@ impl Numbers {
         self.len
     }
 
-    /// The numbers that were put in with this hash, and perhaps others of the same half.
+    /// The numbers that were put in with this hash, and perhaps others.
     #[inline]
     pub(crate) fn with(&self, hash: u64) -> impl Iterator<Item = u32> {
         let half = half(hash);
+        let (mask, upper) = (self.mask(), half >> self.bits);
         let mut at = half as usize;
         std::iter::from_fn(move || {
             loop {
-                let entry = *self.entries.get(at & self.mask())?;
+                let entry = *self.entries.get(at & mask)?;
                 at += 1;
                 if entry == EMPTY {
                     return None;
                 }
-                if entry >> 32 == u64::from(half) {
-                    return Some(number(entry));
+                if entry >> self.bits == upper {
+                    return Some((entry & low(mask)) - 1);
                 }
             }
         })
@@ -43,26 +49,26 @@ impl Numbers {
         self.with(hash).find(|number| fits(*number))
     }
 
-    /// Puts in a number below 2³² - 1.
+    /// Puts in a number. It takes room for as many numbers as this is high: they should be given out from zero on.
     pub(crate) fn insert(&mut self, hash: u64, number: u32) {
         // At most three quarters are taken: a search looks at 2.5 entries on the average, which stand side by side.
-        if self.len >= self.entries.len() / 4 * 3 {
+        while self.len >= self.entries.len() / 4 * 3 || number as usize + 1 >= self.entries.len() {
             self.grow();
         }
-        self.place(u64::from(half(hash)) << 32 | u64::from(number) + 1);
+        self.place(half(hash), number);
         self.len += 1;
     }
 
     pub(crate) fn remove(&mut self, hash: u64, number: u32) {
-        let (mask, wanted) = (self.mask(), u64::from(half(hash)) << 32 | u64::from(number) + 1);
-        let mut gap = home(wanted) & mask;
-        while let Some(entry) = self.entries.get(gap).filter(|entry| **entry != EMPTY) {
-            if *entry == wanted {
-                self.close_gap(gap);
+        let (half, mask) = (half(hash), self.mask());
+        let mut at = half as usize & mask;
+        while let Some(entry) = self.entries.get(at).filter(|entry| **entry != EMPTY) {
+            if *entry == self.entry(half, number) {
+                self.close_gap(at);
                 self.len -= 1;
                 return;
             }
-            gap = (gap + 1) & mask;
+            at = (at + 1) & mask;
         }
     }
 
@@ -72,46 +78,54 @@ impl Numbers {
         let mut at = gap;
         loop {
             at = (at + 1) & mask;
-            let entry = self.entries[at];
-            if entry == EMPTY {
+            if self.entries[at] == EMPTY {
                 break;
             }
             // How far it is from where it belongs, and from the gap.
-            let [far, near] = [home(entry), gap].map(|from| at.wrapping_sub(from) & mask);
+            let [far, near] = [self.halves[at] as usize, gap].map(|from| at.wrapping_sub(from) & mask);
             if far >= near {
-                self.entries[gap] = entry;
+                self.entries[gap] = self.entries[at];
+                self.halves[gap] = self.halves[at];
                 gap = at;
             }
         }
         self.entries[gap] = EMPTY;
     }
 
+    #[inline]
     fn mask(&self) -> usize {
         self.entries.len().wrapping_sub(1)
     }
 
-    /// Puts an entry where it belongs. Only while there is room.
-    fn place(&mut self, entry: u64) {
+    fn entry(&self, half: u32, number: u32) -> u32 {
+        half >> self.bits << self.bits | number.wrapping_add(1)
+    }
+
+    /// Puts a number where it belongs. Only while there is room.
+    fn place(&mut self, half: u32, number: u32) {
         let mask = self.mask();
-        let mut at = home(entry) & mask;
+        let mut at = half as usize & mask;
         while self.entries[at] != EMPTY {
             at = (at + 1) & mask;
         }
-        self.entries[at] = entry;
+        self.entries[at] = self.entry(half, number);
+        self.halves[at] = half;
     }
 
     #[cold]
     fn grow(&mut self) {
-        let twice = vec![EMPTY; (self.entries.len() * 2).max(4)].into_boxed_slice();
-        for entry in std::mem::replace(&mut self.entries, twice) {
-            if entry != EMPTY {
-                self.place(entry);
+        let (bits, mask) = ((self.bits + 1).max(2), self.mask());
+        let room = || vec![0; 1 << bits].into_boxed_slice();
+        let old = std::mem::replace(self, Numbers { entries: room(), halves: room(), bits, len: self.len });
+        for (entry, half) in old.entries.iter().zip(&old.halves) {
+            if *entry != EMPTY {
+                self.place(*half, (entry & low(mask)) - 1);
             }
         }
     }
 }
 
-const EMPTY: u64 = 0;
+const EMPTY: u32 = 0;
 
 /// The lower half; a shard is chosen by the upper.
 #[expect(clippy::cast_possible_truncation, reason = "half of it")]
@@ -119,14 +133,9 @@ fn half(hash: u64) -> u32 {
     hash as u32
 }
 
-/// Where an entry belongs, in a table without an end.
-fn home(entry: u64) -> usize {
-    (entry >> 32) as usize
-}
-
 #[expect(clippy::cast_possible_truncation, reason = "the lower half of the word")]
-fn number(entry: u64) -> u32 {
-    entry as u32 - 1
+fn low(mask: usize) -> u32 {
+    mask as u32
 }
 
 #[cfg(test)]
