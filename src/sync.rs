@@ -3,9 +3,8 @@
 
 #[cfg(not(shuttle))]
 mod primitives {
-    pub(crate) use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
     pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
-    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
     pub(crate) use std::thread::{JoinHandle, current};
 
     pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
@@ -18,12 +17,10 @@ mod primitives {
     //! The same shapes over shuttle. A wait with a time-out returns at once: time is not what is checked.
     #![allow(clippy::unwrap_used, reason = "a poisoned lock is a failed check")]
 
-    use std::collections::VecDeque;
     use std::ops::{Deref, DerefMut};
-    use std::sync::Arc;
     use std::time::{Duration, Instant};
 
-    pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
+    pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
     pub(crate) use shuttle::thread::{JoinHandle, current};
 
     pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
@@ -60,6 +57,15 @@ mod primitives {
         }
     }
 
+    pub(crate) struct TimedOut;
+
+    impl TimedOut {
+        #[expect(clippy::unused_self, reason = "the shape of the real one")]
+        pub(crate) fn timed_out(&self) -> bool {
+            true
+        }
+    }
+
     #[derive(Debug)]
     pub(crate) struct Condvar(shuttle::sync::Condvar);
 
@@ -76,65 +82,16 @@ mod primitives {
             shuttle::thread::yield_now();
         }
 
+        pub(crate) fn wait_until<T>(&self, _guard: &mut MutexGuard<'_, T>, _until: Instant) -> TimedOut {
+            TimedOut
+        }
+
         pub(crate) fn notify_one(&self) {
             self.0.notify_one();
         }
 
         pub(crate) fn notify_all(&self) {
             self.0.notify_all();
-        }
-    }
-
-    struct Channel<T> {
-        values: Mutex<VecDeque<T>>,
-        came: Condvar,
-    }
-
-    pub(crate) struct Sender<T>(Arc<Channel<T>>);
-    pub(crate) struct Receiver<T>(Arc<Channel<T>>);
-
-    /// As of a channel both of whose ends live as long as the engine: never disconnected.
-    #[derive(Debug)]
-    pub(crate) enum RecvTimeoutError {
-        Timeout,
-        #[allow(dead_code, reason = "the shape of the real one")]
-        Disconnected,
-    }
-
-    pub(crate) fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
-        let channel = Arc::new(Channel { values: Mutex::new(VecDeque::new()), came: Condvar::new() });
-        (Sender(channel.clone()), Receiver(channel))
-    }
-
-    impl<T> Sender<T> {
-        pub(crate) fn send(&self, value: T) -> Result<(), ()> {
-            self.0.values.lock().push_back(value);
-            self.0.came.notify_one();
-            Ok(())
-        }
-    }
-
-    impl<T> Receiver<T> {
-        pub(crate) fn len(&self) -> usize {
-            self.0.values.lock().len()
-        }
-
-        pub(crate) fn try_recv(&self) -> Result<T, ()> {
-            self.0.values.lock().pop_front().ok_or(())
-        }
-
-        pub(crate) fn recv(&self) -> Result<T, ()> {
-            let mut values = self.0.values.lock();
-            loop {
-                if let Some(value) = values.pop_front() {
-                    return Ok(value);
-                }
-                self.0.came.wait(&mut values);
-            }
-        }
-
-        pub(crate) fn recv_deadline(&self, _deadline: Instant) -> Result<T, RecvTimeoutError> {
-            self.try_recv().map_err(|()| RecvTimeoutError::Timeout)
         }
     }
 }

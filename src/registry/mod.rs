@@ -32,13 +32,12 @@ use crate::time::{Clock, Timestamp};
 use crate::usage::Recorder;
 pub(crate) use handle::Handle;
 use hasher::KeyHasher;
-pub(crate) use queue::Nothing;
+pub(crate) use queue::{Nothing, Wait};
 use queue::Queue;
 pub(crate) use ready::Location;
 use ready::Ready;
 use shard::{After, Context, Shard};
 use sleeper::{NEVER, Sleeper};
-pub(crate) use storage::Wait;
 
 /// Everything that the handles of one engine share.
 pub(crate) struct Registry {
@@ -87,7 +86,7 @@ impl Registry {
             rules: Rules::new(config),
             seats: Seats::new(config),
             recorder: config.usage.then(|| Recorder::new(now)),
-            ready: Ready::new(config.on_callbacks.clone(), config.bounds.waiting_documents),
+            ready: Ready::new(config.on_callbacks.clone(), config.bounds.waiting_documents, count),
             notices: Queue::new(config.on_notices.clone()),
             listeners: AtomicUsize::new(0),
             notices_missed: AtomicU64::new(0),
@@ -175,8 +174,11 @@ impl Registry {
             place.earliest.store(earliest, Ordering::SeqCst);
             after.earliest = Some(earliest);
         }
+        if let Some(place) = after.ready {
+            self.ready.stage(index, &mut shard.staged, place);
+        }
         drop(shard);
-        self.finish(index, after);
+        self.finish(after);
         result
     }
 
@@ -187,17 +189,14 @@ impl Registry {
 
     /// What a call leaves to do, with no lock held. The hooks come last: host code may panic.
     #[inline]
-    fn finish(&self, index: usize, after: After) {
-        let ready = after.ready;
-        if let Some(place) = ready {
-            self.push_ready(index, place);
-        }
+    fn finish(&self, after: After) {
+        let ready = after.ready.is_some();
         if after.is_more() {
             return self.finish_more(after);
         }
         // It would be dropped piece by piece otherwise, to find that there is nothing in it.
         std::mem::forget(after);
-        if ready.is_some() {
+        if ready {
             self.ready.queue.announce();
         }
     }
@@ -229,17 +228,12 @@ impl Registry {
         any
     }
 
-    fn push_ready(&self, index: usize, place: u32) {
-        let shard = u32::try_from(index).unwrap_or(0);
-        self.ready.queue.push(Location { shard, place });
-    }
-
     /// Whether it is kept: somebody listens, and not too many wait.
     fn push_notice(&self, notice: Notice) -> bool {
         if self.listeners.load(Ordering::Acquire) == 0 {
             return false;
         }
-        let kept = self.notices.len() < self.most_notices && self.notices.push(notice);
+        let kept = self.notices.push(notice, self.most_notices);
         if !kept {
             self.notices_missed.fetch_add(1, Ordering::Relaxed);
         }

@@ -1,20 +1,33 @@
 //! A queue to the host, with an end, and a hook for hosts that must not block.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::time::Instant;
 
 use crate::config::Hook;
-use crate::sync::{AtomicBool, Ordering, Receiver, RecvTimeoutError, Sender, fence, unbounded};
+use crate::sync::{AtomicBool, AtomicUsize, Condvar, Mutex, Ordering};
 
-/// An unbounded channel; whoever pushes sees to the bound.
+/// An unbounded queue; whoever pushes sees to the bound.
+///
+/// What is to be taken may also lie ready elsewhere until somebody looks: a receiver that finds the queue empty refills it
+/// from there. Whoever lays something there calls [`announce`](Self::announce) as one does who pushes.
 pub(crate) struct Queue<T> {
-    /// `None` is the end. It stays in the channel, so that every receiver finds it.
-    sender: Sender<Option<T>>,
-    receiver: Receiver<Option<T>>,
+    inner: Mutex<Inner<T>>,
+    came: Condvar,
     hook: Option<Hook>,
-    /// Whether the hook is to be called at the next push: nobody has looked yet, or who looked last found nothing.
+    /// Whether the hook is to be called when something comes: nobody has looked yet, or who looked last found nothing.
     armed: AtomicBool,
-    ended: AtomicBool,
+    /// Receivers that sleep and that nobody wakes yet.
+    sleepers: AtomicUsize,
+    /// Values in the queue; a moment old for whoever has not the lock.
+    len: AtomicUsize,
+}
+
+struct Inner<T> {
+    values: VecDeque<T>,
+    ended: bool,
+    /// Receivers that were woken and have not noticed it.
+    woken: usize,
 }
 
 /// Why there is nothing to take.
@@ -26,78 +39,151 @@ pub(crate) enum Nothing {
     Ended,
 }
 
+/// How long to wait for a value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wait {
+    Not,
+    Until(Instant),
+    Forever,
+}
+
+/// How a refill looks for what lies ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// What the same thread laid there, or one that was heard of since, is found.
+    Quick,
+    /// Whatever is not found is announced to somebody who counts as a sleeper or has armed the hook now.
+    Thorough,
+}
+
 impl<T> Queue<T> {
     pub(crate) fn new(hook: Option<Hook>) -> Self {
-        let (sender, receiver) = unbounded();
-        Queue { sender, receiver, hook, armed: AtomicBool::new(true), ended: AtomicBool::new(false) }
-    }
-
-    /// Appends `value`; after the end it is lost. The caller [`announce`](Self::announce)s it.
-    pub(crate) fn push(&self, value: T) -> bool {
-        let open = !self.ended.load(Ordering::SeqCst);
-        if open {
-            self.append(Some(value));
+        Queue {
+            inner: Mutex::new(Inner { values: VecDeque::new(), ended: false, woken: 0 }),
+            came: Condvar::new(),
+            hook,
+            armed: AtomicBool::new(true),
+            sleepers: AtomicUsize::new(0),
+            len: AtomicUsize::new(0),
         }
-        open
     }
 
-    /// Calls the hook if it is armed: host code, so with no lock held, and with all of the engine's own work done.
+    /// Appends `value`, unless `most` are there or it is after the end. Whether it did. The caller
+    /// [`announce`](Self::announce)s it.
+    pub(crate) fn push(&self, value: T, most: usize) -> bool {
+        let mut inner = self.inner.lock();
+        let fits = !inner.ended && inner.values.len() < most;
+        if fits {
+            inner.values.push_back(value);
+            self.len.store(inner.values.len(), Ordering::Relaxed);
+        }
+        fits
+    }
+
+    /// Lets `append` add values, which the caller announces.
+    pub(crate) fn append(&self, append: impl FnOnce(&mut VecDeque<T>)) {
+        let mut inner = self.inner.lock();
+        append(&mut inner.values);
+        self.len.store(inner.values.len(), Ordering::Relaxed);
+    }
+
+    /// The same after so many were appended at once.
+    pub(crate) fn announce_many(&self, count: usize) {
+        for _ in 0..count.min(self.sleepers.load(Ordering::Acquire)) {
+            self.wake();
+        }
+        if count > 0 {
+            self.announce();
+        }
+    }
+
+    /// Wakes a receiver that sleeps, and calls the hook if it is armed: host code, so with no lock held, and with all of the
+    /// engine's own work done.
+    #[inline]
     pub(crate) fn announce(&self) {
-        let Some(hook) = &self.hook else { return };
-        // Pairs with the fence in `try_pop`: either this sees the hook armed, or that sees the value.
-        fence(Ordering::SeqCst);
-        if self.armed.load(Ordering::Relaxed) && self.armed.swap(false, Ordering::AcqRel) {
+        if self.sleepers.load(Ordering::Acquire) > 0 {
+            self.wake();
+        }
+        if let Some(hook) = &self.hook
+            && self.armed.load(Ordering::Acquire)
+            && self.armed.swap(false, Ordering::AcqRel)
+        {
             hook();
         }
     }
 
-    /// Lets every receiver end once it has taken all that was pushed before.
+    #[cold]
+    fn wake(&self) {
+        let mut inner = self.inner.lock();
+        let sleepers = self.sleepers.load(Ordering::Acquire);
+        if sleepers > 0 {
+            self.sleepers.store(sleepers - 1, Ordering::Release);
+            inner.woken += 1;
+            self.came.notify_one();
+        }
+    }
+
+    /// Lets every receiver end once it has taken all that came before.
     pub(crate) fn end(&self) {
-        self.ended.store(true, Ordering::SeqCst);
-        self.append(None);
+        self.inner.lock().ended = true;
+        self.came.notify_all();
         self.announce();
     }
 
-    fn append(&self, value: Option<T>) {
-        // A receiver lives in `self`, so this cannot fail.
-        let _ = self.sender.send(value);
-    }
-
+    /// How many are in the queue itself.
     pub(crate) fn len(&self) -> usize {
-        self.receiver.len()
+        self.len.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn try_pop(&self) -> Result<T, Nothing> {
-        if let Ok(value) = self.receiver.try_recv() {
-            return self.unless_ended(value);
-        }
-        // Only the end is pushed after this is set, and it may be in the hands of another receiver just now.
-        let nothing = if self.ended.load(Ordering::SeqCst) { Nothing::Ended } else { Nothing::Empty };
-        self.armed.store(true, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
-        match self.receiver.try_recv() {
-            Ok(value) => self.unless_ended(value),
-            Err(_) => Err(nothing),
-        }
-    }
-
-    /// Waits for a value: for ever, or until `deadline`.
-    pub(crate) fn pop(&self, deadline: Option<Instant>) -> Result<T, Nothing> {
-        let received = match deadline {
-            None => self.receiver.recv().map_err(|_| Nothing::Ended)?,
-            Some(deadline) => self.receiver.recv_deadline(deadline).map_err(|error| match error {
-                RecvTimeoutError::Timeout => Nothing::Empty,
-                RecvTimeoutError::Disconnected => Nothing::Ended,
-            })?,
+    /// Takes the next value. `refill` adds what lies ready elsewhere; it is asked only while the queue is empty.
+    pub(crate) fn take(
+        &self,
+        wait: Wait,
+        mut refill: impl FnMut(&mut VecDeque<T>, Look),
+    ) -> Result<T, Nothing> {
+        let mut inner = self.inner.lock();
+        let mut next = |inner: &mut Inner<T>, look: Look| {
+            if inner.values.is_empty() {
+                refill(&mut inner.values, look);
+            }
+            let value = inner.values.pop_front();
+            self.len.store(inner.values.len(), Ordering::Relaxed);
+            value.ok_or(if inner.ended { Nothing::Ended } else { Nothing::Empty })
         };
-        self.unless_ended(received)
-    }
-
-    fn unless_ended(&self, value: Option<T>) -> Result<T, Nothing> {
-        value.ok_or_else(|| {
-            self.append(None);
-            Nothing::Ended
-        })
+        loop {
+            let found = next(&mut inner, Look::Quick);
+            if !matches!(found, Err(Nothing::Empty)) {
+                return found;
+            }
+            let deadline = match wait {
+                Wait::Not if self.hook.is_some() && !self.armed.swap(true, Ordering::AcqRel) => {
+                    return next(&mut inner, Look::Thorough);
+                }
+                Wait::Not => return found,
+                Wait::Until(deadline) => Some(deadline),
+                Wait::Forever => None,
+            };
+            self.sleepers.store(self.sleepers.load(Ordering::Acquire) + 1, Ordering::Release);
+            let found = next(&mut inner, Look::Thorough);
+            let mut timed_out = false;
+            if matches!(found, Err(Nothing::Empty)) {
+                match deadline {
+                    None => self.came.wait(&mut inner),
+                    Some(deadline) => timed_out = self.came.wait_until(&mut inner, deadline).timed_out(),
+                }
+            }
+            if inner.woken > 0 {
+                inner.woken -= 1;
+            } else {
+                self.sleepers.store(self.sleepers.load(Ordering::Acquire) - 1, Ordering::Release);
+            }
+            if !matches!(found, Err(Nothing::Empty)) {
+                return found;
+            }
+            if timed_out {
+                return next(&mut inner, Look::Quick);
+            }
+        }
     }
 }
 
@@ -110,8 +196,12 @@ impl<T> fmt::Debug for Queue<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::RefCell;
     use std::sync::Arc;
-    use std::sync::atomic::AtomicUsize;
+
+    fn taken(queue: &Queue<i32>) -> Result<i32, Nothing> {
+        queue.take(Wait::Not, |_, _| {})
+    }
 
     #[test]
     fn the_hook_is_called_when_the_queue_stops_being_empty() {
@@ -121,14 +211,14 @@ mod tests {
             counted.fetch_add(1, Ordering::SeqCst);
         });
         let queue = Queue::new(Some(hook));
-        let push = |value| queue.push(value).then(|| queue.announce());
+        let push = |value| queue.push(value, 9).then(|| queue.announce());
         push(1);
         push(2);
         assert_eq!(calls.load(Ordering::SeqCst), 1);
-        assert_eq!((queue.try_pop(), queue.try_pop()), (Ok(1), Ok(2)));
+        assert_eq!((taken(&queue), taken(&queue)), (Ok(1), Ok(2)));
         push(3);
         assert_eq!(calls.load(Ordering::SeqCst), 1, "nobody has seen it empty yet");
-        assert_eq!((queue.try_pop(), queue.try_pop()), (Ok(3), Err(Nothing::Empty)));
+        assert_eq!((taken(&queue), taken(&queue)), (Ok(3), Err(Nothing::Empty)));
         push(4);
         assert_eq!(calls.load(Ordering::SeqCst), 2);
     }
@@ -136,13 +226,59 @@ mod tests {
     #[test]
     fn every_receiver_finds_the_end() {
         let queue = Queue::new(None);
-        queue.push('a');
+        queue.push(1, 9);
         queue.end();
-        assert_eq!(queue.pop(None), Ok('a'));
-        assert_eq!((queue.pop(None), queue.pop(None)), (Err(Nothing::Ended), Err(Nothing::Ended)));
-        assert_eq!(queue.try_pop(), Err(Nothing::Ended));
-        assert_eq!(queue.pop(Some(Instant::now())), Err(Nothing::Ended));
-        assert!(!queue.push('b'), "lost after the end");
-        assert_eq!(queue.try_pop(), Err(Nothing::Ended));
+        assert_eq!(queue.take(Wait::Forever, |_, _| {}), Ok(1));
+        for wait in [Wait::Forever, Wait::Forever, Wait::Not, Wait::Until(Instant::now())] {
+            assert_eq!(queue.take(wait, |_, _| {}), Err(Nothing::Ended));
+        }
+        assert!(!queue.push(2, 9), "lost after the end");
+        assert_eq!(taken(&queue), Err(Nothing::Ended));
+    }
+
+    #[test]
+    fn a_full_queue_takes_no_more() {
+        let queue = Queue::new(None);
+        assert_eq!([1, 2, 3].map(|value| queue.push(value, 2)), [true, true, false]);
+        assert_eq!((queue.len(), taken(&queue), queue.len()), (2, Ok(1), 1));
+    }
+
+    #[test]
+    fn an_empty_queue_is_refilled_and_before_a_sleep_thoroughly() {
+        let (queue, looks) = (Queue::new(None), RefCell::new(Vec::new()));
+        let take = |wait, thorough: bool| {
+            queue.take(wait, |values, look| {
+                looks.borrow_mut().push(look);
+                if (look == Look::Thorough) == thorough {
+                    values.extend([7, 8]);
+                }
+            })
+        };
+        assert_eq!((take(Wait::Not, false), take(Wait::Not, false)), (Ok(7), Ok(8)));
+        assert_eq!(looks.take(), [Look::Quick]);
+        assert_eq!(take(Wait::Forever, true), Ok(7));
+        assert_eq!(looks.take(), [Look::Quick, Look::Thorough]);
+        assert_eq!((taken(&queue), take(Wait::Not, true)), (Ok(8), Err(Nothing::Empty)));
+        assert_eq!(queue.take(Wait::Until(Instant::now()), |_, _| {}), Err(Nothing::Empty));
+        assert_eq!(queue.sleepers.load(Ordering::SeqCst), 0);
+    }
+
+    #[test]
+    fn whoever_sleeps_is_woken() {
+        let (queue, count) = (Arc::new(Queue::new(None)), 1000);
+        let receivers = [(); 3].map(|()| {
+            let queue = queue.clone();
+            std::thread::spawn(move || {
+                std::iter::from_fn(|| queue.take(Wait::Forever, |_, _| {}).ok()).sum::<i32>()
+            })
+        });
+        for value in 1..=count {
+            queue.push(value, usize::MAX);
+            queue.announce();
+        }
+        queue.end();
+        let sum: i32 = receivers.into_iter().map(|receiver| receiver.join().unwrap()).sum();
+        assert_eq!(sum, count * (count + 1) / 2);
+        assert_eq!(queue.sleepers.load(Ordering::SeqCst), 0);
     }
 }

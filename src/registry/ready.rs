@@ -1,8 +1,10 @@
 //! The documents that have something to tell the storage.
 
+use std::collections::VecDeque;
+
 use super::queue::Queue;
 use crate::config::Hook;
-use crate::sync::{AtomicUsize, Ordering};
+use crate::sync::{AtomicU64, AtomicUsize, Ordering};
 
 /// A document's place: its shard, and where it stands in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,22 +13,94 @@ pub(crate) struct Location {
     pub(super) place: u32,
 }
 
-/// The documents that have something to tell, each at most once.
+/// The documents that have something to tell, each at most once, in the order in which they came to have it.
+///
+/// One that does is only staged: it enters a list of its shard, under the lock that is held anyway, with a stamp. A receiver
+/// that finds the queue empty sweeps these lists into it. So the many who open and close do not meet at one word; a push to
+/// a channel was a seventh of an open and a close.
 #[derive(Debug)]
 pub(super) struct Ready {
-    pub(super) queue: Queue<Location>,
+    pub(super) queue: Queue<Entry>,
+    /// The next stamp. Whoever takes one at the same moment may get the same: neither was first.
+    stamp: AtomicU64,
+    /// By shard.
+    staged: Box<[Count]>,
+    /// What all shards have staged, in whole steps of each.
+    steps: AtomicUsize,
     /// Entries whose document is gone and whose place is empty.
     stale: AtomicUsize,
     most: usize,
 }
 
+/// When a document came to have something to tell, in stamps; and which.
+pub(super) type Entry = (u64, Location);
+
+/// What a shard has staged since the last sweep: stamps and places.
+pub(super) type Staged = Vec<(u64, u32)>;
+
+/// How many entries a shard has staged, written under its lock. On cache lines of its own.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Count(AtomicUsize);
+
+/// By how many a shard's number of staged entries is known to all: fewer writes to a word that all of them share.
+const STEP: usize = 64;
+
 impl Ready {
-    pub(super) fn new(hook: Option<Hook>, most: usize) -> Self {
-        Ready { queue: Queue::new(hook), stale: AtomicUsize::new(0), most }
+    pub(super) fn new(hook: Option<Hook>, most: usize, shards: usize) -> Self {
+        Ready {
+            queue: Queue::new(hook),
+            stamp: AtomicU64::new(0),
+            staged: (0..shards).map(|_| Count::default()).collect(),
+            steps: AtomicUsize::new(0),
+            stale: AtomicUsize::new(0),
+            most,
+        }
     }
 
+    #[inline]
+    fn next_stamp(&self) -> u64 {
+        let stamp = self.stamp.load(Ordering::Relaxed);
+        self.stamp.store(stamp + 1, Ordering::Relaxed);
+        stamp
+    }
+
+    /// Stages a document; under its shard's lock. Whoever does it [announces](Queue::announce) it afterwards.
+    #[inline]
+    pub(super) fn stage(&self, shard: usize, list: &mut Staged, place: u32) {
+        list.push((self.next_stamp(), place));
+        let count = list.len();
+        self.staged[shard].0.store(count, Ordering::Relaxed);
+        if count.is_multiple_of(STEP) {
+            self.steps.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a shard has staged anything, as far as the asking thread has heard.
+    pub(super) fn has_staged(&self, shard: usize) -> bool {
+        self.staged[shard].0.load(Ordering::Relaxed) > 0
+    }
+
+    /// A list was taken from its shard; under the shard's lock.
+    pub(super) fn swept(&self, shard: usize, list: &Staged) {
+        self.staged[shard].0.store(0, Ordering::Relaxed);
+        self.steps.fetch_sub(list.len() / STEP, Ordering::Relaxed);
+    }
+
+    /// Appends documents of whatever shards that came to have something to tell just now, in this order.
+    pub(super) fn enter(&self, values: &mut VecDeque<Entry>, locations: impl Iterator<Item = Location>) {
+        values.extend(locations.map(|location| (self.next_stamp(), location)));
+    }
+
+    /// Whether more documents wait than may. Mostly that is plain from what all shards know; else it costs the shards.
     pub(super) fn are_too_many(&self) -> bool {
-        self.queue.len().saturating_sub(self.stale.load(Ordering::Relaxed)) > self.most
+        let waiting = |staged: usize| (self.queue.len() + staged).saturating_sub(self.stale.load(Ordering::Relaxed));
+        let known = self.steps.load(Ordering::Relaxed) * STEP;
+        if waiting(known + STEP * self.staged.len()) <= self.most {
+            return false;
+        }
+        let all = || self.staged.iter().map(|count| count.0.load(Ordering::Relaxed)).sum();
+        waiting(known) > self.most || waiting(all()) > self.most
     }
 
     pub(super) fn entry_outlived_its_document(&self) {

@@ -1,10 +1,11 @@
 //! The storage's and the transport's side: what is handed out, how it is settled, and the end.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::Registry;
-use super::queue::{Nothing, Queue};
+use super::queue::{Look, Nothing, Wait};
+use super::ready::{Entry, Staged};
 use super::ready::Location;
 use crate::callback::Callback;
 use crate::ids::DocumentKey;
@@ -13,29 +14,14 @@ use crate::session::{Session, Verdict};
 use crate::sync::Ordering;
 use crate::time::Timestamp;
 
-/// How long to wait for a value.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Wait {
-    Not,
-    Until(Instant),
-    Forever,
-}
-
-impl Wait {
-    fn on<T>(self, queue: &Queue<T>) -> Result<T, Nothing> {
-        match self {
-            Wait::Not => queue.try_pop(),
-            Wait::Until(deadline) => queue.pop(Some(deadline)),
-            Wait::Forever => queue.pop(None),
-        }
-    }
-}
+/// Room for so many entries is kept in a list that is empty.
+const SPARE_ROOM: usize = 1024;
 
 impl Registry {
     /// The next callback that is to be handed out; waits for one if asked to, until the deadline if there is one.
     pub(crate) fn next_callback(&self, wait: Wait) -> Result<(Location, Box<Callback>), Nothing> {
         loop {
-            let location = wait.on(&self.ready.queue)?;
+            let (_, location) = self.ready.queue.take(wait, |values, look| self.sweep(values, look))?;
             let callback =
                 self.locked(location.shard as usize, Timestamp::default(), |shard, context, after| {
                     shard.take(location.place, context, after)
@@ -44,6 +30,29 @@ impl Registry {
                 return Ok((location, callback));
             }
         }
+    }
+
+    /// Puts what the shards have staged into the queue, in order. Under the queue's lock, but short under a shard's: a list is
+    /// exchanged for an empty one.
+    pub(super) fn sweep(&self, values: &mut VecDeque<Entry>, look: Look) {
+        let from = values.len();
+        let mut list = Staged::new();
+        for (index, place) in self.shards.iter().enumerate() {
+            if look == Look::Quick && !self.ready.has_staged(index) {
+                continue;
+            }
+            {
+                let mut shard = place.shard.lock();
+                std::mem::swap(&mut shard.staged, &mut list);
+                self.ready.swept(index, &list);
+            }
+            let shard = u32::try_from(index).unwrap_or(0);
+            values.extend(list.drain(..).map(|(stamp, place)| (stamp, Location { shard, place })));
+            // After a burst it is given back, instead of going round.
+            list.shrink_to(SPARE_ROOM);
+        }
+        // Runs in order, one a shard: merged rather than sorted.
+        values.make_contiguous()[from..].sort_by_key(|(stamp, _)| *stamp);
     }
 
     pub(crate) fn settle(&self, location: Location, verdict: Verdict, kept_at: Option<Arc<str>>) {
@@ -70,12 +79,12 @@ impl Registry {
     pub(crate) fn stop_listening(&self) {
         if self.listeners.fetch_sub(1, Ordering::AcqRel) == 1 {
             // Nobody is there to hear them, and the next one is to hear what happens then.
-            while self.notices.try_pop().is_ok() {}
+            while self.next_notice(Wait::Not).is_ok() {}
         }
     }
 
     pub(crate) fn next_notice(&self, wait: Wait) -> Result<Notice, Nothing> {
-        wait.on(&self.notices)
+        self.notices.take(wait, |_, _| {})
     }
 
     pub(crate) fn notices_missed(&self) -> u64 {

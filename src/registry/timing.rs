@@ -1,5 +1,7 @@
 //! Deadlines that fall due, shard by shard.
 
+use super::queue::Look;
+use super::ready::Location;
 use super::Registry;
 use super::shard::{After, Context, Due, Shard};
 use super::sleeper::NEVER;
@@ -75,10 +77,14 @@ impl Registry {
         ready.sort_unstable_by(|((one, one_key, _), _), ((other, other_key, _), _)| {
             (one, one_key).cmp(&(other, other_key))
         });
-        for ((_, _, place), shard) in ready {
-            self.push_ready(shard, place);
-        }
-        self.ready.queue.announce();
+        let of = |((_, _, place), shard): (Due, usize)| Location { shard: u32::try_from(shard).unwrap_or(0), place };
+        let count = ready.len();
+        self.ready.queue.append(|values| {
+            // What was staged before comes before.
+            self.sweep(values, Look::Quick);
+            self.ready.enter(values, ready.into_iter().map(of));
+        });
+        self.ready.queue.announce_many(count);
     }
 
     /// Whether nobody was keeping time until now.

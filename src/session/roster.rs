@@ -344,7 +344,9 @@ mod tests {
         for others in [1, 20] {
             let mut roster = Roster::new();
             let view = join(&mut roster, 0, Access::View);
-            (1..=others).for_each(|n| drop(join(&mut roster, n, Access::Edit)));
+            for n in 1..=others {
+                join(&mut roster, n, Access::Edit);
+            }
             join(&mut roster, 0, Access::Edit);
             roster.leave(view);
             roster.release(view);

@@ -2,12 +2,12 @@
 
 use std::io::{self, Read};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use coedit::door::{Door, Lines};
 use coedit::{Clock, Engine, SystemClock};
-use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 
 use crate::options::{Settings, refused};
 use crate::summary::Summary;
@@ -53,7 +53,7 @@ const IDLE: Duration = Duration::from_secs(3600);
 
 /// Reads standard input on a thread of its own, so that time passes while nothing comes.
 fn read_aside() -> Receiver<io::Result<Vec<u8>>> {
-    let (sender, receiver) = bounded(16);
+    let (sender, receiver) = sync_channel(16);
     thread::spawn(move || {
         let mut stdin = io::stdin().lock();
         loop {

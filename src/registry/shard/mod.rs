@@ -14,7 +14,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use super::hasher::KeyHasher;
-use super::ready::Ready;
+use super::ready::{Ready, Staged};
 use crate::callback::Callback;
 use crate::config::Config;
 use crate::ids::DocumentKey;
@@ -49,6 +49,8 @@ pub(crate) struct Shard {
     capped: bool,
     /// The next deadline of each document that has one.
     deadlines: BTreeSet<(Timestamp, u32)>,
+    /// Documents that are to enter the ready queue.
+    pub(super) staged: Staged,
     open: usize,
     forgotten: BTreeSet<u32>,
     /// The documents that a shutdown waits for.
@@ -138,6 +140,7 @@ impl Shard {
             counts_users: config.user_limit.is_some(),
             capped: config.max_connections.is_some(),
             deadlines: BTreeSet::new(),
+            staged: Staged::new(),
             open: 0,
             forgotten: BTreeSet::new(),
             awaited: BTreeSet::new(),
