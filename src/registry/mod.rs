@@ -169,16 +169,16 @@ impl Registry {
             listened: self.listeners.load(Ordering::Acquire) > 0,
         };
         let result = act(&mut shard, &context, &mut after);
+        let mut earliest = NEVER;
         if after.deadlines_moved {
-            let earliest = shard.earliest_deadline().map_or(NEVER, Timestamp::as_millis);
+            earliest = shard.earliest_deadline().map_or(NEVER, Timestamp::as_millis);
             place.earliest.store(earliest, Ordering::SeqCst);
-            after.earliest = Some(earliest);
         }
         if let Some(place) = after.ready {
             self.ready.stage(index, &mut shard.staged, place);
         }
         drop(shard);
-        self.finish(after);
+        self.finish(after, earliest);
         result
     }
 
@@ -189,10 +189,10 @@ impl Registry {
 
     /// What a call leaves to do, with no lock held. The hooks come last: host code may panic.
     #[inline]
-    fn finish(&self, after: After) {
+    fn finish(&self, after: After, earliest: u64) {
         let ready = after.ready.is_some();
         if after.is_more() {
-            return self.finish_more(after);
+            return self.finish_more(after, earliest);
         }
         // It would be dropped piece by piece otherwise, to find that there is nothing in it.
         std::mem::forget(after);
@@ -203,9 +203,9 @@ impl Registry {
 
     /// What most calls do not leave.
     #[cold]
-    fn finish_more(&self, after: After) {
+    fn finish_more(&self, after: After, earliest: u64) {
         let any_notices = after.more.is_some_and(|more| self.notify(more.notices));
-        if let Some(earliest) = after.earliest {
+        if after.deadlines_moved {
             self.sleeper.at(earliest);
         }
         if after.done > 0 {

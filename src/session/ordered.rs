@@ -160,10 +160,11 @@ impl<T, I: Default> Ordered<T, I> {
         Pushed { id, index_begins, slot }
     }
 
-    /// Takes the value out. Its id may be given to another.
+    /// Drops the value where it stands. Its id may be given to another. Whether there was one.
     #[inline]
-    pub(crate) fn remove(&mut self, id: u32) -> Option<T> {
-        let value = self.slot_mut(id)?.take()?;
+    pub(crate) fn remove(&mut self, id: u32) -> bool {
+        let Some(slot) = self.slot_mut(id).filter(|slot| slot.is_some()) else { return false };
+        *slot = None;
         match self.many_mut() {
             None => self.few.remove(id),
             Some(many) => many.remove(id),
@@ -176,7 +177,7 @@ impl<T, I: Default> Ordered<T, I> {
         {
             further.len -= 1;
         }
-        Some(value)
+        true
     }
 
     /// The index of many values: it is there once there were more than a few, empty at first.
@@ -320,7 +321,7 @@ mod tests {
                 for _ in 0..if number.is_multiple_of(97) { naive.len() } else { goes } {
                     let (id, value) = naive.remove(number % naive.len());
                     assert_eq!(list.get(id), Some(&value));
-                    assert_eq!((list.remove(id), list.remove(id)), (Some(value), None));
+                    assert_eq!((list.remove(id), list.remove(id)), (true, false));
                     if let Some(further) = list.take_empty() {
                         pool.put(further, Further::is_small);
                     }
@@ -335,7 +336,7 @@ mod tests {
             }
             assert_eq!(longest, most);
             for (id, value) in naive.drain(..) {
-                assert_eq!(list.remove(id), Some(value));
+                assert_eq!((list[id], list.remove(id)), (value, true));
             }
             assert_eq!((values(&list).as_str(), list.len()), ("", 0));
             list.take_empty();

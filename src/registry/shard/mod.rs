@@ -66,8 +66,6 @@ pub(crate) struct After {
     pub(crate) ready: Option<u32>,
     /// The shard's earliest deadline is to be read again.
     pub(crate) deadlines_moved: bool,
-    /// What it is now.
-    pub(crate) earliest: Option<u64>,
     /// Documents a shutdown waited for that are done.
     pub(crate) done: usize,
     /// What most calls do not leave.
@@ -87,7 +85,7 @@ impl After {
     /// Whether there is anything but a document that is ready.
     #[inline]
     pub(crate) fn is_more(&self) -> bool {
-        self.more.is_some() || self.earliest.is_some() || self.done > 0
+        self.more.is_some() || self.deadlines_moved || self.done > 0
     }
 
     #[cold]
