@@ -15,9 +15,11 @@ mod ordered;
 mod outbox;
 mod pending;
 mod phase;
+mod queue;
 mod roster;
 mod spares;
 mod storage;
+mod telling;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -7,18 +7,22 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use super::changes::Reach;
+use super::queue::Queue;
 use super::roster::{Roster, Stay, StayId};
+use super::telling;
 use crate::access::Access;
-use crate::callback::{Action, ActionKind, Callback, ForceSaveType, Status};
+use crate::callback::{Callback, ForceSaveType, Status};
 use crate::ids::{DocumentKey, UserId};
 use crate::time::Timestamp;
 
 /// What waits for the storage, and what is outstanding.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    waiting: VecDeque<Event>,
-    /// The requests among what waits, in the same order.
-    requests: VecDeque<Request>,
+    waiting: Queue<Event>,
+    /// How many requests are among what waits.
+    asked: usize,
+    /// What there is to say of those that are more than an `info`, in the same order.
+    requests: Option<Box<VecDeque<Request>>>,
     /// More actions came than may wait. What came since is not in `waiting`; here is by how many connections each stay has
     /// more, or fewer, than it will be told to have when all that waits is told. Pairs have cancelled out.
     behind: Option<Box<BTreeMap<StayId, i64>>>,
@@ -32,6 +36,8 @@ enum Event {
     Left(StayId),
     /// The last editor left, and nothing was changed.
     Closed(StayId),
+    /// An `info` without userdata was asked for.
+    Info(Found),
     /// The next of the requests was made.
     Asked,
 }
@@ -39,8 +45,11 @@ enum Event {
 #[derive(Debug)]
 enum Request {
     Info(InfoAsked),
-    ForceSave(Box<ForceSaveAsked>),
+    ForceSave(ForceSaveAsked),
 }
+
+/// An [`InfoAnswer`] in an event's second word.
+type Found = u32;
 
 /// An `info` that the storage is to hear of.
 #[derive(Debug)]
@@ -50,7 +59,7 @@ pub(crate) struct InfoAsked {
 }
 
 /// What an `info` found.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InfoAnswer {
     /// Somebody edits.
     Editing,
@@ -59,6 +68,9 @@ pub(crate) enum InfoAnswer {
     /// Nobody edits, nothing was changed.
     Closed,
 }
+
+/// All of them, in the order of their declaration.
+const ANSWERS: [InfoAnswer; 3] = [InfoAnswer::Editing, InfoAnswer::Unsaved, InfoAnswer::Closed];
 
 /// A force save that the storage is to make.
 #[derive(Debug)]
@@ -122,9 +134,9 @@ impl Outbox {
         self.in_flight.is_none() && self.waiting.is_empty() && self.behind.is_none()
     }
 
-    /// Events and requests for which there is room without a further allocation.
-    pub(crate) fn room(&self) -> usize {
-        self.waiting.capacity() + self.requests.capacity()
+    /// Whether it takes no memory beside itself.
+    pub(crate) fn is_small(&self) -> bool {
+        self.waiting.is_small() && self.requests.is_none()
     }
 
     pub(crate) fn in_flight(&self) -> bool {
@@ -134,7 +146,7 @@ impl Outbox {
     /// Requests that wait or are outstanding.
     pub(crate) fn asked(&self) -> usize {
         let asked_in_flight = self.in_flight.as_ref().is_some_and(|in_flight| in_flight.kind.is_asked());
-        self.requests.len() + usize::from(asked_in_flight)
+        self.asked + usize::from(asked_in_flight)
     }
 
     /// When a failed callback is to be handed out again.
@@ -184,9 +196,9 @@ impl Outbox {
     /// Queues an action unless too many wait.
     #[inline]
     fn push_action(&mut self, event: Event, most: usize) -> bool {
-        let queues = self.behind.is_none() && self.waiting.len() - self.requests.len() < most;
+        let queues = self.behind.is_none() && self.waiting.len() - self.asked < most;
         if queues {
-            self.waiting.push_back(event);
+            self.waiting.push(event);
         }
         queues
     }
@@ -206,7 +218,12 @@ impl Outbox {
 
     pub(crate) fn ask_info(&mut self, roster: &mut Roster, withheld: Option<StayId>, asked: InfoAsked) {
         self.catch_up(roster, withheld);
-        self.ask(Request::Info(asked));
+        if asked.userdata.is_none() {
+            self.asked += 1;
+            self.waiting.push(Event::Info(asked.answer as Found));
+        } else {
+            self.ask(Request::Info(asked));
+        }
     }
 
     pub(crate) fn ask_force_save(
@@ -216,12 +233,13 @@ impl Outbox {
         asked: ForceSaveAsked,
     ) {
         self.catch_up(roster, withheld);
-        self.ask(Request::ForceSave(Box::new(asked)));
+        self.ask(Request::ForceSave(asked));
     }
 
     fn ask(&mut self, request: Request) {
-        self.requests.push_back(request);
-        self.waiting.push_back(Event::Asked);
+        self.asked += 1;
+        self.requests.get_or_insert_default().push_back(request);
+        self.waiting.push(Event::Asked);
     }
 
     /// Queues what is left of the actions that were not queued: comings, goings, and last the comings of users who go
@@ -243,7 +261,7 @@ impl Outbox {
         }
         if roster.editing() == 0
             && withheld.is_none()
-            && let Some(last) = self.waiting.back_mut()
+            && let Some(last) = self.waiting.last_mut()
             && let Event::Left(id) = *last
             && behind.contains_key(&id)
         {
@@ -256,7 +274,9 @@ impl Outbox {
 
     /// Queues an event so many times; none if that is less than once.
     fn queue(&mut self, event: fn(StayId) -> Event, stay: StayId, times: i64) {
-        self.waiting.extend((0..times).map(|_| event(stay)));
+        for _ in 0..times {
+            self.waiting.push(event(stay));
+        }
     }
 
     /// Makes one stay of an ended and a present one of the same user: their going and coming cancel out. Only when all
@@ -284,7 +304,7 @@ impl Outbox {
 
     /// Whether the storage was told nothing of this document, and no answer waits that it must hear.
     pub(crate) fn untold(&self, roster: &Roster) -> bool {
-        self.in_flight.is_none() && self.requests.is_empty() && roster.stays.iter().all(|(_, stay)| stay.told == 0)
+        self.in_flight.is_none() && self.asked == 0 && roster.stays.iter().all(|(_, stay)| stay.told == 0)
     }
 
     /// What follows for the roster where all actions that wait are dropped. Only where [`untold`](Self::untold) holds
@@ -318,11 +338,33 @@ impl Outbox {
             self.merge_returned(roster, withheld);
             self.catch_up(roster, withheld);
         }
-        let (kind, callback) = match self.waiting.pop_front()? {
-            Event::Asked => answer(self.requests.pop_front()?, key, roster, saved),
-            event => form(event, key, roster)?,
+        let (kind, callback) = match self.waiting.pop()? {
+            Event::Came(stay) => (Kind::Action, telling::came(stay, key, roster)),
+            Event::Left(stay) => (Kind::Action, telling::left(stay, Status::Editing, key, roster)),
+            Event::Closed(stay) => (Kind::Action, telling::left(stay, Status::Closed, key, roster)),
+            Event::Info(found) => {
+                self.asked -= 1;
+                (Kind::Info, telling::info(ANSWERS[found as usize % ANSWERS.len()], None, key, roster, saved))
+            }
+            Event::Asked => {
+                self.asked -= 1;
+                match self.next_request()? {
+                    Request::Info(InfoAsked { userdata, answer }) => {
+                        (Kind::Info, telling::info(answer, userdata, key, roster, saved))
+                    }
+                    Request::ForceSave(asked) => {
+                        (Kind::ForceSave { reach: asked.reach.changes }, telling::force_save(asked, key))
+                    }
+                }
+            }
         };
         Some(self.hand_out(kind, callback))
+    }
+
+    fn next_request(&mut self) -> Option<Request> {
+        let next = self.requests.as_mut()?.pop_front();
+        self.requests.take_if(|requests| requests.is_empty());
+        next
     }
 
     /// Makes `callback` the outstanding one.
@@ -361,18 +403,18 @@ impl Outbox {
 
     /// Recounts everything.
     pub(super) fn validate(&self, roster: &Roster, withheld: Option<StayId>) -> Result<(), String> {
-        let mut requests = 0;
+        let mut asked = 0;
         let mut after: BTreeMap<StayId, i64> =
             roster.stays.iter().map(|(id, stay)| (id, i64::from(stay.told))).collect();
-        for event in &self.waiting {
+        for event in self.waiting.iter() {
             match event {
                 Event::Came(id) => *after.entry(*id).or_default() += 1,
                 Event::Left(id) | Event::Closed(id) => *after.entry(*id).or_default() -= 1,
-                Event::Asked => requests += 1,
+                Event::Info(_) | Event::Asked => asked += 1,
             }
         }
-        if requests != self.requests.len() {
-            return Err(format!("{} requests, counted {requests}", self.requests.len()));
+        if asked != self.asked {
+            return Err(format!("{} asked, counted {asked}", self.asked));
         }
         for (id, told) in after {
             let Some(stay) = roster.stays.get(id) else {
@@ -386,56 +428,5 @@ impl Outbox {
             }
         }
         Ok(())
-    }
-}
-
-/// Builds the callback of an event and tells the roster that it is told. A request of its own is told by [`answer`].
-fn form(event: Event, key: &DocumentKey, roster: &mut Roster) -> Option<(Kind, Box<Callback>)> {
-    let (status, kind, id) = match event {
-        Event::Came(id) => (Status::Editing, ActionKind::Came, id),
-        Event::Left(id) => (Status::Editing, ActionKind::Left, id),
-        Event::Closed(id) => (Status::Closed, ActionKind::Left, id),
-        Event::Asked => return None,
-    };
-    let mut callback = Box::new(Callback::new(key.clone(), status));
-    let stay = roster.stay_mut(id);
-    callback.action = Some(Action { kind, user: stay.user.id().clone() });
-    if kind == ActionKind::Came {
-        stay.told += 1;
-    } else {
-        stay.told -= 1;
-        roster.release(id);
-    }
-    if status == Status::Editing {
-        callback.users = Some(roster.told_editors());
-    }
-    Some((Kind::Action, callback))
-}
-
-/// Builds the callback of a request. `saved`: nothing is unsaved now.
-fn answer(request: Request, key: &DocumentKey, roster: &Roster, saved: bool) -> (Kind, Box<Callback>) {
-    match request {
-        Request::Info(InfoAsked { userdata, answer }) => {
-            let (status, users) = match answer {
-                InfoAnswer::Editing => (Status::Editing, Some(roster.told_editors())),
-                InfoAnswer::Unsaved if !saved => (Status::Editing, Some(Vec::new())),
-                // Asked for while the save was under way, told after it.
-                InfoAnswer::Unsaved | InfoAnswer::Closed => (Status::Closed, None),
-            };
-            let callback = Callback { users, userdata, ..Callback::new(key.clone(), status) };
-            (Kind::Info, Box::new(callback))
-        }
-        Request::ForceSave(asked) => {
-            let ForceSaveAsked { kind, userdata, asked_by, reach } = *asked;
-            let callback = Callback {
-                users: Some(vec![reach.last_author]),
-                action: asked_by.map(|user| Action { kind: ActionKind::AskedForSave, user }),
-                userdata,
-                forcesavetype: Some(kind),
-                lastsave: Some(reach.last_at),
-                ..Callback::new(key.clone(), Status::ForceSave)
-            };
-            (Kind::ForceSave { reach: reach.changes }, Box::new(callback))
-        }
     }
 }

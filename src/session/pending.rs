@@ -38,12 +38,9 @@ pub(crate) struct Unsaved {
 }
 
 impl Pending {
-    /// Events for which a box that is used again may have room.
-    const MOST_EVENTS: usize = 8;
-
-    /// Whether it takes hardly any memory beside itself.
+    /// Whether it takes no memory beside itself.
     pub(super) fn is_small(&self) -> bool {
-        self.outbox.room() <= Self::MOST_EVENTS
+        self.outbox.is_small()
     }
 
     /// Whether nothing is open.
