@@ -162,7 +162,8 @@ impl Watch {
 
     /// So many are in use after one was freed.
     pub(crate) fn fell(&self, in_use: u32) -> Option<LimitLevel> {
-        (self.is_clear(in_use) && (self.turns(WARNING, CLEAR) || self.turns(REACHED, CLEAR))).then_some(LimitLevel::Clear)
+        (self.is_clear(in_use) && (self.turns(WARNING, CLEAR) || self.turns(REACHED, CLEAR)))
+            .then_some(LimitLevel::Clear)
     }
 
     /// So many are in use, and the limit was changed.

@@ -13,7 +13,6 @@ use crate::error::{
 use crate::ids::{ConnectionId, DocumentKey, User, UserId};
 use crate::notice::Notice;
 use crate::session::{Session, Spares};
-use crate::sync::Ordering;
 use crate::time::Timestamp;
 
 impl Registry {
@@ -82,9 +81,13 @@ impl Registry {
         userdata: Option<Arc<str>>,
     ) -> Result<Vec<UserId>, InfoError> {
         // What an info asks for is never dropped, so none is taken up where documents are.
-        let too_many = self.rules.callbacks && self.ready.are_too_many();
+        let too_many = self.common.rules.callbacks && self.common.ready.are_too_many();
         self.on_open(key, |session, spares| {
-            if too_many { Err(InfoError::TooManyAsked) } else { session.info(&self.rules, spares, userdata) }
+            if too_many {
+                Err(InfoError::TooManyAsked)
+            } else {
+                session.info(&self.common.rules, spares, userdata)
+            }
         })
         .map_err(|_| InfoError::NotOpen)?
     }
@@ -95,7 +98,7 @@ impl Registry {
         userdata: Option<Arc<str>>,
     ) -> Result<(), ForceSaveError> {
         self.on_open(key, |session, _| {
-            session.force_save(&self.rules, ForceSaveType::Command, None, userdata)
+            session.force_save(&self.common.rules, ForceSaveType::Command, None, userdata)
         })
         .map_err(|_| ForceSaveError::NotOpen)?
     }
@@ -111,7 +114,7 @@ impl Registry {
             let connection = *shard.connection(id)?;
             shard.update(connection.document, context, after, |session, _| {
                 let user = session.stay(connection.stay).user.id().clone();
-                session.force_save(&self.rules, kind, Some(user), userdata)
+                session.force_save(&self.common.rules, kind, Some(user), userdata)
             })
         })
         .unwrap_or(Err(ForceSaveError::UnknownConnection))
@@ -195,7 +198,7 @@ impl Registry {
     }
 
     pub(crate) fn drain(&self) {
-        self.draining.store(true, Ordering::SeqCst);
+        self.modes.drain();
         self.on_every_shard(Timestamp::default(), |gather| {
             let mut cursor = None;
             while gather(&mut |shard, context, after, ready| {
@@ -205,7 +208,7 @@ impl Registry {
     }
 
     pub(crate) fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::SeqCst)
+        self.modes.now().is_draining()
     }
 
     /// Recounts every total from scratch. The seats are those of all shards at one moment, so they are compared only if
@@ -215,12 +218,14 @@ impl Registry {
             (0..self.shards.len()).map(|index| self.read(index, |shard| shard.calls)).collect()
         };
         // While a limit is switched on or off, some shards count for it and some do not.
-        let _still = self.seats.changing.lock();
+        let _still = self.common.seats.changing.lock();
         let before = calls();
         let mut taken = Taken::default();
         for index in 0..self.shards.len() {
-            let metered = self.recorder.is_some();
-            let of = |shard: &Shard| shard.validate(&self.rules, &self.hasher, &self.seats, metered);
+            let metered = self.common.recorder.is_some();
+            let of = |shard: &Shard| {
+                shard.validate(&self.common.rules, &self.common.hasher, &self.common.seats, metered)
+            };
             taken.add(self.read(index, of)?);
         }
         let agrees = self.agrees(&taken);

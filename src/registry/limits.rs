@@ -25,21 +25,21 @@ impl Registry {
     }
 
     pub(crate) fn limits(&self) -> Limits {
-        let pools = [&self.seats.edit, &self.seats.live, &self.seats.all];
+        let pools = [&self.common.seats.edit, &self.common.seats.live, &self.common.seats.all];
         let [edit, live, connections] =
             pools.map(|pool| Limit { limit: pool.limit(), in_use: pool.in_use() });
         Limits {
             edit,
             live,
-            document: self.seats.document_limit(),
-            user: self.seats.user_limit(),
+            document: self.common.seats.document_limit(),
+            user: self.common.seats.user_limit(),
             connections,
-            named_users: self.seats.quota(),
+            named_users: self.common.seats.quota(),
         }
     }
 
     pub(crate) fn set_limit(&self, access: Access, limit: Option<u32>) {
-        if let Some(notice) = self.seats.set_limit(access, limit) {
+        if let Some(notice) = self.common.seats.set_limit(access, limit) {
             self.tell(vec![notice]);
         }
     }
@@ -47,7 +47,7 @@ impl Registry {
     /// The named users who count now.
     pub(crate) fn named_users(&self) -> Quota {
         let mut notices = Vec::new();
-        let named = self.seats.named(self.clock.coarse(), &mut |notice| notices.push(notice));
+        let named = self.common.seats.named(self.clock.coarse(), &mut |notice| notices.push(notice));
         let found = [named.edit.list(), named.live.list()];
         drop(named);
         self.tell(notices);
@@ -66,24 +66,24 @@ impl Registry {
     /// Changes the limit of a user's seats. When there was none, each shard counts what its documents have taken: users
     /// are not counted before.
     pub(crate) fn set_user_limit(&self, limit: Option<u32>) {
-        let _changing = self.seats.changing.lock();
+        let _changing = self.common.seats.changing.lock();
         if limit.is_some() {
             self.each_shard(|shard, seats| shard.count_users(true, seats));
         }
-        self.seats.set_user_limit(limit);
+        self.common.seats.set_user_limit(limit);
         if limit.is_none() {
             self.each_shard(|shard, seats| shard.count_users(false, seats));
-            self.seats.users.clear();
+            self.common.seats.users.clear();
         }
     }
 
     /// Changes the cap of all connections, in the same way: it holds once all that are open are counted.
     pub(crate) fn set_max_connections(&self, cap: Option<u32>) {
-        let _changing = self.seats.changing.lock();
+        let _changing = self.common.seats.changing.lock();
         if cap.is_some() {
             self.each_shard(|shard, seats| shard.cap(true, seats));
         }
-        self.seats.all.set_limit(cap);
+        self.common.seats.all.set_limit(cap);
         if cap.is_none() {
             self.each_shard(|shard, seats| shard.cap(false, seats));
         }
@@ -91,7 +91,7 @@ impl Registry {
 
     fn each_shard(&self, act: impl Fn(&mut super::shard::Shard, &crate::seats::Seats)) {
         for place in &self.shards {
-            act(&mut place.shard.lock(), &self.seats);
+            act(&mut place.shard.lock(), &self.common.seats);
         }
     }
 
@@ -111,8 +111,8 @@ impl Registry {
 
     /// None if it is not recorded.
     pub(crate) fn usage(&self) -> Option<Usage> {
-        let recorder = self.recorder.as_ref()?;
-        let present = |access| self.seats.connections(access);
+        let recorder = self.common.recorder.as_ref()?;
+        let present = |access| self.common.seats.connections(access);
         Some(recorder.usage(self.clock.coarse(), present, |cut| self.take_usage(cut)))
     }
 
@@ -127,7 +127,7 @@ impl Registry {
 
     /// Whether what the shards counted is what is taken of the limits.
     pub(super) fn agrees(&self, counted: &Counted) -> Result<(), String> {
-        let seats = &self.seats;
+        let seats = &self.common.seats;
         let present = [Access::View, Access::LiveView, Access::Edit].map(|access| seats.connections(access));
         let in_use = [seats.live.in_use(), seats.edit.in_use()];
         if counted.seats[1..] != in_use || counted.connections != present || counted.all != seats.all.in_use()
@@ -145,7 +145,8 @@ impl Registry {
 
     pub(crate) fn set_named_users(&self, quota: NamedUsers) {
         let mut notices = Vec::new();
-        let forgotten = self.seats.set_named(quota, self.clock.coarse(), &mut |notice| notices.push(notice));
+        let forgotten =
+            self.common.seats.set_named(quota, self.clock.coarse(), &mut |notice| notices.push(notice));
         drop(forgotten);
         self.tell(notices);
     }

@@ -12,6 +12,7 @@ mod commands;
 mod handle;
 mod hasher;
 mod limits;
+mod modes;
 mod queue;
 mod ready;
 mod shard;
@@ -32,31 +33,24 @@ use crate::time::{Clock, Timestamp};
 use crate::usage::Recorder;
 pub(crate) use handle::Handle;
 use hasher::KeyHasher;
-pub(crate) use queue::{Nothing, Wait};
+use modes::Modes;
 use queue::Queue;
+pub(crate) use queue::{Nothing, Wait};
 pub(crate) use ready::Location;
 use ready::Ready;
-use shard::{After, Context, Shard};
+use shard::{After, Common, Context, Shard};
 use sleeper::{NEVER, Sleeper};
 
 /// Everything that the handles of one engine share.
 pub(crate) struct Registry {
     shards: Box<[Place]>,
-    hasher: KeyHasher,
-    rules: Rules,
-    seats: Seats,
-    /// None if usage is not recorded.
-    recorder: Option<Recorder>,
-    ready: Ready,
+    common: Common,
+    modes: Modes,
     notices: Queue<Notice>,
-    /// How many receivers of notices there are. Without any, no notice is kept.
-    listeners: AtomicUsize,
     notices_missed: AtomicU64,
     most_notices: usize,
     sleeper: Sleeper,
     clock: Arc<dyn Clock>,
-    draining: AtomicBool,
-    shut_down: AtomicBool,
     /// Whether a thread keeps the engine's time.
     timed: AtomicBool,
     /// Documents that a shutdown waits for, and one for the shutdown itself.
@@ -82,26 +76,26 @@ impl Registry {
         };
         Registry {
             shards: (0..of).map(place).collect(),
-            hasher: KeyHasher::new(config.clock.is_manual()),
-            rules: Rules::new(config),
-            seats: Seats::new(config),
-            recorder: config.usage.then(|| Recorder::new(now)),
-            ready: Ready::new(config.on_callbacks.clone(), config.bounds.waiting_documents, count),
+            common: Common {
+                hasher: KeyHasher::new(config.clock.is_manual()),
+                rules: Rules::new(config),
+                seats: Seats::new(config),
+                recorder: config.usage.then(|| Recorder::new(now)),
+                ready: Ready::new(config.on_callbacks.clone(), config.bounds.waiting_documents, count),
+            },
+            modes: Modes::new(),
             notices: Queue::new(config.on_notices.clone()),
-            listeners: AtomicUsize::new(0),
             notices_missed: AtomicU64::new(0),
             most_notices: config.bounds.notices,
             sleeper: Sleeper::new(),
             clock: config.clock.clone(),
-            draining: AtomicBool::new(false),
-            shut_down: AtomicBool::new(false),
             timed: AtomicBool::new(false),
             unfinished: AtomicUsize::new(1),
         }
     }
 
     pub(crate) fn seats(&self) -> &Seats {
-        &self.seats
+        &self.common.seats
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -119,7 +113,7 @@ impl Registry {
     /// Collects what was used up to the last end of a minute, unless that was done.
     #[inline]
     fn collect_usage(&self, now: Timestamp) {
-        if let Some(recorder) = &self.recorder
+        if let Some(recorder) = &self.common.recorder
             && recorder.is_due(now)
         {
             self.collect(recorder, now);
@@ -128,13 +122,13 @@ impl Registry {
 
     #[cold]
     fn collect(&self, recorder: &Recorder, now: Timestamp) {
-        recorder.collect(now, |access| self.seats.connections(access), |cut| self.take_usage(cut));
+        recorder.collect(now, |access| self.common.seats.connections(access), |cut| self.take_usage(cut));
     }
 
     /// The key's hash and its shard: the table within the shard keeps the lower half, the shard is chosen by bits of the
     /// upper.
     fn locate(&self, key: &DocumentKey) -> (u64, usize) {
-        let hash = self.hasher.hash_one(key);
+        let hash = self.common.hasher.hash_one(key);
         let bits = usize::try_from(hash >> 48).unwrap_or(0);
         (hash, bits & (self.shards.len() - 1))
     }
@@ -155,19 +149,8 @@ impl Registry {
         let place = &self.shards[index];
         let mut shard = place.shard.lock();
         shard.calls += 1;
-        let Registry { rules, seats, ready, hasher, .. } = self;
-        let context = Context {
-            rules,
-            seats,
-            recorder: self.recorder.as_ref(),
-            ready,
-            hasher,
-            now,
-            // Read under the lock: whoever drains or shuts down visits every shard afterwards.
-            draining: self.draining.load(Ordering::SeqCst),
-            shut_down: self.shut_down.load(Ordering::SeqCst),
-            listened: self.listeners.load(Ordering::Acquire) > 0,
-        };
+        // Read under the lock: whoever drains or shuts down visits every shard afterwards.
+        let context = Context { common: &self.common, now, mode: self.modes.now() };
         let result = act(&mut shard, &context, &mut after);
         let mut earliest = NEVER;
         if after.deadlines_moved {
@@ -175,7 +158,7 @@ impl Registry {
             place.earliest.store(earliest, Ordering::SeqCst);
         }
         if let Some(place) = after.ready {
-            self.ready.stage(index, &mut shard.staged, place);
+            self.common.ready.stage(index, &mut shard.staged, place);
         }
         drop(shard);
         self.finish(after, earliest);
@@ -197,7 +180,7 @@ impl Registry {
         // It would be dropped piece by piece otherwise, to find that there is nothing in it.
         std::mem::forget(after);
         if ready {
-            self.ready.queue.announce();
+            self.common.ready.queue.announce();
         }
     }
 
@@ -212,7 +195,7 @@ impl Registry {
             self.finished(after.done);
         }
         if after.ready.is_some() {
-            self.ready.queue.announce();
+            self.common.ready.queue.announce();
         }
         if any_notices {
             self.notices.announce();
@@ -230,7 +213,7 @@ impl Registry {
 
     /// Whether it is kept: somebody listens, and not too many wait.
     fn push_notice(&self, notice: Notice) -> bool {
-        if self.listeners.load(Ordering::Acquire) == 0 {
+        if !self.modes.now().is_listened_to() {
             return false;
         }
         let kept = self.notices.push(notice, self.most_notices);
@@ -245,7 +228,7 @@ impl std::fmt::Debug for Registry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Registry")
             .field("shards", &self.shards.len())
-            .field("seats", &self.seats)
+            .field("seats", &self.common.seats)
             .finish_non_exhaustive()
     }
 }

@@ -94,7 +94,8 @@ impl Ready {
 
     /// Whether more documents wait than may. Mostly that is plain from what all shards know; else it costs the shards.
     pub(super) fn are_too_many(&self) -> bool {
-        let waiting = |staged: usize| (self.queue.len() + staged).saturating_sub(self.stale.load(Ordering::Relaxed));
+        let waiting =
+            |staged: usize| (self.queue.len() + staged).saturating_sub(self.stale.load(Ordering::Relaxed));
         let known = self.steps.load(Ordering::Relaxed) * STEP;
         if waiting(known + STEP * self.staged.len()) <= self.most {
             return false;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::Registry;
 use super::queue::{Look, Nothing, Wait};
-use super::ready::{Entry, Staged};
 use super::ready::Location;
+use super::ready::{Entry, Staged};
 use crate::callback::Callback;
 use crate::ids::DocumentKey;
 use crate::notice::Notice;
@@ -21,7 +21,8 @@ impl Registry {
     /// The next callback that is to be handed out; waits for one if asked to, until the deadline if there is one.
     pub(crate) fn next_callback(&self, wait: Wait) -> Result<(Location, Box<Callback>), Nothing> {
         loop {
-            let (_, location) = self.ready.queue.take(wait, |values, look| self.sweep(values, look))?;
+            let (_, location) =
+                self.common.ready.queue.take(wait, |values, look| self.sweep(values, look))?;
             let callback =
                 self.locked(location.shard as usize, Timestamp::default(), |shard, context, after| {
                     shard.take(location.place, context, after)
@@ -38,13 +39,13 @@ impl Registry {
         let from = values.len();
         let mut list = Staged::new();
         for (index, place) in self.shards.iter().enumerate() {
-            if look == Look::Quick && !self.ready.has_staged(index) {
+            if look == Look::Quick && !self.common.ready.has_staged(index) {
                 continue;
             }
             {
                 let mut shard = place.shard.lock();
                 std::mem::swap(&mut shard.staged, &mut list);
-                self.ready.swept(index, &list);
+                self.common.ready.swept(index, &list);
             }
             let shard = u32::try_from(index).unwrap_or(0);
             values.extend(list.drain(..).map(|(stamp, place)| (stamp, Location { shard, place })));
@@ -73,11 +74,11 @@ impl Registry {
     }
 
     pub(crate) fn listen(&self) {
-        self.listeners.fetch_add(1, Ordering::AcqRel);
+        self.modes.listener_came();
     }
 
     pub(crate) fn stop_listening(&self) {
-        if self.listeners.fetch_sub(1, Ordering::AcqRel) == 1 {
+        if self.modes.listener_went() {
             // Nobody is there to hear them, and the next one is to hear what happens then.
             while self.next_notice(Wait::Not).is_ok() {}
         }
@@ -94,8 +95,7 @@ impl Registry {
     /// No handle is left: closes all connections, lets every save be due at once, and ends every receiver when it has
     /// taken what there is.
     pub(crate) fn shut_down(&self) {
-        self.draining.store(true, Ordering::SeqCst);
-        self.shut_down.store(true, Ordering::SeqCst);
+        self.modes.shut_down();
         self.sleeper.wake();
         self.on_every_shard(self.moving(), |gather| {
             gather(&mut |shard, context, after, ready| {
@@ -111,7 +111,7 @@ impl Registry {
 
     pub(super) fn finished(&self, count: usize) {
         if self.unfinished.fetch_sub(count, Ordering::SeqCst) == count {
-            self.ready.queue.end();
+            self.common.ready.queue.end();
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Deadlines that fall due, shard by shard.
 
+use super::Registry;
 use super::queue::Look;
 use super::ready::Location;
-use super::Registry;
 use super::shard::{After, Context, Due, Shard};
 use super::sleeper::NEVER;
 use crate::sync::Ordering;
@@ -77,14 +77,17 @@ impl Registry {
         ready.sort_unstable_by(|((one, one_key, _), _), ((other, other_key, _), _)| {
             (one, one_key).cmp(&(other, other_key))
         });
-        let of = |((_, _, place), shard): (Due, usize)| Location { shard: u32::try_from(shard).unwrap_or(0), place };
+        let of = |((_, _, place), shard): (Due, usize)| Location {
+            shard: u32::try_from(shard).unwrap_or(0),
+            place,
+        };
         let count = ready.len();
-        self.ready.queue.append(|values| {
+        self.common.ready.queue.append(|values| {
             // What was staged before comes before.
             self.sweep(values, Look::Quick);
-            self.ready.enter(values, ready.into_iter().map(of));
+            self.common.ready.enter(values, ready.into_iter().map(of));
         });
-        self.ready.queue.announce_many(count);
+        self.common.ready.queue.announce_many(count);
     }
 
     /// Whether nobody was keeping time until now.
@@ -105,7 +108,7 @@ impl Registry {
             }
         }
         let _leaves = Leaves(self);
-        let stopped = || stopped() || self.shut_down.load(Ordering::SeqCst);
+        let stopped = || stopped() || self.modes.now().is_shut_down();
         while !stopped() {
             self.tick();
             self.sleeper.sleep(self.now(), stopped);

@@ -24,8 +24,8 @@ mod telling;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use ordered::NONE;
 use ordered::Further;
+pub(crate) use ordered::NONE;
 pub(crate) use roster::{Stay, StayId};
 pub(crate) use spares::{Spares, TooMany};
 pub(crate) use storage::{Settled, Verdict};

@@ -57,7 +57,8 @@ impl Shard {
         let mut taken = None;
         let mut decision = check(Some(session), user.id(), asked, context);
         if decision == Ok(NeedsSeat::Yes) {
-            let claim = Claim { user: user.id(), access: asked, counted: self.counts_users, now: context.now };
+            let claim =
+                Claim { user: user.id(), access: asked, counted: self.counts_users, now: context.now };
             match context.seats.take(claim, &mut after.teller(context)) {
                 Ok(in_use) => taken = Some(in_use),
                 Err(reason) => decision = Err(reason),
@@ -66,13 +67,13 @@ impl Shard {
         let grant = Grant::of(asked, decision.err());
         let slot = self.connections.next_slot();
         let (stay, next) =
-            session.join(context.rules, &mut self.spares, user, grant.access, context.now, slot);
+            session.join(&context.rules, &mut self.spares, user, grant.access, context.now, slot);
         let generation =
             self.connections.insert(slot, Connection { document: place, stay, previous: NONE, next });
         self.connections.link(slot, next);
         self.note(place, before, context, after);
         let count = context.seats.came(grant.access, 1, taken);
-        if let Some(recorder) = context.recorder {
+        if let Some(recorder) = &context.recorder {
             recorder.rose(grant.access, count, context.now);
             let user = context.hasher.hash_one(user.id());
             self.meter.opened(context.now, grant.access, grant.reason, user);
@@ -132,8 +133,8 @@ impl Shard {
         }
         unlink(&mut self.connections, session, &connection);
         self.connections.remove(id.place() >> self.bits);
-        let pace = Pace::at_once_if(context.draining);
-        session.leave(context.rules, &mut self.spares, stay, context.now, pace);
+        let pace = Pace::at_once_if(context.mode.is_draining());
+        session.leave(&context.rules, &mut self.spares, stay, context.now, pace);
         self.meter(context, access, None);
         self.follow_up(place, before, context, after);
         Closed::Done
@@ -166,7 +167,7 @@ impl Shard {
         let changed = self.update(connection.document, context, after, |session, spares| {
             let may_edit = session.stay(connection.stay).access() == Access::Edit;
             if may_edit {
-                session.change(context.rules, spares, connection.stay, context.now);
+                session.change(&context.rules, spares, connection.stay, context.now);
             }
             may_edit
         });
@@ -264,23 +265,23 @@ impl Shard {
         dropped.connections.reserve(slots.len());
         // First in, then out: the user stays a participant throughout.
         for slot in slots.iter().copied() {
-            let (stay, next) = session.join(context.rules, spares, &user, Access::View, active, slot);
+            let (stay, next) = session.join(&context.rules, spares, &user, Access::View, active, slot);
             let Some((connection, generation)) = connections.at(slot) else { continue };
             *connection = Connection { document: place, stay, previous: NONE, next };
             connections.link(slot, next);
             let id = ConnectionId::new(slot << self.bits | self.number, generation);
             dropped.connections.push(id);
-            if context.listened {
+            if context.mode.is_listened_to() {
                 let (key, user) = (session.key().clone(), user.id().clone());
                 after.more().notices.push(Notice::Dropped { connection: id, key, user });
             }
         }
         for _ in &slots {
-            session.leave(context.rules, spares, stay, Timestamp::default(), Pace::AtOnce);
+            session.leave(&context.rules, spares, stay, Timestamp::default(), Pace::AtOnce);
         }
         for _ in slots {
             let count = context.seats.came(Access::View, 1, None);
-            if let Some(recorder) = context.recorder {
+            if let Some(recorder) = &context.recorder {
                 recorder.rose(Access::View, count, context.now);
             }
             self.meter(context, had, Some(Access::View));
@@ -320,12 +321,12 @@ fn check(
     asked: Access,
     context: &Context<'_>,
 ) -> Result<NeedsSeat, Reason> {
-    let seats = context.seats;
+    let seats = &context.seats;
     if asked == Access::View {
         return Ok(NeedsSeat::No);
     }
     if asked == Access::Edit {
-        if context.draining {
+        if context.mode.is_draining() {
             return Err(Reason::Draining);
         }
         if session.is_some_and(Session::is_saving) {
@@ -359,7 +360,7 @@ fn free_seats(
     let seats = if context.seats.by_users() { all_of_user } else { connections };
     let claim = Claim { user: stay.user.id(), access, counted, now: context.now };
     let left = context.seats.went(claim, connections, seats, &mut after.teller(context));
-    if let Some(recorder) = context.recorder {
+    if let Some(recorder) = &context.recorder {
         recorder.fell(access, left);
     }
     access

@@ -10,10 +10,11 @@ mod validate;
 
 use std::collections::BTreeSet;
 use std::hash::BuildHasher;
-use std::ops::Bound;
+use std::ops::{Bound, Deref};
 use std::sync::Arc;
 
 use super::hasher::KeyHasher;
+use super::modes::Mode;
 use super::ready::{Ready, Staged};
 use crate::callback::Callback;
 use crate::config::Config;
@@ -96,30 +97,38 @@ impl After {
     /// Keeps notices, if anybody listens.
     fn teller(&mut self, context: &Context<'_>) -> impl FnMut(Notice) {
         move |notice| {
-            if context.listened {
+            if context.mode.is_listened_to() {
                 self.more().notices.push(notice);
             }
         }
     }
 }
 
-/// What a call needs to know of the engine.
-#[derive(Clone, Copy)]
-pub(crate) struct Context<'a> {
-    pub(crate) rules: &'a Rules,
-    pub(crate) seats: &'a Seats,
+/// What all shards of an engine have in common.
+#[derive(Debug)]
+pub(crate) struct Common {
+    pub(crate) rules: Rules,
+    pub(crate) seats: Seats,
     /// None if usage is not recorded.
-    pub(crate) recorder: Option<&'a Recorder>,
-    pub(crate) ready: &'a Ready,
-    pub(crate) hasher: &'a KeyHasher,
+    pub(crate) recorder: Option<Recorder>,
+    pub(crate) ready: Ready,
+    pub(crate) hasher: KeyHasher,
+}
+
+/// What a call needs to know of the engine.
+pub(crate) struct Context<'a> {
+    pub(crate) common: &'a Common,
     /// The present, read before the lock was taken; a coarse one, or none at all, where no delay starts.
     pub(crate) now: Timestamp,
-    /// Somebody listens to notices.
-    pub(crate) listened: bool,
-    /// The engine is draining: no edit access is given out, and saves are due without a delay.
-    pub(crate) draining: bool,
-    /// No handle is left: failures are tried again without a pause.
-    pub(crate) shut_down: bool,
+    pub(crate) mode: Mode,
+}
+
+impl Deref for Context<'_> {
+    type Target = Common;
+
+    fn deref(&self) -> &Common {
+        self.common
+    }
 }
 
 /// A document that is to enter the ready queue: when it fell due, its key, its place.
@@ -204,7 +213,7 @@ impl Shard {
                 return false;
             };
             self.update(place, context, after, |session, _| {
-                session.handle_timeout(context.rules, context.now);
+                session.handle_timeout(&context.rules, context.now);
             });
             self.collect(due, after, ready);
         }
@@ -267,9 +276,9 @@ impl Shard {
         context: &Context<'_>,
         after: &mut After,
     ) {
-        let retry = Pace::at_once_if(context.shut_down);
+        let retry = Pace::at_once_if(context.mode.is_shut_down());
         let settled = self.update(place, context, after, |session, _| {
-            session.settle(context.rules, verdict, kept_at, context.now, retry)
+            session.settle(&context.rules, verdict, kept_at, context.now, retry)
         });
         let Some(settled) = settled else { return };
         if let Some(callback) = &settled.given_up {
