@@ -162,7 +162,7 @@ pub struct Delivery {
 impl Delivery {
     /// What the storage is told. The host adds `url` and its like to a clone, or to what [`ack`](Self::ack) returns, before
     /// it forwards it.
-    #[expect(clippy::expect_used, reason = "only what consumes it settles it")]
+    #[expect(clippy::expect_used, clippy::missing_panics_doc, reason = "only what consumes it settles it")]
     pub fn callback(&self) -> &Callback {
         self.callback.as_deref().expect("it is not settled")
     }
@@ -175,7 +175,7 @@ impl Delivery {
     }
 
     /// The storage has done it. Returns the callback.
-    #[expect(clippy::expect_used, reason = "only what consumes it settles it")]
+    #[expect(clippy::expect_used, clippy::missing_panics_doc, reason = "only what consumes it settles it")]
     pub fn ack(mut self) -> Box<Callback> {
         let callback = self.callback.take().expect("it is not settled");
         self.registry.settle(self.location, Verdict::Done, self.kept_at.take());

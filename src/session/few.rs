@@ -140,7 +140,7 @@ mod tests {
                 assert_eq!(ids.position(id), None);
                 ids.remove(id);
             } else {
-                let id = (0..).find(|id| !naive.contains(id)).unwrap();
+                let id = (0..8).find(|id| !naive.contains(id)).unwrap();
                 let at = number as usize % (naive.len() + 1);
                 naive.insert(at, id);
                 if at == naive.len() - 1 {

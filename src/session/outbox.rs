@@ -17,6 +17,7 @@ use crate::time::Timestamp;
 
 /// What waits for the storage, and what is outstanding.
 #[derive(Debug, Default)]
+#[expect(clippy::box_collection, reason = "most documents have none of these: they are to take one word")]
 pub(crate) struct Outbox {
     waiting: Queue<Event>,
     /// How many requests are among what waits.
@@ -368,7 +369,6 @@ impl Outbox {
     }
 
     /// Makes `callback` the outstanding one.
-    #[expect(clippy::unnecessary_box_returns, reason = "it comes in a box, and may come back in it")]
     pub(crate) fn hand_out(&mut self, kind: Kind, callback: Box<Callback>) -> Box<Callback> {
         self.in_flight = Some(InFlight { kind, failures: 0, standing: Standing::Out });
         callback

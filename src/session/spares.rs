@@ -14,7 +14,6 @@ pub(crate) struct Spares {
 
 /// Boxes that were used before.
 #[derive(Debug)]
-#[expect(clippy::vec_box, reason = "the boxes are what is kept")]
 pub(crate) struct Pool<T>(Vec<Box<T>>);
 
 /// What a document gave back and no pool keeps, to be freed where no lock is held.

@@ -121,8 +121,8 @@ impl Shard {
         after: &mut After,
     ) -> Closed {
         let Some(connection) = self.connection(id).copied() else { return Closed::Unknown };
-        let Connection { document: place, stay, .. } = connection;
-        let Some(session) = self.documents.get_mut(place) else { return Closed::Unknown };
+        let Connection { document, stay, .. } = connection;
+        let Some(session) = self.documents.get_mut(document) else { return Closed::Unknown };
         if now.is_none() && session.leave_needs_time(stay) {
             return Closed::NeedsTime;
         }
@@ -136,7 +136,7 @@ impl Shard {
         let pace = Pace::at_once_if(context.mode.is_draining());
         session.leave(&context.rules, &mut self.spares, stay, context.now, pace);
         self.meter(context, access, None);
-        self.follow_up(place, before, context, after);
+        self.follow_up(document, before, context, after);
         Closed::Done
     }
 
