@@ -2,11 +2,12 @@
 //!
 //! # The lock rule
 //!
-//! At most one shard's lock is held at any time, and only inside [`Registry::locked`], [`Registry::read`] and the walks over
-//! all shards in `limits.rs`. Under it no host code runs, no clock is read, and nothing is sent: what a call leaves to do is
-//! collected in an [`After`] and done by [`Registry::finish`] once the lock is released. The sleeper's lock is taken with no
-//! other lock held. Whoever switches a limit, and whoever collects usage, takes a lock of its own before any shard's; those
-//! of [`Seats`] that an open takes, after its shard's, are the last: a user's, then that of all named users.
+//! At most one shard's lock is held at any time, and only inside [`Registry::locked`], [`Registry::read`], the sweep of what
+//! is to be told and the walks over all shards in `limits.rs`. Under it no host code runs, no clock is read, and nothing is
+//! sent: what a call leaves to do is collected in an [`After`] and done by [`Registry::finish`] once the lock is released.
+//! The locks of the sleeper and of the queues are taken with no other lock held. Before any shard's lock come that of
+//! whoever switches a limit, that of whoever collects usage, and that of the ready queue, which a sweep holds; after it come
+//! those of [`Seats`] that an open takes, the last: a user's, then that of all named users.
 
 mod commands;
 mod handle;

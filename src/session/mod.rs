@@ -9,8 +9,6 @@
 //! ([`pending`]), so that a document with nothing open is small.
 
 mod changes;
-mod few;
-mod many;
 mod ordered;
 mod outbox;
 mod pending;

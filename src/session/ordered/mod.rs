@@ -1,10 +1,13 @@
 //! A slab that remembers the order in which its values came.
 
+mod few;
+mod many;
+
 use std::ops::{Index, IndexMut};
 
-use super::few::{FEW, Few};
-use super::many::Many;
 use super::spares::Pool;
+use few::{FEW, Few};
+use many::Many;
 
 /// No id: the end of a list.
 pub(crate) const NONE: u32 = u32::MAX;

@@ -1,7 +1,7 @@
 //! The order of a few values, in eight bytes.
 
 /// So many values are few.
-pub(crate) const FEW: usize = 8;
+pub(super) const FEW: usize = 8;
 
 /// Ids below [`FEW`], in the order of their coming and in that of their arrivals.
 #[derive(Clone, Copy, Debug)]
