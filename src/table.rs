@@ -1,14 +1,105 @@
 //! A hash table of numbers that stand for values kept elsewhere.
 
-/// Numbers by the hash of what they stand for: open addressing with linear probing (Knuth, The Art of Computer Programming 3,
-/// 6.4, algorithms L and R).
+/// Numbers by the hash of what they stand for.
+///
+/// It grows a little at each insertion, so that nobody waits under a lock for thousands of numbers to move: a new array takes
+/// what comes, and some numbers more of the old one every time, until nothing is left there.
+#[derive(Debug, Default)]
+pub(crate) struct Numbers {
+    array: Array,
+    /// What a smaller array still holds.
+    rest: Option<Box<Rest>>,
+}
+
+#[derive(Debug)]
+struct Rest {
+    array: Array,
+    /// Nothing is left before this entry.
+    from: usize,
+}
+
+/// Numbers that move at an insertion. The larger array has room for more insertions than this needs to move them all.
+const MOVES: usize = 16;
+
+impl Numbers {
+    pub(crate) fn len(&self) -> usize {
+        self.array.len + self.rest.as_ref().map_or(0, |rest| rest.array.len)
+    }
+
+    /// The numbers that were put in with this hash, and perhaps others.
+    pub(crate) fn with(&self, hash: u64) -> impl Iterator<Item = u32> {
+        let rest = self.rest.iter().flat_map(move |rest| rest.array.with(hash));
+        self.array.with(hash).chain(rest)
+    }
+
+    /// The number with this hash that `fits`.
+    #[inline]
+    pub(crate) fn find(&self, hash: u64, mut fits: impl FnMut(u32) -> bool) -> Option<u32> {
+        let found = self.array.with(hash).find(|number| fits(*number));
+        if found.is_none() && self.rest.is_some() {
+            return self.rest.as_ref()?.array.with(hash).find(|number| fits(*number));
+        }
+        found
+    }
+
+    /// Puts in a number. It takes room for as many numbers as this is high: they should be given out from zero on.
+    pub(crate) fn insert(&mut self, hash: u64, number: u32) {
+        self.move_on(MOVES);
+        if !self.array.has_room(number) {
+            self.move_on(usize::MAX);
+            let array = Array::with_room(self.array.len + 1, number);
+            let array = std::mem::replace(&mut self.array, array);
+            self.rest = (array.len > 0).then(|| Box::new(Rest { array, from: 0 }));
+        }
+        self.array.insert(half(hash), number);
+    }
+
+    pub(crate) fn remove(&mut self, hash: u64, number: u32) {
+        if !self.array.remove(half(hash), number)
+            && let Some(rest) = &mut self.rest
+        {
+            rest.array.remove(half(hash), number);
+        }
+    }
+
+    /// Moves so many numbers of the smaller array.
+    fn move_on(&mut self, most: usize) {
+        let Some(rest) = &mut self.rest else { return };
+        for _ in 0..most {
+            match rest.take() {
+                Some((half, number)) => self.array.insert(half, number),
+                None => {
+                    self.rest = None;
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl Rest {
+    fn take(&mut self) -> Option<(u32, u32)> {
+        while self.from < self.array.entries.len() {
+            if let Some(number) = self.array.number_at(self.from) {
+                let half = self.array.halves[self.from];
+                self.array.remove_at(self.from);
+                return Some((half, number));
+            }
+            self.from += 1;
+        }
+        None
+    }
+}
+
+/// An array of numbers: open addressing with linear probing (Knuth, The Art of Computer Programming 3, 6.4, algorithms L
+/// and R).
 ///
 /// Where a table has millions of numbers, memory is what a search costs. An entry is four bytes, the number and as much of
 /// the hash as there is room for, and a search looks at one cache line of them; a table with control bytes has two, one
 /// after the other, and more to keep. At a million documents that is a third of an open and a close. The rest of the hash
-/// stands apart, for a table that grows under a lock: it reads only itself.
+/// stands apart, for the time when the numbers move.
 #[derive(Debug, Default)]
-pub(crate) struct Numbers {
+struct Array {
     /// 2ᵇⁱᵗˢ of them, or none. Zero where nothing is; else in the lower bits the number and one, in the others those bits of
     /// the half.
     entries: Box<[u32]>,
@@ -18,14 +109,30 @@ pub(crate) struct Numbers {
     len: usize,
 }
 
-impl Numbers {
-    pub(crate) fn len(&self) -> usize {
-        self.len
+const EMPTY: u32 = 0;
+
+impl Array {
+    fn with_room(len: usize, number: u32) -> Self {
+        // A quarter of room at least, or what moves would fill it up again.
+        let least = (len + len / 2).max(number as usize + 2).max(4);
+        let count = least.next_power_of_two();
+        let room = || vec![EMPTY; count].into_boxed_slice();
+        Array { entries: room(), halves: room(), bits: count.trailing_zeros(), len: 0 }
     }
 
-    /// The numbers that were put in with this hash, and perhaps others.
+    /// At most 13 of 16 are taken: a search looks at 3.2 entries on the average then, which stand side by side.
+    fn has_room(&self, number: u32) -> bool {
+        let count = self.entries.len();
+        self.len < count * 13 / 16 && (number as usize) + 1 < count
+    }
+
     #[inline]
-    pub(crate) fn with(&self, hash: u64) -> impl Iterator<Item = u32> {
+    fn mask(&self) -> usize {
+        self.entries.len().wrapping_sub(1)
+    }
+
+    #[inline]
+    fn with(&self, hash: u64) -> impl Iterator<Item = u32> {
         let half = half(hash);
         let (mask, upper) = (self.mask(), half >> self.bits);
         let mut at = half as usize;
@@ -43,39 +150,46 @@ impl Numbers {
         })
     }
 
-    /// The number with this hash that `fits`.
-    #[inline]
-    pub(crate) fn find(&self, hash: u64, mut fits: impl FnMut(u32) -> bool) -> Option<u32> {
-        self.with(hash).find(|number| fits(*number))
+    fn entry(&self, half: u32, number: u32) -> u32 {
+        half >> self.bits << self.bits | number.wrapping_add(1)
     }
 
-    /// Puts in a number. It takes room for as many numbers as this is high: they should be given out from zero on.
-    pub(crate) fn insert(&mut self, hash: u64, number: u32) {
-        // At most three quarters are taken: a search looks at 2.5 entries on the average, which stand side by side.
-        while self.len >= self.entries.len() / 4 * 3 || number as usize + 1 >= self.entries.len() {
-            self.grow();
+    fn number_at(&self, at: usize) -> Option<u32> {
+        let entry = self.entries[at];
+        (entry != EMPTY).then(|| (entry & low(self.mask())) - 1)
+    }
+
+    /// Only while there is room.
+    fn insert(&mut self, half: u32, number: u32) {
+        let mask = self.mask();
+        let mut at = half as usize & mask;
+        while self.entries[at] != EMPTY {
+            at = (at + 1) & mask;
         }
-        self.place(half(hash), number);
+        self.entries[at] = self.entry(half, number);
+        self.halves[at] = half;
         self.len += 1;
     }
 
-    pub(crate) fn remove(&mut self, hash: u64, number: u32) {
-        let (half, mask) = (half(hash), self.mask());
+    /// Whether it was there.
+    fn remove(&mut self, half: u32, number: u32) -> bool {
+        let mask = self.mask();
         let mut at = half as usize & mask;
         while let Some(entry) = self.entries.get(at).filter(|entry| **entry != EMPTY) {
             if *entry == self.entry(half, number) {
-                self.close_gap(at);
-                self.len -= 1;
-                return;
+                self.remove_at(at);
+                return true;
             }
             at = (at + 1) & mask;
         }
+        false
     }
 
     /// Moves up what stands after a gap and would not be found across it.
-    fn close_gap(&mut self, mut gap: usize) {
+    fn remove_at(&mut self, mut gap: usize) {
         let mask = self.mask();
         let mut at = gap;
+        self.len -= 1;
         loop {
             at = (at + 1) & mask;
             if self.entries[at] == EMPTY {
@@ -91,41 +205,7 @@ impl Numbers {
         }
         self.entries[gap] = EMPTY;
     }
-
-    #[inline]
-    fn mask(&self) -> usize {
-        self.entries.len().wrapping_sub(1)
-    }
-
-    fn entry(&self, half: u32, number: u32) -> u32 {
-        half >> self.bits << self.bits | number.wrapping_add(1)
-    }
-
-    /// Puts a number where it belongs. Only while there is room.
-    fn place(&mut self, half: u32, number: u32) {
-        let mask = self.mask();
-        let mut at = half as usize & mask;
-        while self.entries[at] != EMPTY {
-            at = (at + 1) & mask;
-        }
-        self.entries[at] = self.entry(half, number);
-        self.halves[at] = half;
-    }
-
-    #[cold]
-    fn grow(&mut self) {
-        let (bits, mask) = ((self.bits + 1).max(2), self.mask());
-        let room = || vec![0; 1 << bits].into_boxed_slice();
-        let old = std::mem::replace(self, Numbers { entries: room(), halves: room(), bits, len: self.len });
-        for (entry, half) in old.entries.iter().zip(&old.halves) {
-            if *entry != EMPTY {
-                self.place(*half, (entry & low(mask)) - 1);
-            }
-        }
-    }
 }
-
-const EMPTY: u32 = 0;
 
 /// The lower half; a shard is chosen by the upper.
 #[expect(clippy::cast_possible_truncation, reason = "half of it")]
@@ -133,7 +213,7 @@ fn half(hash: u64) -> u32 {
     hash as u32
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the lower half of the word")]
+#[expect(clippy::cast_possible_truncation, reason = "an array has at most 2³² entries")]
 fn low(mask: usize) -> u32 {
     mask as u32
 }
@@ -160,7 +240,7 @@ mod tests {
                 numbers.insert(hash(number), number);
                 naive.push(number);
                 assert_eq!(numbers.len(), naive.len());
-                if number % 100 == 0 {
+                if number % 97 == 0 || numbers.rest.is_some() && number % 7 == 0 {
                     for number in &naive {
                         assert_eq!(numbers.find(hash(*number), |found| found == *number), Some(*number));
                         assert!(numbers.with(hash(*number)).any(|found| found == *number));
@@ -170,7 +250,26 @@ mod tests {
             for number in naive {
                 numbers.remove(hash(number), number);
             }
-            assert!(numbers.len() == 0 && numbers.entries.iter().all(|entry| *entry == EMPTY));
+            let nothing = |array: &Array| array.entries.iter().all(|entry| *entry == EMPTY);
+            assert!(numbers.len() == 0 && nothing(&numbers.array));
+            assert!(numbers.rest.is_none_or(|rest| nothing(&rest.array)));
         }
+    }
+
+    #[test]
+    fn a_table_grows_a_little_at_each_insertion() {
+        let mut numbers = Numbers::default();
+        let hash = |number: u32| u64::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let mut growths = 0;
+        for number in 0..200_000 {
+            let before = (numbers.array.entries.len(), numbers.array.len, numbers.rest.is_some());
+            numbers.insert(hash(number), number);
+            let grown = numbers.array.entries.len() > before.0;
+            growths += u32::from(grown);
+            assert!(!(grown && before.2 && before.0 > 64), "{before:?} has moved long since");
+            assert!(grown || numbers.array.len <= before.1 + 1 + MOVES);
+        }
+        assert!(growths > 10);
+        assert!((0..200_000).all(|number| numbers.find(hash(number), |found| found == number).is_some()));
     }
 }
