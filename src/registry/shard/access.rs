@@ -68,8 +68,7 @@ impl Shard {
         let slot = self.connections.next_slot();
         let (stay, next) =
             session.join(&context.rules, &mut self.spares, user, grant.access, context.now, slot);
-        let generation =
-            self.connections.insert(slot, Connection { document: place, stay, previous: NONE, next });
+        let generation = self.connections.insert(Connection { document: place, stay, previous: NONE, next });
         self.connections.link(slot, next);
         self.note(place, before, context, after);
         let count = context.seats.came(grant.access, 1, taken);
@@ -132,7 +131,9 @@ impl Shard {
             context.seats.all.free(1);
         }
         unlink(&mut self.connections, session, &connection);
-        self.connections.remove(id.place() >> self.bits);
+        if let Some(slots) = self.connections.remove(id.place() >> self.bits) {
+            after.more().slots.push(slots);
+        }
         let pace = Pace::at_once_if(context.mode.is_draining());
         session.leave(&context.rules, &mut self.spares, stay, context.now, pace);
         self.meter(context, access, None);

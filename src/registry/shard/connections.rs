@@ -1,20 +1,22 @@
 //! A shard's connections, under generational ids.
 
-use super::chunks::Chunks;
+use super::slab::{Chunk, Slab, Vacant};
 use crate::session::{NONE, StayId};
 
 /// The connections of one shard. Those of one stay are linked, so that a drop finds them.
 #[derive(Debug)]
 pub(crate) struct Connections {
-    places: Chunks<Place>,
-    free: u32,
+    places: Slab<Place>,
     len: u32,
     /// How many places there can be.
     most: u32,
 }
 
+/// Slots that nobody needs any more.
+pub(super) type Slots = Chunk<Place>;
+
 #[derive(Debug)]
-struct Place {
+pub(super) struct Place {
     /// Counts the uses of the place, from 1. A place whose count is used up is not used again.
     generation: u32,
     connection: Connection,
@@ -26,20 +28,20 @@ pub(crate) struct Connection {
     /// Its document's place in the shard; [`NONE`] in a free place.
     pub(crate) document: u32,
     pub(crate) stay: StayId,
-    /// Neighbours among the connections of its stay. In a free place `next` is the next one that is free.
+    /// Neighbours among the connections of its stay.
     pub(crate) previous: u32,
     pub(crate) next: u32,
 }
 
-impl Connection {
-    fn free(next: u32) -> Self {
-        Connection { document: NONE, stay: NONE, previous: NONE, next }
+impl Vacant for Place {
+    /// Whoever had a connection here while the chunk was there last is not taken for who has one now.
+    fn vacant(memo: u32) -> Self {
+        let connection = Connection { document: NONE, stay: NONE, previous: NONE, next: NONE };
+        Place { generation: memo.max(1), connection }
     }
-}
 
-impl Default for Place {
-    fn default() -> Self {
-        Place { generation: 0, connection: Connection::free(NONE) }
+    fn memo(&self) -> u32 {
+        self.generation
     }
 }
 
@@ -51,7 +53,7 @@ impl Place {
 
 impl Connections {
     pub(crate) fn new(most: u32) -> Self {
-        Connections { places: Chunks::new(), free: NONE, len: 0, most }
+        Connections { places: Slab::new(), len: 0, most }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -59,28 +61,23 @@ impl Connections {
     }
 
     pub(crate) fn has_room(&self) -> bool {
-        self.free != NONE || self.places.len() < self.most
+        self.places.next() < self.most
     }
 
     /// Where the next connection will stand.
     #[inline]
     pub(crate) fn next_slot(&self) -> u32 {
-        if self.free == NONE { self.places.len() } else { self.free }
+        self.places.next()
     }
 
-    /// Adds a connection in the [next slot](Self::next_slot); slot and generation name it. Only while there is room.
+    /// Adds a connection in the [next slot](Self::next_slot), which with the generation that this returns names it. Only
+    /// while there is room.
     #[inline]
-    pub(crate) fn insert(&mut self, slot: u32, connection: Connection) -> u32 {
+    pub(crate) fn insert(&mut self, connection: Connection) -> u32 {
+        let Some(place) = self.places.take() else { return 0 };
         self.len += 1;
-        if slot == self.free
-            && let Some(place) = self.places.get_mut(slot)
-        {
-            self.free = place.connection.next;
-            place.connection = connection;
-            return place.generation;
-        }
-        self.places.push(Place { generation: 1, connection });
-        1
+        place.connection = connection;
+        place.generation
     }
 
     /// Tells the connection in slot `next`, if there is one, that the one before it in its list is now in `slot`.
@@ -112,18 +109,14 @@ impl Connections {
         (!place.is_free()).then_some((&mut place.connection, place.generation))
     }
 
+    /// Returns what is to be freed.
     #[inline]
-    pub(crate) fn remove(&mut self, slot: u32) {
-        let Some(place) = self.places.get_mut(slot) else {
-            return;
-        };
+    pub(crate) fn remove(&mut self, slot: u32) -> Option<Slots> {
+        let place = self.places.get_mut(slot)?;
         self.len -= 1;
         place.connection.document = NONE;
-        if let Some(generation) = place.generation.checked_add(1) {
-            place.generation = generation;
-            place.connection.next = self.free;
-            self.free = slot;
-        }
+        place.generation = place.generation.checked_add(1)?;
+        self.places.free(slot)
     }
 
     /// All slots that are in use.
@@ -142,7 +135,7 @@ mod tests {
     fn insert(connections: &mut Connections, document: u32) -> (u32, u32) {
         let slot = connections.next_slot();
         let connection = Connection { document, stay: 0, previous: NONE, next: NONE };
-        (slot, connections.insert(slot, connection))
+        (slot, connections.insert(connection))
     }
 
     #[test]

@@ -1,26 +1,25 @@
 //! A shard's documents, under small stable numbers.
 
-use super::chunks::Chunks;
-use crate::session::{NONE, Session};
+use super::slab::{Chunk, Slab, Vacant};
+use crate::session::Session;
 
 /// The documents of one shard, each in a place.
 #[derive(Debug)]
 pub(super) struct Documents {
-    places: Chunks<Place>,
-    /// The first of the free places, which are linked.
-    free: u32,
+    places: Slab<Option<Session>>,
     queued: Queued,
 }
 
-#[derive(Debug)]
-enum Place {
-    Free { next: u32 },
-    Taken(Session),
-}
+/// Places that nobody needs any more.
+pub(super) type Places = Chunk<Option<Session>>;
 
-impl Default for Place {
-    fn default() -> Self {
-        Place::Free { next: NONE }
+impl Vacant for Option<Session> {
+    fn vacant(_: u32) -> Self {
+        None
+    }
+
+    fn memo(&self) -> u32 {
+        0
     }
 }
 
@@ -31,69 +30,46 @@ struct Queued(Vec<u64>);
 
 impl Documents {
     pub(super) fn new() -> Self {
-        Documents { places: Chunks::new(), free: NONE, queued: Queued(Vec::new()) }
+        Documents { places: Slab::new(), queued: Queued(Vec::new()) }
     }
 
     pub(super) fn has_room(&self) -> bool {
-        self.free != NONE || self.places.len() < NONE
+        self.places.next() < u32::MAX - 1
     }
 
     #[inline]
     pub(super) fn get(&self, place: u32) -> Option<&Session> {
-        match self.places.get(place)? {
-            Place::Taken(session) => Some(session),
-            Place::Free { .. } => None,
-        }
+        self.places.get(place)?.as_ref()
     }
 
     #[inline]
     pub(super) fn get_mut(&mut self, place: u32) -> Option<&mut Session> {
-        match self.places.get_mut(place)? {
-            Place::Taken(session) => Some(session),
-            Place::Free { .. } => None,
-        }
+        self.places.get_mut(place)?.as_mut()
     }
 
     /// Gives the session a place. Only while there is room.
     pub(super) fn insert(&mut self, session: Session) -> u32 {
-        let place = self.free;
-        if place != NONE
-            && let Some(free) = self.places.get_mut(place)
-        {
-            if let Place::Free { next } = *free {
-                self.free = next;
-            }
-            *free = Place::Taken(session);
-            return place;
+        let place = self.places.next();
+        if let Some(vacant) = self.places.take() {
+            *vacant = Some(session);
         }
-        self.places.push(Place::Taken(session));
-        self.places.len() - 1
+        place
     }
 
-    pub(super) fn remove(&mut self, place: u32) -> Option<Session> {
-        let standing = self.places.get_mut(place)?;
-        match std::mem::replace(standing, Place::Free { next: self.free }) {
-            Place::Taken(session) => {
-                self.free = place;
-                Some(session)
-            }
-            free @ Place::Free { .. } => {
-                *standing = free;
-                None
-            }
-        }
+    /// Also returns what is to be freed.
+    pub(super) fn remove(&mut self, place: u32) -> (Option<Session>, Option<Places>) {
+        let session = self.places.get_mut(place).and_then(Option::take);
+        let gone = if session.is_some() { self.places.free(place) } else { None };
+        (session, gone)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Session)> {
-        self.places.iter().filter_map(|(place, standing)| match standing {
-            Place::Taken(session) => Some((place, session)),
-            Place::Free { .. } => None,
-        })
+        self.places.iter().filter_map(|(place, session)| Some((place, session.as_ref()?)))
     }
 
-    /// Places that there are, taken or free.
-    pub(super) fn places(&self) -> u32 {
-        self.places.len()
+    /// Places up to here may be taken.
+    pub(super) fn end(&self) -> u32 {
+        self.places.end()
     }
 
     pub(super) fn is_queued(&self, place: u32) -> bool {
@@ -137,16 +113,16 @@ mod tests {
         let mut documents = Documents::new();
         let places: Vec<u32> = ["a", "b", "c"].map(|key| documents.insert(session(key))).into();
         assert!(!documents.set_queued(places[1], true));
-        assert_eq!(documents.remove(places[1]).unwrap().key(), &"b");
-        assert!(documents.remove(places[1]).is_none() && documents.get(places[1]).is_none());
+        assert_eq!(documents.remove(places[1]).0.unwrap().key(), &"b");
+        assert!(documents.remove(places[1]).0.is_none() && documents.get(places[1]).is_none());
         assert!(documents.is_queued(places[1]));
-        assert_eq!((documents.insert(session("d")), documents.places()), (places[1], 3));
+        assert_eq!(documents.insert(session("d")), places[1]);
         assert!(documents.set_queued(places[1], false) && !documents.is_queued(places[1]));
         assert_eq!(documents.iter().map(|(_, session)| session.key().as_str()).collect::<String>(), "adc");
     }
 
     #[test]
     fn a_document_without_business_takes_two_cache_lines() {
-        assert!(size_of::<Place>() <= 128, "{}", size_of::<Place>());
+        assert!(size_of::<Option<Session>>() <= 128, "{}", size_of::<Option<Session>>());
     }
 }

@@ -77,7 +77,7 @@ impl Shard {
                 }
             }
         }
-        (found, (to < self.documents.places()).then_some(to))
+        (found, (to < self.documents.end()).then_some(to))
     }
 
     /// Counts the seats of users from now on, those that are taken too; or no longer.

@@ -2,10 +2,10 @@
 //! stands in [`Registry`](super::Registry).
 
 mod access;
-mod chunks;
 mod connections;
 mod documents;
 mod holders;
+mod slab;
 mod validate;
 
 use std::collections::BTreeSet;
@@ -26,8 +26,8 @@ use crate::table::Numbers;
 use crate::time::Timestamp;
 use crate::usage::{Meter, Recorder};
 pub(crate) use access::{Closed, Whom};
-use connections::Connections;
-use documents::Documents;
+use connections::{Connections, Slots};
+use documents::{Documents, Places};
 pub(crate) use holders::Idlest;
 pub(crate) use validate::Taken;
 
@@ -80,6 +80,8 @@ pub(crate) struct More {
     settled: Option<Settled>,
     too_many: Vec<TooMany>,
     over: Vec<Session>,
+    places: Vec<Places>,
+    slots: Vec<Slots>,
 }
 
 impl After {
@@ -322,7 +324,7 @@ impl Shard {
         after: &mut After,
         ready: &mut Vec<Due>,
     ) -> usize {
-        for place in 0..self.documents.places() {
+        for place in 0..self.documents.end() {
             for slot in self.connections_of(place) {
                 if let Some((_, generation)) = self.connections.at(slot) {
                     let id = self.id(slot, generation);
@@ -410,9 +412,11 @@ impl Shard {
 
     #[inline(never)]
     fn remove(&mut self, place: u32, context: &Context<'_>, after: &mut After) {
-        let Some(session) = self.documents.remove(place) else {
-            return;
-        };
+        let (session, places) = self.documents.remove(place);
+        if let Some(places) = places {
+            after.more().places.push(places);
+        }
+        let Some(session) = session else { return };
         if self.documents.is_queued(place) {
             context.ready.entry_outlived_its_document();
         }
