@@ -2,24 +2,29 @@
 
 /// Numbers by the hash of what they stand for.
 ///
-/// It grows a little at each insertion, so that nobody waits under a lock for thousands of numbers to move: a new array takes
-/// what comes, and some numbers more of the old one every time, until nothing is left there.
+/// It grows and shrinks a little at a time, so that nobody waits under a lock for thousands of numbers to move: a new array
+/// takes what comes, and with everything that comes or goes some numbers more of the old one, until nothing is left there.
 #[derive(Debug, Default)]
 pub(crate) struct Numbers {
     array: Array,
-    /// What a smaller array still holds.
+    /// What the array before still holds.
     rest: Option<Box<Rest>>,
 }
 
+/// An array that was left for another.
 #[derive(Debug)]
-struct Rest {
+pub(crate) struct Rest {
     array: Array,
     /// Nothing is left before this entry.
     from: usize,
 }
 
-/// Numbers that move at an insertion. The larger array has room for more insertions than this needs to move them all.
+/// Numbers that move at a time. The new array has room for more insertions than this needs to move them all.
 const MOVES: usize = 16;
+
+/// An array shrinks when fewer than one in so many of its entries are taken, unless it is small.
+const SPARSE: usize = 8;
+const SMALL: usize = 256;
 
 impl Numbers {
     pub(crate) fn len(&self) -> usize {
@@ -42,38 +47,51 @@ impl Numbers {
         found
     }
 
-    /// Puts in a number. It takes room for as many numbers as this is high: they should be given out from zero on.
-    pub(crate) fn insert(&mut self, hash: u64, number: u32) {
-        self.move_on(MOVES);
+    /// Puts in a number. It takes room for as many numbers as this is high: they should be given out from zero on. Returns
+    /// what is to be freed.
+    pub(crate) fn insert(&mut self, hash: u64, number: u32) -> Option<Box<Rest>> {
+        let mut left = self.move_on(MOVES);
         if !self.array.has_room(number) {
-            self.move_on(usize::MAX);
-            let array = Array::with_room(self.array.len + 1, number);
-            let array = std::mem::replace(&mut self.array, array);
-            self.rest = (array.len > 0).then(|| Box::new(Rest { array, from: 0 }));
+            left = left.or(self.move_on(usize::MAX));
+            self.change_to(Array::with_room(self.array.len + 1, number));
         }
         self.array.insert(half(hash), number);
+        left
     }
 
-    pub(crate) fn remove(&mut self, hash: u64, number: u32) {
+    /// Takes a number out. None that is left, nor the next that comes, is as high as `end`. Returns what is to be freed.
+    pub(crate) fn remove(&mut self, hash: u64, number: u32, end: u32) -> Option<Box<Rest>> {
         if !self.array.remove(half(hash), number)
             && let Some(rest) = &mut self.rest
         {
             rest.array.remove(half(hash), number);
         }
+        let count = self.array.entries.len();
+        if self.rest.is_some() {
+            return self.move_on(MOVES);
+        }
+        if count > SMALL && self.array.len < count / SPARSE && (end as usize) < count / SPARSE {
+            self.change_to(Array::with_room(self.array.len + 1, end));
+            // So few may be the last for a long time.
+            return if self.len() <= SMALL { self.move_on(usize::MAX) } else { None };
+        }
+        None
     }
 
-    /// Moves so many numbers of the smaller array.
-    fn move_on(&mut self, most: usize) {
-        let Some(rest) = &mut self.rest else { return };
+    /// Goes over to another array, an empty one.
+    fn change_to(&mut self, array: Array) {
+        let array = std::mem::replace(&mut self.array, array);
+        self.rest = (array.len > 0).then(|| Box::new(Rest { array, from: 0 }));
+    }
+
+    /// Moves so many numbers out of the array before. Returns it if nothing is left there.
+    fn move_on(&mut self, most: usize) -> Option<Box<Rest>> {
+        let rest = self.rest.as_mut()?;
         for _ in 0..most {
-            match rest.take() {
-                Some((half, number)) => self.array.insert(half, number),
-                None => {
-                    self.rest = None;
-                    return;
-                }
-            }
+            let Some((half, number)) = rest.take() else { return self.rest.take() };
+            self.array.insert(half, number);
         }
+        None
     }
 }
 
@@ -233,8 +251,8 @@ mod tests {
                 random = random * 31 % 1009;
                 if random.is_multiple_of(3) && !naive.is_empty() {
                     let gone = naive.swap_remove(random % naive.len());
-                    numbers.remove(hash(gone), gone);
-                    numbers.remove(hash(gone), gone);
+                    numbers.remove(hash(gone), gone, number);
+                    numbers.remove(hash(gone), gone, number);
                     assert_eq!(numbers.find(hash(gone), |found| found == gone), None);
                 }
                 numbers.insert(hash(number), number);
@@ -248,7 +266,7 @@ mod tests {
                 }
             }
             for number in naive {
-                numbers.remove(hash(number), number);
+                numbers.remove(hash(number), number, 3000);
             }
             let nothing = |array: &Array| array.entries.iter().all(|entry| *entry == EMPTY);
             assert!(numbers.len() == 0 && nothing(&numbers.array));
@@ -256,10 +274,34 @@ mod tests {
         }
     }
 
+    fn hash(number: u32) -> u64 {
+        u64::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    }
+
+    #[test]
+    fn a_table_shrinks_when_it_is_nearly_empty() {
+        let mut numbers = Numbers::default();
+        for _ in 0..3 {
+            (0..20_000).for_each(|number| drop(numbers.insert(hash(number), number)));
+            let largest = numbers.array.entries.len();
+            for number in (100..20_000).rev() {
+                let before = numbers.array.len;
+                numbers.remove(hash(number), number, number);
+                assert!(numbers.array.len <= before + MOVES);
+                assert!(
+                    number % 999 > 0
+                        || (0..number).all(|left| numbers.find(hash(left), |found| found == left).is_some())
+                );
+            }
+            assert!(numbers.array.entries.len() <= largest / 16 && numbers.rest.is_none());
+            assert_eq!(numbers.len(), 100);
+            (0..100).for_each(|number| drop(numbers.remove(hash(number), number, 100)));
+        }
+    }
+
     #[test]
     fn a_table_grows_a_little_at_each_insertion() {
         let mut numbers = Numbers::default();
-        let hash = |number: u32| u64::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let mut growths = 0;
         for number in 0..200_000 {
             let before = (numbers.array.entries.len(), numbers.array.len, numbers.rest.is_some());

@@ -49,8 +49,11 @@ impl Registry {
             }
             let shard = u32::try_from(index).unwrap_or(0);
             values.extend(list.drain(..).map(|(stamp, place)| (stamp, Location { shard, place })));
-            // After a burst it is given back, instead of going round.
             list.shrink_to(SPARE_ROOM);
+        }
+        if values.is_empty() {
+            // What a burst took is given back.
+            values.shrink_to(SPARE_ROOM);
         }
         // Runs in order, one a shard: merged rather than sorted.
         values.make_contiguous()[from..].sort_by_key(|(stamp, _)| *stamp);

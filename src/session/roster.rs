@@ -191,7 +191,8 @@ impl Roster {
         if let Some(hash) = self.hash_of(id)
             && let Some(index) = self.stays.index_mut()
         {
-            index.stays.remove(hash, id);
+            // Few enough to be freed here.
+            index.stays.remove(hash, id, u32::MAX);
         }
     }
 

@@ -50,7 +50,7 @@ impl Shard {
         if self.capped {
             context.seats.all.try_take().ok_or(OpenError::TooMany)?.keep();
         }
-        let place = found.unwrap_or_else(|| self.insert(key, hash, context));
+        let place = found.unwrap_or_else(|| self.insert(key, hash, context, after));
         // It is there: it was found, or put in.
         let session = self.documents.get_mut(place).ok_or(OpenError::Full)?;
         let before = session.before();

@@ -22,7 +22,7 @@ use crate::ids::DocumentKey;
 use crate::notice::Notice;
 use crate::seats::Seats;
 use crate::session::{Before, Pace, Rules, Session, Settled, Spares, Standing, TooMany, Verdict};
-use crate::table::Numbers;
+use crate::table::{Numbers, Rest};
 use crate::time::Timestamp;
 use crate::usage::{Meter, Recorder};
 pub(crate) use access::{Closed, Whom};
@@ -82,6 +82,8 @@ pub(crate) struct More {
     over: Vec<Session>,
     places: Vec<Places>,
     slots: Vec<Slots>,
+    #[expect(clippy::vec_box, reason = "they come in boxes")]
+    tables: Vec<Box<Rest>>,
 }
 
 impl After {
@@ -353,12 +355,14 @@ impl Shard {
 
 /// The shard's own books.
 impl Shard {
-    fn insert(&mut self, key: &DocumentKey, hash: u64, context: &Context<'_>) -> u32 {
+    fn insert(&mut self, key: &DocumentKey, hash: u64, context: &Context<'_>, after: &mut After) -> u32 {
         let place = self.documents.insert(Session::new(key.clone()));
         if self.documents.is_queued(place) {
             context.ready.inherited_entry_left();
         }
-        self.table.insert(hash, place);
+        if let Some(left) = self.table.insert(hash, place) {
+            after.more().tables.push(left);
+        }
         place
     }
 
@@ -420,7 +424,10 @@ impl Shard {
         if self.documents.is_queued(place) {
             context.ready.entry_outlived_its_document();
         }
-        self.table.remove(context.hasher.hash_one(session.key()), place);
+        let hash = context.hasher.hash_one(session.key());
+        if let Some(left) = self.table.remove(hash, place, self.documents.end()) {
+            after.more().tables.push(left);
+        }
         if !session.is_small() {
             after.more().over.push(session);
         }

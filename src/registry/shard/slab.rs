@@ -47,7 +47,7 @@ impl<T: Vacant> Slab<T> {
         Slab { chunks: Vec::new(), books: Vec::new(), roomy: Vec::new(), from: 0, next: 0, spare: None }
     }
 
-    /// Numbers up to here have been given out at one time.
+    /// No number that is taken is as high, nor one of a chunk that remembers anything.
     pub(super) fn end(&self) -> u32 {
         u32::try_from(self.chunks.len() << BITS).unwrap_or(u32::MAX)
     }
@@ -149,6 +149,15 @@ impl<T: Vacant> Slab<T> {
         let gone = self.chunks[chunk].take()?;
         let memos = gone.iter().map(T::memo);
         self.books[chunk].memo = memos.max().unwrap_or(0);
+        while self.chunks.last().is_some_and(Option::is_none)
+            && self.books.last().is_some_and(|book| book.memo == 0)
+        {
+            self.chunks.pop();
+            self.books.pop();
+            let last = self.chunks.len();
+            self.roomy[last >> BITS] &= !(1 << (last % CHUNK));
+        }
+        self.next = self.next.min(self.end());
         self.spare.replace(gone)
     }
 
@@ -207,13 +216,45 @@ mod tests {
     #[test]
     fn an_empty_chunk_goes_and_what_it_remembers_stays() {
         let mut slab = Slab::new();
-        let chunks = |slab: &Slab<Used>| slab.chunks.iter().flatten().count() + usize::from(slab.spare.is_some());
+        let chunks =
+            |slab: &Slab<Used>| slab.chunks.iter().flatten().count() + usize::from(slab.spare.is_some());
         for round in 1..=3 {
             (0..640).for_each(|number| assert_eq!(take(&mut slab, number), number));
             assert_eq!(chunks(&slab), 10);
             assert_eq!(slab.get(639).unwrap().1, round, "counted on across the time that it was gone");
             (0..640).for_each(|number| free(&mut slab, number));
             assert_eq!((chunks(&slab), slab.get(0)), (1, None), "one is kept");
+        }
+        assert_eq!(slab.end(), 640, "to be remembered");
+    }
+
+    #[test]
+    fn a_slab_ends_where_nothing_is_or_is_remembered() {
+        impl Vacant for Option<u32> {
+            fn vacant(_: u32) -> Self {
+                None
+            }
+
+            fn memo(&self) -> u32 {
+                0
+            }
+        }
+        let mut slab = Slab::new();
+        for round in 0..3 {
+            for number in 0..10_000 {
+                assert_eq!(slab.next(), number);
+                *slab.take().unwrap() = Some(number + round);
+            }
+            for number in (100..10_000).rev() {
+                assert_eq!(slab.get_mut(number).unwrap().take(), Some(number + round));
+                slab.free(number);
+                assert!(slab.end() - number < 64 && slab.next() == number);
+            }
+            for number in 0..100 {
+                *slab.get_mut(number).unwrap() = None;
+                slab.free(number);
+            }
+            assert_eq!((slab.end(), slab.next()), (0, 0));
         }
     }
 }

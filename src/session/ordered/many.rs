@@ -1,7 +1,7 @@
 //! The order of many values, and an index by which their owner finds them.
 
-use super::few::{FEW, Few};
 use super::NONE;
+use super::few::{FEW, Few};
 
 #[derive(Debug)]
 pub(super) struct Many<T, I> {
