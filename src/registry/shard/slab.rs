@@ -186,6 +186,16 @@ mod tests {
         }
     }
 
+    impl Vacant for Option<u32> {
+        fn vacant(_: u32) -> Self {
+            None
+        }
+
+        fn memo(&self) -> u32 {
+            0
+        }
+    }
+
     fn take(slab: &mut Slab<Used>, value: u32) -> u32 {
         let number = slab.next();
         let place = slab.take().unwrap();
@@ -230,15 +240,6 @@ mod tests {
 
     #[test]
     fn a_slab_ends_where_nothing_is_or_is_remembered() {
-        impl Vacant for Option<u32> {
-            fn vacant(_: u32) -> Self {
-                None
-            }
-
-            fn memo(&self) -> u32 {
-                0
-            }
-        }
         let mut slab = Slab::new();
         for round in 0..3 {
             for number in 0..10_000 {
