@@ -138,7 +138,7 @@
 //! | `config.rs` | [`Config`], [`Bounds`] |
 //! | `callback.rs`, `notice.rs`, `license.rs`, `access.rs` | what goes out |
 //! | `time.rs`, `ids.rs`, `error.rs` | moments and clocks, names, errors |
-//! | `table.rs` | a hash table of numbers |
+//! | `table.rs`, `text.rs` | a hash table of numbers; short text |
 //! | `sync.rs` | locks and atomics; a model checker swaps them |
 //!
 //! # The rules of the code
@@ -168,6 +168,7 @@ mod seats;
 mod session;
 mod sync;
 mod table;
+mod text;
 mod time;
 mod timer;
 mod usage;
