@@ -14,7 +14,7 @@ mod primitives {
 
 #[cfg(shuttle)]
 mod primitives {
-    //! The same shapes over shuttle. A wait with a time-out returns at once: time is not what is checked.
+    //! The same shapes over shuttle. A wait with a time-out lets others in and is over: time is not what is checked.
     #![allow(clippy::unwrap_used, reason = "a poisoned lock is a failed check")]
 
     use std::ops::{Deref, DerefMut};
@@ -31,7 +31,7 @@ mod primitives {
     pub(crate) struct Mutex<T>(shuttle::sync::Mutex<T>);
 
     /// Empty only while its condition variable waits.
-    pub(crate) struct MutexGuard<'a, T>(Option<shuttle::sync::MutexGuard<'a, T>>);
+    pub(crate) struct MutexGuard<'a, T>(Option<shuttle::sync::MutexGuard<'a, T>>, &'a Mutex<T>);
 
     impl<T> Mutex<T> {
         pub(crate) fn new(value: T) -> Self {
@@ -39,7 +39,7 @@ mod primitives {
         }
 
         pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-            MutexGuard(Some(self.0.lock().unwrap()))
+            MutexGuard(Some(self.0.lock().unwrap()), self)
         }
     }
 
@@ -78,11 +78,14 @@ mod primitives {
             guard.0 = guard.0.take().map(|inner| self.0.wait(inner).unwrap());
         }
 
-        pub(crate) fn wait_for<T>(&self, _guard: &mut MutexGuard<'_, T>, _pause: Duration) {
+        pub(crate) fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, _pause: Duration) {
+            guard.0 = None;
             shuttle::thread::yield_now();
+            guard.0 = Some(guard.1.0.lock().unwrap());
         }
 
-        pub(crate) fn wait_until<T>(&self, _guard: &mut MutexGuard<'_, T>, _until: Instant) -> TimedOut {
+        pub(crate) fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, _until: Instant) -> TimedOut {
+            self.wait_for(guard, Duration::ZERO);
             TimedOut
         }
 

@@ -19,8 +19,10 @@ pub(crate) struct Rest {
     from: usize,
 }
 
-/// Numbers that move at a time. The new array has room for more insertions than this needs to move them all.
+/// Numbers that move at a time, and entries that are looked at for them. The new array has room for more insertions than
+/// it takes to move them all.
 const MOVES: usize = 16;
+const LOOKS: usize = 256;
 
 /// An array shrinks when fewer than one in so many of its entries are taken, unless it is small.
 const SPARSE: usize = 8;
@@ -70,11 +72,16 @@ impl Numbers {
         if self.rest.is_some() {
             return self.move_on(MOVES);
         }
-        if count > SMALL && self.array.len < count / SPARSE && (end as usize) < count / SPARSE {
-            self.change_to(Array::with_room(self.array.len + 1, end));
-            // So few may be the last for a long time.
-            return if self.len() <= SMALL { self.move_on(usize::MAX) } else { None };
+        if count <= SMALL || self.array.len >= count / SPARSE || end as usize >= count / SPARSE {
+            return None;
         }
+        if self.array.len <= SMALL {
+            // So few may be the last for a long time. A look at each entry takes some tens of microseconds at most.
+            self.change_to(Array::with_room(self.array.len + 1, end));
+            return self.move_on(usize::MAX);
+        }
+        // Large enough not to fill up before all have moved.
+        self.change_to(Array::with_room(self.array.len + 1, low(count / SPARSE)));
         None
     }
 
@@ -87,17 +94,27 @@ impl Numbers {
     /// Moves so many numbers out of the array before. Returns it if nothing is left there.
     fn move_on(&mut self, most: usize) -> Option<Box<Rest>> {
         let rest = self.rest.as_mut()?;
+        let mut looks = if most == usize::MAX { usize::MAX } else { LOOKS };
         for _ in 0..most {
-            let Some((half, number)) = rest.take() else { return self.rest.take() };
-            self.array.insert(half, number);
+            match rest.take(&mut looks) {
+                Some((half, number)) => self.array.insert(half, number),
+                None if rest.is_over() => return self.rest.take(),
+                None => break,
+            }
         }
         None
     }
 }
 
 impl Rest {
-    fn take(&mut self) -> Option<(u32, u32)> {
-        while self.from < self.array.entries.len() {
+    fn is_over(&self) -> bool {
+        self.from >= self.array.entries.len()
+    }
+
+    /// The next number, with its half of the hash; none if there is none among so many entries.
+    fn take(&mut self, looks: &mut usize) -> Option<(u32, u32)> {
+        while !self.is_over() && *looks > 0 {
+            *looks -= 1;
             if let Some(number) = self.array.number_at(self.from) {
                 let half = self.array.halves[self.from];
                 self.array.remove_at(self.from);
@@ -138,7 +155,8 @@ impl Array {
         Array { entries: room(), halves: room(), bits: count.trailing_zeros(), len: 0 }
     }
 
-    /// At most 13 of 16 are taken: a search looks at 3.2 entries on the average then, which stand side by side.
+    /// At most 13 of 16 are taken. On the average a search that finds looks at 3.2 entries then, and one that does not at 15,
+    /// which stand side by side.
     fn has_room(&self, number: u32) -> bool {
         let count = self.entries.len();
         self.len < count * 13 / 16 && (number as usize) + 1 < count

@@ -3,7 +3,7 @@ mod support;
 use support::*;
 
 use std::cell::RefCell;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::{self, ThreadId};
@@ -659,4 +659,26 @@ fn the_timer_lets_a_save_fall_due_in_real_time() {
     drop(ann);
     let statuses: Vec<Status> = callbacks.iter().take(2).map(|delivery| delivery.ack().status).collect();
     assert_eq!(statuses, [Status::Editing, Status::Save]);
+}
+
+#[test]
+fn p5_a_hook_that_panics_at_the_end_of_the_engine_loses_no_save() {
+    const DOCUMENTS: usize = 20;
+    let limit = u32::try_from(DOCUMENTS).unwrap();
+    let dies = Arc::new(AtomicBool::new(false));
+    let hook = dies.clone();
+    let panics = move || assert!(!hook.load(Ordering::SeqCst), "a hook of the host's panics");
+    let config = Config::new().edit_limit(Some(limit)).on_notices(panics);
+    let engine = Engine::new(config).unwrap();
+    let (callbacks, notices) = (engine.callbacks(), engine.notices());
+    for number in 0..DOCUMENTS {
+        let (id, _) = engine.admit(&key(&format!("document-{number}")), &user("ann"), Access::Edit).unwrap();
+        engine.change(id).unwrap();
+    }
+    assert_eq!(notices.try_iter().count(), 1, "the limit comes near, and the hook is armed again");
+    dies.store(true, Ordering::SeqCst);
+    let end = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(engine)));
+    assert!(end.is_err(), "the end of the limit's being near is told");
+    let told: Vec<Status> = callbacks.iter().map(|delivery| delivery.ack().status).collect();
+    assert_eq!(told.iter().filter(|status| **status == Status::Save).count(), DOCUMENTS);
 }

@@ -250,6 +250,195 @@ fn the_hook_misses_nothing() {
     });
 }
 
+/// A document of either shard, where there are two, by key. The storage has heard of neither.
+fn documents_of_two_shards(engine: &Engine) -> [String; 2] {
+    // The lowest bits of a connection's place are its shard.
+    let shard = |document: &String| open(engine, document, "nobody").id().to_bits() & 1;
+    let names = || ('a'..='z').map(String::from);
+    let first = names().next().unwrap();
+    let other = names().find(|name| shard(name) != shard(&first)).unwrap();
+    engine.callbacks().try_iter().for_each(|delivery| drop(delivery.ack()));
+    [first, other]
+}
+
+/// Two workers, each of which keeps its first callback in hand until the other has one too: whoever is not woken is missed.
+/// Which documents they had, by key.
+fn workers_who_wait_for_each_other(engine: &Engine) -> [thread::JoinHandle<DocumentKey>; 2] {
+    let in_hand = Arc::new((Mutex::new(0), Condvar::new()));
+    [(); 2].map(|()| {
+        let (callbacks, in_hand) = (engine.callbacks(), in_hand.clone());
+        thread::spawn(move || {
+            let delivery = callbacks.recv().unwrap();
+            let mut count = in_hand.0.lock().unwrap();
+            *count += 1;
+            in_hand.1.notify_all();
+            while *count < 2 {
+                count = in_hand.1.wait(count).unwrap();
+            }
+            drop(count);
+            delivery.ack().key.clone()
+        })
+    })
+}
+
+fn all_sorted<T: Ord>(threads: [thread::JoinHandle<T>; 2]) -> [T; 2] {
+    let mut results = threads.map(|thread| thread.join().unwrap());
+    results.sort();
+    results
+}
+
+#[test]
+fn as_many_workers_are_woken_as_documents_have_something_to_tell() {
+    check(|| {
+        let (engine, _) = engine(|config| config.shards(2));
+        let documents = documents_of_two_shards(&engine);
+        let workers = workers_who_wait_for_each_other(&engine);
+        let editors = documents.clone().map(|document| {
+            let engine = engine.clone();
+            thread::spawn(move || open(&engine, &document, "a").into_id())
+        });
+        assert_eq!(all_sorted(workers), documents.map(|document| key(&document)));
+        all_sorted(editors);
+        engine.validate().unwrap();
+    });
+}
+
+#[test]
+fn as_many_workers_are_woken_as_saves_fall_due_at_once() {
+    check(|| {
+        let (engine, clock) = engine(|config| config.shards(2).save_delay(Duration::from_secs(10)));
+        let documents = documents_of_two_shards(&engine);
+        for document in &documents {
+            open(&engine, document, "a").change().unwrap();
+        }
+        engine.callbacks().try_iter().for_each(|delivery| drop(delivery.ack()));
+        let workers = workers_who_wait_for_each_other(&engine);
+        clock.advance(Duration::from_secs(10));
+        engine.tick();
+        assert_eq!(all_sorted(workers), documents.map(|document| key(&document)));
+        engine.validate().unwrap();
+    });
+}
+
+/// Workers that block, editors in two shards who come and go, a save that falls due, and the end of the engine.
+#[test]
+fn p5_workers_that_block_hear_all_of_every_shard_up_to_the_end() {
+    check(|| {
+        let (engine, clock) = engine(|config| config.shards(2).save_delay(Duration::from_secs(10)));
+        let documents = documents_of_two_shards(&engine);
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let workers: Vec<_> = (0..2)
+            .map(|_| {
+                let (callbacks, heard) = (engine.callbacks(), heard.clone());
+                thread::spawn(move || {
+                    while let Ok(delivery) = callbacks.recv() {
+                        let callback = delivery.callback();
+                        heard.lock().unwrap().push((callback.key.clone(), callback.status.number()));
+                        delivery.ack();
+                    }
+                })
+            })
+            .collect();
+        let editors = documents.clone().map(|document| {
+            let engine = engine.clone();
+            thread::spawn(move || {
+                let tab = open(&engine, &document, "a");
+                tab.change().unwrap();
+                drop(tab);
+            })
+        });
+        clock.advance(Duration::from_secs(10));
+        engine.tick();
+        drop(engine);
+        for thread in workers.into_iter().chain(editors) {
+            thread.join().unwrap();
+        }
+        let heard = heard.lock().unwrap();
+        for document in documents {
+            let of_document = heard.iter().filter(|(key, _)| *key == document.as_str());
+            assert_eq!(of_document.map(|(_, status)| *status).collect::<Vec<_>>(), [1, 2]);
+        }
+        assert_eq!(heard.len(), 4);
+    });
+}
+
+/// One worker only looks, as often as it likes, and takes what it finds; the other blocks. Neither takes the other's call.
+#[test]
+fn a_worker_that_waits_no_longer_takes_nobodys_wake_up() {
+    check(|| {
+        let (engine, _) = engine(|config| config.shards(2));
+        let documents = documents_of_two_shards(&engine);
+        let blocks = {
+            let callbacks = engine.callbacks();
+            thread::spawn(move || callbacks.iter().map(|delivery| delivery.ack()).count())
+        };
+        let looks = {
+            let callbacks = engine.callbacks();
+            thread::spawn(move || {
+                let found = (0..3).filter_map(|_| callbacks.recv_timeout(Duration::ZERO).ok());
+                found.map(|delivery| delivery.ack()).count()
+            })
+        };
+        let editors = documents.map(|document| {
+            let engine = engine.clone();
+            thread::spawn(move || open(&engine, &document, "a").into_id())
+        });
+        let tabs = editors.map(|editor| editor.join().unwrap());
+        let looked = looks.join().unwrap();
+        assert!(looked <= 2);
+        assert!(tabs.iter().all(|tab| engine.may_edit(*tab)));
+        drop(engine);
+        assert_eq!(looked + blocks.join().unwrap(), 4, "two came, and went at the end");
+    });
+}
+
+/// The same host that must not block, but with editors in two shards; what it takes is what it settles.
+#[test]
+fn the_hook_misses_nothing_of_two_shards() {
+    check(|| {
+        let signal = Arc::new((Mutex::new(false), Condvar::new()));
+        let hook = signal.clone();
+        let (engine, _) = engine(|config| {
+            config.shards(2).on_callbacks(move || {
+                *hook.0.lock().unwrap() = true;
+                hook.1.notify_all();
+            })
+        });
+        let documents = documents_of_two_shards(&engine);
+        let callbacks = engine.callbacks();
+        let host = thread::spawn(move || {
+            let mut came = Vec::new();
+            // Nobody leaves: what is not heard of now is not made good by the end.
+            while came.len() < 4 {
+                match callbacks.try_recv() {
+                    Ok(delivery) => came.push(delivery.ack().key.clone()),
+                    Err(nothing) => {
+                        assert_eq!(nothing, TryRecvError::Empty);
+                        let mut woken = signal.0.lock().unwrap();
+                        while !*woken {
+                            woken = signal.1.wait(woken).unwrap();
+                        }
+                        *woken = false;
+                    }
+                }
+            }
+            came
+        });
+        let editors = documents.clone().map(|document| {
+            let engine = engine.clone();
+            thread::spawn(move || ["a", "b"].map(|user| open(&engine, &document, user).into_id()))
+        });
+        let mut came = host.join().unwrap();
+        came.sort();
+        let [one, other] = documents.map(|document| key(&document));
+        assert_eq!(came, [one.clone(), one, other.clone(), other]);
+        for editor in editors {
+            editor.join().unwrap();
+        }
+        engine.validate().unwrap();
+    });
+}
+
 /// The timer sleeps without a deadline when the save delay of the only document begins.
 #[test]
 fn the_timer_is_woken_for_a_new_deadline() {
@@ -422,5 +611,32 @@ fn a_refusal_that_meets_a_close_leaves_no_limit_reached() {
         let (cleo, dan) = (open(&engine, "c", "cleo"), open(&engine, "c", "dan"));
         assert!(cleo.may_edit() && !dan.may_edit());
         assert!(notices.try_recv().is_ok(), "one more is in, one was refused, and nothing was said");
+    });
+}
+
+/// One call that has several notices wakes as many receivers as there are notices.
+#[test]
+fn as_many_receivers_are_woken_as_a_call_has_notices() {
+    check(|| {
+        let (engine, _) = engine(|config| config);
+        let heard = Arc::new((Mutex::new(0), Condvar::new()));
+        let receivers = [(); 2].map(|()| {
+            let (notices, heard) = (engine.notices(), heard.clone());
+            thread::spawn(move || {
+                notices.recv().unwrap();
+                let mut count = heard.0.lock().unwrap();
+                *count += 1;
+                heard.1.notify_all();
+                while *count < 2 {
+                    count = heard.1.wait(count).unwrap();
+                }
+            })
+        });
+        let tabs = ["a", "b"].map(|user| open(&engine, "x", user));
+        engine.drop_all(&key("x")).unwrap();
+        for receiver in receivers {
+            receiver.join().unwrap();
+        }
+        drop(tabs);
     });
 }

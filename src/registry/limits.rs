@@ -58,9 +58,7 @@ impl Registry {
 
     /// Notices that no shard has a hand in.
     fn tell(&self, notices: Vec<Notice>) {
-        if self.notify(notices) {
-            self.notices.announce();
-        }
+        self.notices.announce_many(self.notify(notices));
     }
 
     /// Changes the limit of a user's seats. When there was none, each shard counts what its documents have taken: users

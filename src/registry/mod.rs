@@ -146,6 +146,19 @@ impl Registry {
         now: Timestamp,
         act: impl FnOnce(&mut Shard, &Context<'_>, &mut After) -> R,
     ) -> R {
+        let (result, after) = self.hold(index, now, act);
+        self.finish(after);
+        result
+    }
+
+    /// Runs `act` under the lock of one shard. What it left to do is the caller's.
+    #[inline]
+    fn hold<R>(
+        &self,
+        index: usize,
+        now: Timestamp,
+        act: impl FnOnce(&mut Shard, &Context<'_>, &mut After) -> R,
+    ) -> (R, After) {
         let mut after = After::default();
         let place = &self.shards[index];
         let mut shard = place.shard.lock();
@@ -153,17 +166,14 @@ impl Registry {
         // Read under the lock: whoever drains or shuts down visits every shard afterwards.
         let context = Context { common: &self.common, now, mode: self.modes.now() };
         let result = act(&mut shard, &context, &mut after);
-        let mut earliest = NEVER;
         if after.deadlines_moved {
-            earliest = shard.earliest_deadline().map_or(NEVER, Timestamp::as_millis);
-            place.earliest.store(earliest, Ordering::SeqCst);
+            after.earliest = shard.earliest_deadline().map_or(NEVER, Timestamp::as_millis);
+            place.earliest.store(after.earliest, Ordering::SeqCst);
         }
         if let Some(place) = after.ready {
             self.common.ready.stage(index, &mut shard.staged, place);
         }
-        drop(shard);
-        self.finish(after, earliest);
-        result
+        (result, after)
     }
 
     /// Looks at one shard.
@@ -173,10 +183,10 @@ impl Registry {
 
     /// What a call leaves to do, with no lock held. The hooks come last: host code may panic.
     #[inline]
-    fn finish(&self, after: After, earliest: u64) {
+    fn finish(&self, after: After) {
         let ready = after.ready.is_some();
         if after.is_more() {
-            return self.finish_more(after, earliest);
+            return self.finish_more(after);
         }
         // It would be dropped piece by piece otherwise, to find that there is nothing in it.
         std::mem::forget(after);
@@ -187,29 +197,41 @@ impl Registry {
 
     /// What most calls do not leave.
     #[cold]
-    fn finish_more(&self, after: After, earliest: u64) {
-        let any_notices = after.more.is_some_and(|more| self.notify(more.notices));
+    fn finish_more(&self, after: After) {
+        let ready = usize::from(after.ready.is_some());
+        let notices = self.keep_books(after);
+        self.announce(ready, notices);
+    }
+
+    /// What a call leaves to do but for what others are to hear. Returns of how many notices they are.
+    fn keep_books(&self, after: After) -> usize {
+        let notices = after.more.map_or(0, |more| self.notify(more.notices));
         if after.deadlines_moved {
-            self.sleeper.at(earliest);
+            self.sleeper.at(after.earliest);
         }
         if after.done > 0 {
             self.finished(after.done);
         }
-        if after.ready.is_some() {
-            self.common.ready.queue.announce();
+        notices
+    }
+
+    /// So many documents came to have something to tell, and so many notices came. All receivers are woken before host code
+    /// runs.
+    fn announce(&self, ready: usize, notices: usize) {
+        let documents = &self.common.ready.queue;
+        documents.wake(ready);
+        self.notices.wake(notices);
+        if ready > 0 {
+            documents.call_hook();
         }
-        if any_notices {
-            self.notices.announce();
+        if notices > 0 {
+            self.notices.call_hook();
         }
     }
 
-    /// Whether any notice is kept.
-    fn notify(&self, notices: Vec<Notice>) -> bool {
-        let mut any = false;
-        for notice in notices {
-            any |= self.push_notice(notice);
-        }
-        any
+    /// How many of them are kept: as many receivers are to be woken.
+    fn notify(&self, notices: Vec<Notice>) -> usize {
+        notices.into_iter().map(|notice| usize::from(self.push_notice(notice))).sum()
     }
 
     /// Whether it is kept: somebody listens, and not too many wait.

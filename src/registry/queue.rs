@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::config::Hook;
 use crate::sync::{AtomicBool, AtomicUsize, Condvar, Mutex, Ordering};
 
-/// An unbounded queue; whoever pushes sees to the bound.
+/// First in, first out, for any number of receivers.
 ///
 /// What is to be taken may also lie ready elsewhere until somebody looks: a receiver that finds the queue empty refills it
 /// from there. Whoever lays something there calls [`announce`](Self::announce) as one does who pushes.
@@ -15,7 +15,7 @@ pub(crate) struct Queue<T> {
     inner: Mutex<Inner<T>>,
     came: Condvar,
     hook: Option<Hook>,
-    /// Whether the hook is to be called when something comes: nobody has looked yet, or who looked last found nothing.
+    /// Whether the hook is to be called when something comes: nobody has looked yet, or somebody found nothing since.
     armed: AtomicBool,
     /// Receivers that sleep and that nobody wakes yet.
     sleepers: AtomicUsize,
@@ -56,6 +56,9 @@ pub(crate) enum Look {
     Thorough,
 }
 
+/// Room for so many values is kept in a queue or list that is empty.
+pub(super) const SPARE_ROOM: usize = 1024;
+
 impl<T> Queue<T> {
     pub(crate) fn new(hook: Option<Hook>) -> Self {
         Queue {
@@ -87,23 +90,31 @@ impl<T> Queue<T> {
         self.len.store(inner.values.len(), Ordering::Relaxed);
     }
 
-    /// The same after so many were appended at once.
+    /// Something came: wakes a receiver that sleeps and calls the hook if it is armed. That is host code, so with no lock
+    /// held, and with all of the engine's own work done.
+    #[inline]
+    pub(crate) fn announce(&self) {
+        self.announce_many(1);
+    }
+
+    /// The same for so many values that came at once: as many receivers are woken.
+    #[inline]
     pub(crate) fn announce_many(&self, count: usize) {
-        for _ in 0..count.min(self.sleepers.load(Ordering::Acquire)) {
-            self.wake();
-        }
+        self.wake(count);
         if count > 0 {
-            self.announce();
+            self.call_hook();
         }
     }
 
-    /// Wakes a receiver that sleeps, and calls the hook if it is armed: host code, so with no lock held, and with all of the
-    /// engine's own work done.
     #[inline]
-    pub(crate) fn announce(&self) {
-        if self.sleepers.load(Ordering::Acquire) > 0 {
-            self.wake();
+    pub(crate) fn wake(&self, count: usize) {
+        for _ in 0..count.min(self.sleepers.load(Ordering::Acquire)) {
+            self.wake_one();
         }
+    }
+
+    #[inline]
+    pub(crate) fn call_hook(&self) {
         if let Some(hook) = &self.hook
             && self.armed.load(Ordering::Acquire)
             && self.armed.swap(false, Ordering::AcqRel)
@@ -113,7 +124,7 @@ impl<T> Queue<T> {
     }
 
     #[cold]
-    fn wake(&self) {
+    fn wake_one(&self) {
         let mut inner = self.inner.lock();
         let sleepers = self.sleepers.load(Ordering::Acquire);
         if sleepers > 0 {
@@ -127,7 +138,10 @@ impl<T> Queue<T> {
     pub(crate) fn end(&self) {
         self.inner.lock().ended = true;
         self.came.notify_all();
-        self.announce();
+        // A hook may have panicked on the way here: a second time would end the process.
+        if !std::thread::panicking() {
+            self.call_hook();
+        }
     }
 
     /// How many are in the queue itself.
@@ -145,6 +159,10 @@ impl<T> Queue<T> {
         let mut next = |inner: &mut Inner<T>, look: Look| {
             if inner.values.is_empty() {
                 refill(&mut inner.values, look);
+                if inner.values.is_empty() {
+                    // What a burst took is given back.
+                    inner.values.shrink_to(SPARE_ROOM);
+                }
             }
             let value = inner.values.pop_front();
             self.len.store(inner.values.len(), Ordering::Relaxed);

@@ -13,15 +13,17 @@ pub(crate) struct Location {
     pub(super) place: u32,
 }
 
-/// The documents that have something to tell, each at most once, in the order in which they came to have it.
+/// The documents that have something to tell, each at most once, in the order in which they came to have it; those of
+/// threads that meet, nearly so.
 ///
 /// One that does is only staged: it enters a list of its shard, under the lock that is held anyway, with a stamp. A receiver
-/// that finds the queue empty sweeps these lists into it. So the many who open and close do not meet at one word; a push to
-/// a channel was a seventh of an open and a close.
+/// that finds the queue empty sweeps these lists into it. So whoever opens or closes needs no further lock; a push to a
+/// channel was a seventh of an open and a close.
 #[derive(Debug)]
 pub(super) struct Ready {
     pub(super) queue: Queue<Entry>,
-    /// The next stamp. Whoever takes one at the same moment may get the same: neither was first.
+    /// The next stamp. Read and then written, which costs a fifth of adding: of threads that meet here one may set it back
+    /// by what others added meanwhile, so that documents of different shards change places. Nothing promises their order.
     stamp: AtomicU64,
     /// By shard.
     staged: Box<[Count]>,
@@ -30,6 +32,8 @@ pub(super) struct Ready {
     /// Entries whose document is gone and whose place is empty.
     stale: AtomicUsize,
     most: usize,
+    /// By how many a shard's number of staged entries is known to all: fewer writes to a word that all of them share.
+    step: usize,
 }
 
 /// When a document came to have something to tell, in stamps; and which.
@@ -43,8 +47,8 @@ pub(super) type Staged = Vec<(u64, u32)>;
 #[repr(align(128))]
 struct Count(AtomicUsize);
 
-/// By how many a shard's number of staged entries is known to all: fewer writes to a word that all of them share.
-const STEP: usize = 64;
+/// The largest step.
+const STEP_MAX: usize = 64;
 
 impl Ready {
     pub(super) fn new(hook: Option<Hook>, most: usize, shards: usize) -> Self {
@@ -55,6 +59,8 @@ impl Ready {
             steps: AtomicUsize::new(0),
             stale: AtomicUsize::new(0),
             most,
+            // So small that what the steps leave open is at most a quarter of what may wait.
+            step: (most / 4 / shards.max(1)).clamp(1, STEP_MAX),
         }
     }
 
@@ -68,10 +74,12 @@ impl Ready {
     /// Stages a document; under its shard's lock. Whoever does it [announces](Queue::announce) it afterwards.
     #[inline]
     pub(super) fn stage(&self, shard: usize, list: &mut Staged, place: u32) {
-        list.push((self.next_stamp(), place));
+        // Within a shard the order is exact.
+        let stamp = list.last().map_or(0, |(last, _)| *last).max(self.next_stamp());
+        list.push((stamp, place));
         let count = list.len();
         self.staged[shard].0.store(count, Ordering::Relaxed);
-        if count.is_multiple_of(STEP) {
+        if count.is_multiple_of(self.step) {
             self.steps.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -84,7 +92,7 @@ impl Ready {
     /// A list was taken from its shard; under the shard's lock.
     pub(super) fn swept(&self, shard: usize, list: &Staged) {
         self.staged[shard].0.store(0, Ordering::Relaxed);
-        self.steps.fetch_sub(list.len() / STEP, Ordering::Relaxed);
+        self.steps.fetch_sub(list.len() / self.step, Ordering::Relaxed);
     }
 
     /// Appends documents of whatever shards that came to have something to tell just now, in this order.
@@ -96,8 +104,8 @@ impl Ready {
     pub(super) fn are_too_many(&self) -> bool {
         let waiting =
             |staged: usize| (self.queue.len() + staged).saturating_sub(self.stale.load(Ordering::Relaxed));
-        let known = self.steps.load(Ordering::Relaxed) * STEP;
-        if waiting(known + STEP * self.staged.len()) <= self.most {
+        let known = self.steps.load(Ordering::Relaxed) * self.step;
+        if waiting(known + self.step * self.staged.len()) <= self.most {
             return false;
         }
         let all = || self.staged.iter().map(|count| count.0.load(Ordering::Relaxed)).sum();

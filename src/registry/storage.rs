@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::Registry;
-use super::queue::{Look, Nothing, Wait};
+use super::queue::{Look, Nothing, SPARE_ROOM, Wait};
 use super::ready::Location;
 use super::ready::{Entry, Staged};
 use crate::callback::Callback;
@@ -13,9 +13,6 @@ use crate::notice::Notice;
 use crate::session::{Session, Verdict};
 use crate::sync::Ordering;
 use crate::time::Timestamp;
-
-/// Room for so many entries is kept in a list that is empty.
-const SPARE_ROOM: usize = 1024;
 
 impl Registry {
     /// The next callback that is to be handed out; waits for one if asked to, until the deadline if there is one.
@@ -50,10 +47,6 @@ impl Registry {
             let shard = u32::try_from(index).unwrap_or(0);
             values.extend(list.drain(..).map(|(stamp, place)| (stamp, Location { shard, place })));
             list.shrink_to(SPARE_ROOM);
-        }
-        if values.is_empty() {
-            // What a burst took is given back.
-            values.shrink_to(SPARE_ROOM);
         }
         // Runs in order, one a shard: merged rather than sorted.
         values.make_contiguous()[from..].sort_by_key(|(stamp, _)| *stamp);
@@ -98,6 +91,7 @@ impl Registry {
     /// No handle is left: closes all connections, lets every save be due at once, and ends every receiver when it has
     /// taken what there is.
     pub(crate) fn shut_down(&self) {
+        let _ends = Ends(self);
         self.modes.shut_down();
         self.sleeper.wake();
         self.on_every_shard(self.moving(), |gather| {
@@ -108,13 +102,21 @@ impl Registry {
                 false
             });
         });
-        self.notices.end();
-        self.finished(1);
     }
 
     pub(super) fn finished(&self, count: usize) {
         if self.unfinished.fetch_sub(count, Ordering::SeqCst) == count {
             self.common.ready.queue.end();
         }
+    }
+}
+
+/// Ends the notices, and the callbacks as soon as all is told, whatever a hook did meanwhile.
+struct Ends<'a>(&'a Registry);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.notices.end();
+        self.0.finished(1);
     }
 }

@@ -2,7 +2,6 @@
 
 use super::Registry;
 use super::queue::Look;
-use super::ready::Location;
 use super::shard::{After, Context, Due, Shard};
 use super::sleeper::NEVER;
 use crate::sync::Ordering;
@@ -13,6 +12,49 @@ pub(super) const SLICE: usize = 128;
 
 /// Does something to a shard under its lock and says whether there is more to do.
 type Act<'a> = &'a mut dyn FnMut(&mut Shard, &Context<'_>, &mut After, &mut Vec<Due>) -> bool;
+
+/// What comes of a visit to all shards. The documents enter the ready queue together when this is dropped, and only then
+/// host code runs: a hook that panics keeps no shard from its visit, and no document from being told.
+struct Gathered<'a> {
+    registry: &'a Registry,
+    ready: Vec<Due>,
+    notices: usize,
+}
+
+impl<'a> Gathered<'a> {
+    fn new(registry: &'a Registry) -> Self {
+        Gathered { registry, ready: Vec::new(), notices: 0 }
+    }
+
+    /// Acts on a shard and keeps what comes of it. Whether there is more to do.
+    fn act(&mut self, index: usize, now: Timestamp, act: Act<'_>) -> bool {
+        let ready = &mut self.ready;
+        let (more, after) =
+            self.registry.hold(index, now, |shard, context, after| act(shard, context, after, ready));
+        self.notices += self.registry.keep_books(after);
+        more
+    }
+}
+
+impl Drop for Gathered<'_> {
+    /// In the order in which they fell due, whatever their shards: a run on a manual clock is reproducible.
+    fn drop(&mut self) {
+        let Gathered { registry, notices, .. } = *self;
+        let mut ready = std::mem::take(&mut self.ready);
+        ready.sort_unstable_by(|(one, one_key, _), (other, other_key, _)| {
+            (one, one_key).cmp(&(other, other_key))
+        });
+        let count = ready.len();
+        if count > 0 {
+            registry.common.ready.queue.append(|values| {
+                // What was staged before comes before.
+                registry.sweep(values, Look::Quick);
+                registry.common.ready.enter(values, ready.into_iter().map(|(_, _, location)| location));
+            });
+        }
+        registry.announce(count, notices);
+    }
+}
 
 impl Registry {
     /// Lets all that is due fall due. Where nothing is, it takes no lock.
@@ -33,11 +75,11 @@ impl Registry {
     }
 
     fn fall_due(&self, now: Timestamp) {
-        let mut ready = Vec::new();
+        let mut gathered = Gathered::new(self);
         for (index, place) in self.shards.iter().enumerate() {
             let mut more = place.earliest.load(Ordering::SeqCst) <= now.as_millis();
             while more {
-                more = self.gather(index, now, &mut ready, &mut |shard, context, after, ready| {
+                more = gathered.act(index, now, &mut |shard, context, after, ready| {
                     shard.fall_due(SLICE, context, after, ready)
                 });
             }
@@ -48,46 +90,14 @@ impl Registry {
         }
         // Before the hook: host code must not run while the next deadline is being looked for.
         drop(looking);
-        self.enter(ready);
     }
 
     /// Lets `visit` act on one shard after the other, each as often as it likes.
     pub(super) fn on_every_shard(&self, now: Timestamp, visit: impl Fn(&mut dyn FnMut(Act<'_>) -> bool)) {
-        let mut ready = Vec::new();
+        let mut gathered = Gathered::new(self);
         for index in 0..self.shards.len() {
-            visit(&mut |act| self.gather(index, now, &mut ready, act));
+            visit(&mut |act| gathered.act(index, now, act));
         }
-        self.enter(ready);
-    }
-
-    /// Acts on a shard and keeps what is to enter the ready queue.
-    fn gather(&self, index: usize, now: Timestamp, ready: &mut Vec<(Due, usize)>, act: Act<'_>) -> bool {
-        let mut gathered = Vec::new();
-        let more = self.locked(index, now, |shard, context, after| act(shard, context, after, &mut gathered));
-        ready.extend(gathered.into_iter().map(|due| (due, index)));
-        more
-    }
-
-    /// Lets documents enter the ready queue in the order in which they fell due, whatever their shards: a run on a manual
-    /// clock is reproducible.
-    fn enter(&self, mut ready: Vec<(Due, usize)>) {
-        if ready.is_empty() {
-            return;
-        }
-        ready.sort_unstable_by(|((one, one_key, _), _), ((other, other_key, _), _)| {
-            (one, one_key).cmp(&(other, other_key))
-        });
-        let of = |((_, _, place), shard): (Due, usize)| Location {
-            shard: u32::try_from(shard).unwrap_or(0),
-            place,
-        };
-        let count = ready.len();
-        self.common.ready.queue.append(|values| {
-            // What was staged before comes before.
-            self.sweep(values, Look::Quick);
-            self.common.ready.enter(values, ready.into_iter().map(of));
-        });
-        self.common.ready.queue.announce_many(count);
     }
 
     /// Whether nobody was keeping time until now.

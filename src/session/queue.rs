@@ -6,11 +6,11 @@ use smallvec::SmallVec;
 #[derive(Debug)]
 pub(super) struct Queue<T> {
     /// From `from` on they wait; those before were taken.
-    values: SmallVec<[T; FEW]>,
+    values: SmallVec<[T; IN_PLACE]>,
     from: usize,
 }
 
-const FEW: usize = 4;
+const IN_PLACE: usize = 4;
 
 impl<T> Default for Queue<T> {
     fn default() -> Self {

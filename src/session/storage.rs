@@ -27,8 +27,10 @@ pub(crate) struct Settled {
     pub(crate) given_up: Option<Box<Callback>>,
     /// The document was forgotten (`Some(true)`), or is no longer (`Some(false)`).
     pub(crate) forgotten: Option<bool>,
-    /// To be freed where no lock is held.
+    /// To be freed where no lock is held, as is the next.
     pub(crate) unsaved: Option<Box<Unsaved>>,
+    /// A save that is to be built anew for its next try.
+    pub(crate) outdated: Option<Box<Callback>>,
 }
 
 impl Session {
@@ -130,7 +132,7 @@ impl Session {
             }
             self.step(Step::SaveFailed { again });
             self.put_away();
-            return Settled::default();
+            return Settled { outdated: Some(callback), ..Settled::default() };
         }
         match kind {
             Kind::Save => {

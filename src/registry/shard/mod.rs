@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use super::hasher::KeyHasher;
 use super::modes::Mode;
-use super::ready::{Ready, Staged};
+use super::ready::{Location, Ready, Staged};
 use crate::callback::Callback;
 use crate::config::Config;
 use crate::ids::DocumentKey;
@@ -67,6 +67,8 @@ pub(crate) struct After {
     pub(crate) ready: Option<u32>,
     /// The shard's earliest deadline is to be read again.
     pub(crate) deadlines_moved: bool,
+    /// What it is then.
+    pub(crate) earliest: u64,
     /// Documents a shutdown waited for that are done.
     pub(crate) done: usize,
     /// What most calls do not leave.
@@ -135,8 +137,8 @@ impl Deref for Context<'_> {
     }
 }
 
-/// A document that is to enter the ready queue: when it fell due, its key, its place.
-pub(crate) type Due = (Timestamp, DocumentKey, u32);
+/// A document that is to enter the ready queue: when it fell due, its key, and where it is.
+pub(crate) type Due = (Timestamp, DocumentKey, Location);
 
 impl Shard {
     pub(crate) fn new(number: u32, of: u32, config: &Config, now: Timestamp) -> Self {
@@ -247,7 +249,8 @@ impl Shard {
     /// Takes what is to enter the ready queue out of `after`, so that it can be put in an order across shards.
     fn collect(&self, due: Timestamp, after: &mut After, ready: &mut Vec<Due>) {
         if let Some(place) = after.ready.take() {
-            ready.extend(self.session(place).map(|session| (due, session.key().clone(), place)));
+            let location = Location { shard: self.number, place };
+            ready.extend(self.session(place).map(|session| (due, session.key().clone(), location)));
         }
     }
 
@@ -308,7 +311,7 @@ impl Shard {
             Some(false) => self.forgotten.remove(&place),
             None => false,
         };
-        if settled.given_up.is_some() || settled.unsaved.is_some() {
+        if settled.given_up.is_some() || settled.unsaved.is_some() || settled.outdated.is_some() {
             after.more().settled = Some(settled);
         }
     }

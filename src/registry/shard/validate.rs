@@ -1,6 +1,6 @@
 //! Recounting a shard.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher;
 
 use super::{Shard, Standing};
@@ -77,6 +77,10 @@ impl Shard {
                     return Err(format!("stay {stay} of {} has other connections", session.key()));
                 }
             }
+        }
+        let staged: HashSet<u32> = self.staged.iter().map(|(_, place)| *place).collect();
+        if staged.len() != self.staged.len() || !staged.iter().all(|place| self.documents.is_queued(*place)) {
+            return Err(format!("shard {}: not staged once each: {:?}", self.number, self.staged));
         }
         let sums = [documents, open, forgotten, deadlines, connections.iter().sum::<u32>() as usize];
         let totals =
