@@ -75,7 +75,7 @@ impl Ready {
     #[inline]
     pub(super) fn stage(&self, shard: usize, list: &mut Staged, place: u32) {
         // Within a shard the order is exact.
-        let stamp = list.last().map_or(0, |(last, _)| *last).max(self.next_stamp());
+        let stamp = list.last().map_or(0, |(last, _)| last + 1).max(self.next_stamp());
         list.push((stamp, place));
         let count = list.len();
         self.staged[shard].0.store(count, Ordering::Relaxed);

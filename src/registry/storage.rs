@@ -48,8 +48,8 @@ impl Registry {
             values.extend(list.drain(..).map(|(stamp, place)| (stamp, Location { shard, place })));
             list.shrink_to(SPARE_ROOM);
         }
-        // Runs in order, one a shard: merged rather than sorted.
-        values.make_contiguous()[from..].sort_by_key(|(stamp, _)| *stamp);
+        // No two of a shard have the same.
+        values.make_contiguous()[from..].sort_unstable_by_key(|(stamp, _)| *stamp);
     }
 
     pub(crate) fn settle(&self, location: Location, verdict: Verdict, kept_at: Option<Arc<str>>) {
