@@ -32,8 +32,8 @@ pub(super) struct Ready {
     /// Entries whose document is gone and whose place is empty.
     stale: AtomicUsize,
     most: usize,
-    /// By how many a shard's number of staged entries is known to all: fewer writes to a word that all of them share.
-    step: usize,
+    /// By 2ˢᵗᵉᵖ a shard's number of staged entries is known to all: fewer writes to a word that all of them share.
+    step: u32,
 }
 
 /// When a document came to have something to tell, in stamps; and which.
@@ -60,7 +60,7 @@ impl Ready {
             stale: AtomicUsize::new(0),
             most,
             // So small that what the steps leave open is at most a quarter of what may wait.
-            step: (most / 4 / shards.max(1)).clamp(1, STEP_MAX),
+            step: (most / 4 / shards.max(1)).clamp(1, STEP_MAX).ilog2(),
         }
     }
 
@@ -79,7 +79,7 @@ impl Ready {
         list.push((stamp, place));
         let count = list.len();
         self.staged[shard].0.store(count, Ordering::Relaxed);
-        if count.is_multiple_of(self.step) {
+        if count & ((1 << self.step) - 1) == 0 {
             self.steps.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -92,7 +92,7 @@ impl Ready {
     /// A list was taken from its shard; under the shard's lock.
     pub(super) fn swept(&self, shard: usize, list: &Staged) {
         self.staged[shard].0.store(0, Ordering::Relaxed);
-        self.steps.fetch_sub(list.len() / self.step, Ordering::Relaxed);
+        self.steps.fetch_sub(list.len() >> self.step, Ordering::Relaxed);
     }
 
     /// Appends documents of whatever shards that came to have something to tell just now, in this order.
@@ -104,8 +104,8 @@ impl Ready {
     pub(super) fn are_too_many(&self) -> bool {
         let waiting =
             |staged: usize| (self.queue.len() + staged).saturating_sub(self.stale.load(Ordering::Relaxed));
-        let known = self.steps.load(Ordering::Relaxed) * self.step;
-        if waiting(known + self.step * self.staged.len()) <= self.most {
+        let known = self.steps.load(Ordering::Relaxed) << self.step;
+        if waiting(known + (self.staged.len() << self.step)) <= self.most {
             return false;
         }
         let all = || self.staged.iter().map(|count| count.0.load(Ordering::Relaxed)).sum();

@@ -14,8 +14,9 @@ pub(super) struct Slab<T> {
     from: usize,
     /// The lowest free number.
     next: u32,
-    /// An empty chunk for the next that is needed: who goes back and forth at an edge allocates nothing.
-    spare: Option<Chunk<T>>,
+    /// A chunk that was empty when it was looked at last. It stays until another is: who goes back and forth at an edge makes
+    /// nothing anew.
+    empty: usize,
 }
 
 /// What is given back when it is empty.
@@ -44,7 +45,7 @@ const CHUNK: usize = 1 << BITS;
 
 impl<T: Vacant> Slab<T> {
     pub(super) const fn new() -> Self {
-        Slab { chunks: Vec::new(), books: Vec::new(), roomy: Vec::new(), from: 0, next: 0, spare: None }
+        Slab { chunks: Vec::new(), books: Vec::new(), roomy: Vec::new(), from: 0, next: 0, empty: usize::MAX }
     }
 
     /// No number that is taken is as high, nor one of a chunk that remembers anything.
@@ -97,14 +98,7 @@ impl<T: Vacant> Slab<T> {
             self.has_room(chunk);
         }
         let memo = self.books[chunk].memo;
-        let fresh = || std::array::from_fn(|_| T::vacant(memo));
-        self.chunks[chunk] = match self.spare.take() {
-            Some(mut spare) => {
-                *spare = fresh();
-                Some(spare)
-            }
-            None => Some(Box::new(fresh())),
-        };
+        self.chunks[chunk] = Some(Box::new(std::array::from_fn(|_| T::vacant(memo))));
     }
 
     /// A chunk has room again, or is there with all its room.
@@ -144,11 +138,18 @@ impl<T: Vacant> Slab<T> {
         if is_empty { self.give_back(chunk) } else { None }
     }
 
-    #[cold]
+    /// A chunk is empty now. Of two the higher one goes.
     fn give_back(&mut self, chunk: usize) -> Option<Chunk<T>> {
-        let gone = self.chunks[chunk].take()?;
+        let is_empty = |chunk: usize| self.books.get(chunk).is_some_and(|book| book.free == u64::MAX);
+        if self.empty == chunk || !is_empty(self.empty) {
+            self.empty = chunk;
+            return None;
+        }
+        let goes = self.empty.max(chunk);
+        self.empty = self.empty.min(chunk);
+        let gone = self.chunks[goes].take()?;
         let memos = gone.iter().map(T::memo);
-        self.books[chunk].memo = memos.max().unwrap_or(0);
+        self.books[goes].memo = memos.max().unwrap_or(0);
         while self.chunks.last().is_some_and(Option::is_none)
             && self.books.last().is_some_and(|book| book.memo == 0)
         {
@@ -158,7 +159,7 @@ impl<T: Vacant> Slab<T> {
             self.roomy[last >> BITS] &= !(1 << (last % CHUNK));
         }
         self.next = self.next.min(self.end());
-        self.spare.replace(gone)
+        Some(gone)
     }
 
     /// Every place, vacant or not, but those of chunks that are gone.
@@ -226,14 +227,13 @@ mod tests {
     #[test]
     fn an_empty_chunk_goes_and_what_it_remembers_stays() {
         let mut slab = Slab::new();
-        let chunks =
-            |slab: &Slab<Used>| slab.chunks.iter().flatten().count() + usize::from(slab.spare.is_some());
+        let chunks = |slab: &Slab<Used>| slab.chunks.iter().flatten().count();
         for round in 1..=3 {
             (0..640).for_each(|number| assert_eq!(take(&mut slab, number), number));
             assert_eq!(chunks(&slab), 10);
             assert_eq!(slab.get(639).unwrap().1, round, "counted on across the time that it was gone");
             (0..640).for_each(|number| free(&mut slab, number));
-            assert_eq!((chunks(&slab), slab.get(0)), (1, None), "one is kept");
+            assert_eq!((chunks(&slab), slab.get(639)), (1, None), "one is kept");
         }
         assert_eq!(slab.end(), 640, "to be remembered");
     }
@@ -249,13 +249,13 @@ mod tests {
             for number in (100..10_000).rev() {
                 assert_eq!(slab.get_mut(number).unwrap().take(), Some(number + round));
                 slab.free(number);
-                assert!(slab.end() - number < 64 && slab.next() == number);
+                assert!(slab.end() - number < 128 && slab.next() == number);
             }
             for number in 0..100 {
                 *slab.get_mut(number).unwrap() = None;
                 slab.free(number);
             }
-            assert_eq!((slab.end(), slab.next()), (0, 0));
+            assert_eq!((slab.end(), slab.next()), (64, 0));
         }
     }
 }
