@@ -52,6 +52,7 @@ impl Meter {
 
     /// A connection was opened with this access, for this reason not with more. `user` is a hash of the user's id all of
     /// whose bits are as good as random, the same for the same user in every shard. A few nanoseconds.
+    #[inline]
     pub(crate) fn opened(&mut self, now: Timestamp, access: Access, reason: Option<Reason>, user: u64) {
         self.moved(now, None, Some(access));
         self.opens += 1;
@@ -63,6 +64,7 @@ impl Meter {
     }
 
     /// A connection has another access, or none any more. Some additions, whatever was there before.
+    #[inline]
     pub(crate) fn moved(&mut self, now: Timestamp, from: Option<Access>, to: Option<Access>) {
         self.last = self.last.max(now.as_millis());
         let passed = (self.last - self.from).cast_signed();
