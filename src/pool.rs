@@ -10,7 +10,10 @@ const NO_LIMIT: u32 = LIMIT_MAX + 1;
 /// A counter of seats under a limit.
 ///
 /// Both live in one word, so that no interleaving of takers with a change of the limit lets anybody past it.
+///
+/// All threads meet here, and at nothing that stands beside it.
 #[derive(Debug)]
+#[repr(align(128))]
 pub(crate) struct SeatPool {
     /// The limit in the upper half, the seats in use in the lower.
     word: AtomicU64,

@@ -100,3 +100,24 @@ mod primitives {
 }
 
 pub(crate) use primitives::*;
+
+/// On cache lines of its own, and on the pair that is fetched together: who writes it disturbs nobody who reads what would
+/// stand beside it.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct Apart<T>(T);
+
+impl<T> Apart<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Apart(value)
+    }
+}
+
+impl<T> std::ops::Deref for Apart<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}

@@ -5,14 +5,15 @@ use std::fmt;
 use std::time::Instant;
 
 use crate::config::Hook;
-use crate::sync::{AtomicBool, AtomicUsize, Condvar, Mutex, Ordering};
+use crate::sync::{Apart, AtomicBool, AtomicUsize, Condvar, Mutex, Ordering};
 
 /// First in, first out, for any number of receivers.
 ///
 /// What is to be taken may also lie ready elsewhere until somebody looks: a receiver that finds the queue empty refills it
 /// from there. Whoever lays something there calls [`announce`](Self::announce) as one does who pushes.
 pub(crate) struct Queue<T> {
-    inner: Mutex<Inner<T>>,
+    /// Receivers meet here; those who announce only look at what stands beside it.
+    inner: Apart<Mutex<Inner<T>>>,
     came: Condvar,
     hook: Option<Hook>,
     /// Whether the hook is to be called when something comes: nobody has looked yet, or somebody found nothing since.
@@ -20,7 +21,7 @@ pub(crate) struct Queue<T> {
     /// Receivers that sleep and that nobody wakes yet.
     sleepers: AtomicUsize,
     /// Values in the queue; a moment old for whoever has not the lock.
-    len: AtomicUsize,
+    len: Apart<AtomicUsize>,
 }
 
 struct Inner<T> {
@@ -62,12 +63,12 @@ pub(super) const SPARE_ROOM: usize = 1024;
 impl<T> Queue<T> {
     pub(crate) fn new(hook: Option<Hook>) -> Self {
         Queue {
-            inner: Mutex::new(Inner { values: VecDeque::new(), ended: false, woken: 0 }),
+            inner: Apart::new(Mutex::new(Inner { values: VecDeque::new(), ended: false, woken: 0 })),
             came: Condvar::new(),
             hook,
             armed: AtomicBool::new(true),
             sleepers: AtomicUsize::new(0),
-            len: AtomicUsize::new(0),
+            len: Apart::new(AtomicUsize::new(0)),
         }
     }
 

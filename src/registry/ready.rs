@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::queue::Queue;
 use crate::config::Hook;
-use crate::sync::{AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{Apart, AtomicU64, AtomicUsize, Ordering};
 
 /// A document's place: its shard, and where it stands in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,9 +24,9 @@ pub(super) struct Ready {
     pub(super) queue: Queue<Entry>,
     /// The next stamp. Read and then written, which costs a fifth of adding: of threads that meet here one may set it back
     /// by what others added meanwhile, so that documents of different shards change places. Nothing promises their order.
-    stamp: AtomicU64,
-    /// By shard.
-    staged: Box<[Count]>,
+    stamp: Apart<AtomicU64>,
+    /// How many entries each shard has staged, written under its lock.
+    staged: Box<[Apart<AtomicUsize>]>,
     /// What all shards have staged, in whole steps of each.
     steps: AtomicUsize,
     /// Entries whose document is gone and whose place is empty.
@@ -42,11 +42,6 @@ pub(super) type Entry = (u64, Location);
 /// What a shard has staged since the last sweep: stamps and places.
 pub(super) type Staged = Vec<(u64, u32)>;
 
-/// How many entries a shard has staged, written under its lock. On cache lines of its own.
-#[derive(Debug, Default)]
-#[repr(align(128))]
-struct Count(AtomicUsize);
-
 /// The largest step.
 const STEP_MAX: usize = 64;
 
@@ -54,8 +49,8 @@ impl Ready {
     pub(super) fn new(hook: Option<Hook>, most: usize, shards: usize) -> Self {
         Ready {
             queue: Queue::new(hook),
-            stamp: AtomicU64::new(0),
-            staged: (0..shards).map(|_| Count::default()).collect(),
+            stamp: Apart::new(AtomicU64::new(0)),
+            staged: (0..shards).map(|_| Apart::new(AtomicUsize::new(0))).collect(),
             steps: AtomicUsize::new(0),
             stale: AtomicUsize::new(0),
             most,
@@ -78,7 +73,7 @@ impl Ready {
         let stamp = list.last().map_or(0, |(last, _)| last + 1).max(self.next_stamp());
         list.push((stamp, place));
         let count = list.len();
-        self.staged[shard].0.store(count, Ordering::Relaxed);
+        self.staged[shard].store(count, Ordering::Relaxed);
         if count & ((1 << self.step) - 1) == 0 {
             self.steps.fetch_add(1, Ordering::Relaxed);
         }
@@ -86,12 +81,12 @@ impl Ready {
 
     /// Whether a shard has staged anything, as far as the asking thread has heard.
     pub(super) fn has_staged(&self, shard: usize) -> bool {
-        self.staged[shard].0.load(Ordering::Relaxed) > 0
+        self.staged[shard].load(Ordering::Relaxed) > 0
     }
 
     /// A list was taken from its shard; under the shard's lock.
     pub(super) fn swept(&self, shard: usize, list: &Staged) {
-        self.staged[shard].0.store(0, Ordering::Relaxed);
+        self.staged[shard].store(0, Ordering::Relaxed);
         self.steps.fetch_sub(list.len() >> self.step, Ordering::Relaxed);
     }
 
@@ -108,7 +103,7 @@ impl Ready {
         if waiting(known + (self.staged.len() << self.step)) <= self.most {
             return false;
         }
-        let all = || self.staged.iter().map(|count| count.0.load(Ordering::Relaxed)).sum();
+        let all = || self.staged.iter().map(|count| count.load(Ordering::Relaxed)).sum();
         waiting(known) > self.most || waiting(all()) > self.most
     }
 
