@@ -13,7 +13,7 @@ pub(crate) struct Connections {
 }
 
 /// Slots that nobody needs any more.
-pub(super) type Slots = Chunk<Place>;
+pub(super) type SlotChunk = Chunk<Place>;
 
 #[derive(Debug)]
 pub(super) struct Place {
@@ -111,7 +111,7 @@ impl Connections {
 
     /// Returns what is to be freed.
     #[inline]
-    pub(crate) fn remove(&mut self, slot: u32) -> Option<Slots> {
+    pub(crate) fn remove(&mut self, slot: u32) -> Option<SlotChunk> {
         let place = self.places.get_mut(slot)?;
         self.len -= 1;
         place.connection.document = NONE;

@@ -11,7 +11,7 @@ pub(super) struct Documents {
 }
 
 /// Places that nobody needs any more.
-pub(super) type Places = Chunk<Option<Session>>;
+pub(super) type PlaceChunk = Chunk<Option<Session>>;
 
 impl Vacant for Option<Session> {
     fn vacant(_: u32) -> Self {
@@ -57,7 +57,7 @@ impl Documents {
     }
 
     /// Also returns what is to be freed.
-    pub(super) fn remove(&mut self, place: u32) -> (Option<Session>, Option<Places>) {
+    pub(super) fn remove(&mut self, place: u32) -> (Option<Session>, Option<PlaceChunk>) {
         let session = self.places.get_mut(place).and_then(Option::take);
         let gone = if session.is_some() { self.places.free(place) } else { None };
         (session, gone)

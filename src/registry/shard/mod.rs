@@ -26,8 +26,8 @@ use crate::table::{Numbers, Rest};
 use crate::time::Timestamp;
 use crate::usage::{Meter, Recorder};
 pub(crate) use access::{Closed, Whom};
-use connections::{Connections, Slots};
-use documents::{Documents, Places};
+use connections::{Connections, SlotChunk};
+use documents::{Documents, PlaceChunk};
 pub(crate) use holders::Idlest;
 pub(crate) use validate::Taken;
 
@@ -82,8 +82,8 @@ pub(crate) struct More {
     settled: Option<Settled>,
     too_many: Vec<TooMany>,
     over: Vec<Session>,
-    places: Vec<Places>,
-    slots: Vec<Slots>,
+    places: Vec<PlaceChunk>,
+    slots: Vec<SlotChunk>,
     #[expect(clippy::vec_box, reason = "they come in boxes")]
     tables: Vec<Box<Rest>>,
 }
