@@ -31,7 +31,7 @@ pub(crate) struct Seats {
     /// Connections with view access; they have no limit.
     pub(crate) view: SeatPool,
     /// Connections by access, where those are not seats.
-    connections: Option<[SeatPool; 3]>,
+    connections: Option<Box<[SeatPool; 3]>>,
     /// All connections, once a cap was set.
     pub(crate) all: SeatPool,
     document: AtomicU64,
@@ -66,7 +66,7 @@ impl Seats {
             edit: pool(config.edit_limit),
             live: pool(config.live_limit),
             view: pool(None),
-            connections: by_users.then(|| [pool(None), pool(None), pool(None)]),
+            connections: by_users.then(|| Box::new([pool(None), pool(None), pool(None)])),
             all: pool(config.max_connections),
             document: AtomicU64::new(word(config.document_limit)),
             user: AtomicU64::new(word(config.user_limit)),

@@ -11,9 +11,10 @@ use coedit::{
     Access, Config, Connection, DocumentKey, Engine, LimitLevel, ManualClock, Notice, Status, Timestamp,
     TryRecvError, User, UserId,
 };
+use shuttle::scheduler::{PctScheduler, RandomScheduler};
 use shuttle::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use shuttle::sync::{Condvar, Mutex};
-use shuttle::thread;
+use shuttle::{Runner, thread};
 
 /// Checks half of the interleavings at random, and half by priorities with few changes (PCT), which finds rarer bugs.
 fn check(scenario: impl Fn() + Send + Sync + 'static) {
@@ -21,8 +22,11 @@ fn check(scenario: impl Fn() + Send + Sync + 'static) {
         std::env::var("COEDIT_INTERLEAVINGS").ok().and_then(|text| text.parse().ok()).unwrap_or(2_000);
     let scenario = Arc::new(scenario);
     let again = scenario.clone();
-    shuttle::check_random(move || scenario(), count / 2);
-    shuttle::check_pct(move || again(), count / 2, 3);
+    let mut config = shuttle::Config::new();
+    // An engine that is made without optimisation is copied about.
+    config.stack_size = 1 << 17;
+    Runner::new(RandomScheduler::new(count / 2), config.clone()).run(move || scenario());
+    Runner::new(PctScheduler::new(3, count / 2), config).run(move || again());
 }
 
 /// One shard, so that a schedule is the same at every run whatever the keyed hash says.

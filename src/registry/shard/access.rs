@@ -5,7 +5,7 @@ use std::hash::BuildHasher;
 use smallvec::SmallVec;
 
 use super::connections::{Connection, Connections};
-use super::{After, Context, Shard};
+use super::{After, Context, Shard, settle_down};
 use crate::access::{Access, Dropped, Grant, Reason};
 use crate::error::{ChangeError, OpenError};
 use crate::ids::{ConnectionId, DocumentKey, User, UserId};
@@ -68,9 +68,11 @@ impl Shard {
         let slot = self.connections.next_slot();
         let (stay, next) =
             session.join(&context.rules, &mut self.spares, user, grant.access, context.now, slot);
+        // Somebody came: there is nothing to give back.
+        let standing = session.standing();
         let generation = self.connections.insert(Connection { document: place, stay, previous: NONE, next });
         self.connections.link(slot, next);
-        self.note(place, before, context, after);
+        self.note(place, before, standing, context, after);
         let count = context.seats.came(grant.access, 1, taken);
         if let Some(recorder) = &context.recorder {
             recorder.rose(grant.access, count, context.now);
@@ -136,8 +138,9 @@ impl Shard {
         }
         let pace = Pace::at_once_if(context.mode.is_draining());
         session.leave(&context.rules, &mut self.spares, stay, context.now, pace);
+        let standing = settle_down(session, &mut self.spares, context, after);
         self.meter(context, access, None);
-        self.follow_up(document, before, context, after);
+        self.note(document, before, standing, context, after);
         Closed::Done
     }
 

@@ -372,25 +372,22 @@ impl Shard {
     /// After every call that may have changed a session; `before`: how it stood before that.
     #[inline]
     fn follow_up(&mut self, place: u32, before: Before, context: &Context<'_>, after: &mut After) {
-        let Some(session) = self.documents.get_mut(place) else {
-            return;
-        };
-        if session.came_and_went()
-            && context.ready.are_too_many()
-            && let Some(untold) = session.forget_untold()
-        {
-            after.more().too_many.push(untold);
-        }
-        session.tidy(&mut self.spares, |too_many| after.more().too_many.push(too_many));
-        self.note(place, before, context, after);
+        let Some(session) = self.documents.get_mut(place) else { return };
+        let standing = settle_down(session, &mut self.spares, context, after);
+        self.note(place, before, standing, context, after);
     }
 
-    /// Keeps the books on a session that stood so `before`. The end of [`follow_up`](Self::follow_up), which is enough where
-    /// somebody came.
+    /// Keeps the books on a session that stood so `before`.
     #[inline]
-    fn note(&mut self, place: u32, before: Before, context: &Context<'_>, after: &mut After) {
-        let Some(session) = self.documents.get(place) else { return };
-        let Standing { open, deadline, has_next, told, over } = session.standing();
+    fn note(
+        &mut self,
+        place: u32,
+        before: Before,
+        standing: Standing,
+        context: &Context<'_>,
+        after: &mut After,
+    ) {
+        let Standing { open, deadline, has_next, told, over } = standing;
         if has_next && !self.documents.set_queued(place, true) {
             after.ready = Some(place);
         }
@@ -435,4 +432,22 @@ impl Shard {
             after.more().over.push(session);
         }
     }
+}
+
+/// Lets a session that may have changed give back what it needs no more. Returns how it stands.
+#[inline]
+fn settle_down(
+    session: &mut Session,
+    spares: &mut Spares,
+    context: &Context<'_>,
+    after: &mut After,
+) -> Standing {
+    if session.came_and_went()
+        && context.ready.are_too_many()
+        && let Some(untold) = session.forget_untold()
+    {
+        after.more().too_many.push(untold);
+    }
+    session.tidy(spares, |too_many| after.more().too_many.push(too_many));
+    session.standing()
 }

@@ -98,7 +98,9 @@ impl<T: Vacant> Slab<T> {
             self.has_room(chunk);
         }
         let memo = self.books[chunk].memo;
-        self.chunks[chunk] = Some(Box::new(std::array::from_fn(|_| T::vacant(memo))));
+        // Made where it is to stand: threads with small stacks come here too.
+        let places: Box<[T]> = (0..CHUNK).map(|_| T::vacant(memo)).collect();
+        self.chunks[chunk] = places.try_into().ok();
     }
 
     /// A chunk has room again, or is there with all its room.
