@@ -22,8 +22,8 @@ pub(crate) struct Location {
 #[derive(Debug)]
 pub(super) struct Ready {
     pub(super) queue: Queue<Entry>,
-    /// The next stamp. Read and then written, which costs a fifth of adding: of threads that meet here one may set it back
-    /// by what others added meanwhile, so that documents of different shards change places. Nothing promises their order.
+    /// The next stamp. Read and then written, since adding would lock memory: of threads that meet here one may set it back by
+    /// what others added meanwhile, so that documents of different shards change places. Nothing promises their order.
     stamp: Apart<AtomicU64>,
     /// How many entries each shard has staged, written under its lock.
     staged: Box<[Apart<AtomicUsize>]>,
