@@ -426,7 +426,20 @@ impl Outbox {
             if told + behind != i64::from(now) {
                 return Err(format!("stay {id}: {now} connections, {told} after all, behind by {behind}"));
             }
+            let waits = self.waiting.iter().any(|event| event.stay() == Some(id));
+            if stay.connections == 0 && stay.told == 0 && now == 0 && behind == 0 && !waits {
+                return Err(format!("stay {id} is over and was kept"));
+            }
         }
         Ok(())
+    }
+}
+
+impl Event {
+    fn stay(self) -> Option<StayId> {
+        match self {
+            Event::Came(id) | Event::Left(id) | Event::Closed(id) => Some(id),
+            Event::Info(_) | Event::Asked => None,
+        }
     }
 }
