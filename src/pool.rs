@@ -141,18 +141,6 @@ impl Watch {
         in_use >= unpack(self.marks.load(Ordering::Acquire)).0
     }
 
-    /// Whether a pool is clear with so many.
-    #[inline]
-    pub(crate) fn is_clear(&self, in_use: u32) -> bool {
-        in_use < unpack(self.marks.load(Ordering::Acquire)).1
-    }
-
-    /// Whether anything else was said last than that it is clear.
-    #[inline]
-    pub(crate) fn is_said(&self) -> bool {
-        self.said.load(Ordering::Acquire) != CLEAR
-    }
-
     /// So many are in use after one was taken.
     pub(crate) fn rose(&self, in_use: u32) -> Option<LimitLevel> {
         (self.is_near(in_use) && self.turns(CLEAR, WARNING)).then_some(LimitLevel::Warning)
@@ -164,9 +152,10 @@ impl Watch {
     }
 
     /// So many are in use after one was freed.
+    #[inline]
     pub(crate) fn fell(&self, in_use: u32) -> Option<LimitLevel> {
-        (self.is_clear(in_use) && (self.turns(WARNING, CLEAR) || self.turns(REACHED, CLEAR)))
-            .then_some(LimitLevel::Clear)
+        let clear = in_use < unpack(self.marks.load(Ordering::Acquire)).1;
+        (clear && (self.turns(WARNING, CLEAR) || self.turns(REACHED, CLEAR))).then_some(LimitLevel::Clear)
     }
 
     /// So many are in use, and the limit was changed.

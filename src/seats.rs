@@ -279,9 +279,7 @@ impl Seats {
         }
         let pool = self.pool(access);
         let in_use = pool.free(seats);
-        if pool.watch.is_clear(in_use) && pool.watch.is_said() {
-            self.say(access, pool.watch.fell(in_use), in_use, tell);
-        }
+        self.say(access, pool.watch.fell(in_use), in_use, tell);
         left.unwrap_or(in_use)
     }
 

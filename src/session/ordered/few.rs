@@ -17,14 +17,7 @@ impl Few {
 
     /// Of ids in both orders.
     pub(super) fn of(coming: impl Iterator<Item = u32>, arrivals: impl Iterator<Item = u32>) -> Self {
-        let listed = |ids: &mut dyn Iterator<Item = u32>| {
-            ids.take(FEW).fold(Ids::NONE, |mut list, id| {
-                list.append(id);
-                list
-            })
-        };
-        let (mut coming, mut arrivals) = (coming, arrivals);
-        Few { coming: listed(&mut coming), arrivals: listed(&mut arrivals) }
+        Few { coming: Ids::of(coming), arrivals: Ids::of(arrivals) }
     }
 
     pub(super) fn len(self) -> usize {
@@ -77,6 +70,12 @@ const LOWEST: u32 = 0x1111_1111;
 
 impl Ids {
     const NONE: Ids = Ids(u32::MAX);
+
+    fn of(ids: impl Iterator<Item = u32>) -> Self {
+        let mut list = Ids::NONE;
+        ids.take(FEW).for_each(|id| list.append(id));
+        list
+    }
 
     /// The topmost bit of an id is never set.
     fn len(self) -> u32 {
