@@ -142,6 +142,7 @@ pub struct Callback {
 
 impl Callback {
     /// A callback of `status` on `key`, with every other member absent.
+    #[inline]
     pub fn new(key: DocumentKey, status: Status) -> Self {
         Callback {
             key,

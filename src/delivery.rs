@@ -113,35 +113,42 @@ impl Callbacks {
         Callbacks { registry }
     }
 
+    /// In line, so that the delivery is put together where it is used: copied, its reader would wait for the pieces.
+    #[inline]
     fn next(&self, wait: Wait) -> Result<Delivery, Nothing> {
         let (location, callback) = self.registry.next_callback(wait)?;
         Ok(Delivery { registry: self.registry.clone(), location, callback: Some(callback), kept_at: None })
     }
 
     /// Waits for the next callback.
+    #[inline]
     pub fn recv(&self) -> Result<Delivery, RecvError> {
         self.next(Wait::Forever).map_err(|_| RecvError)
     }
 
     /// Waits for the next callback, at most as long as `timeout` of the machine's time.
+    #[inline]
     pub fn recv_timeout(&self, timeout: Duration) -> Result<Delivery, RecvTimeoutError> {
         Ok(self.next(until(timeout))?)
     }
 
     /// The next callback if there is one now. Finding none arms the hook of
     /// [`Config::on_callbacks`](crate::Config::on_callbacks).
+    #[inline]
     pub fn try_recv(&self) -> Result<Delivery, TryRecvError> {
         Ok(self.next(Wait::Not)?)
     }
 
     /// Every callback from now on; waits in between, ends when the engine is gone and everything was taken.
+    #[inline]
     pub fn iter(&self) -> impl Iterator<Item = Delivery> {
-        std::iter::from_fn(|| self.recv().ok())
+        std::iter::from_fn(|| self.next(Wait::Forever).ok())
     }
 
     /// Every callback that there is now.
+    #[inline]
     pub fn try_iter(&self) -> impl Iterator<Item = Delivery> {
-        std::iter::from_fn(|| self.try_recv().ok())
+        std::iter::from_fn(|| self.next(Wait::Not).ok())
     }
 }
 
@@ -176,6 +183,7 @@ impl Delivery {
 
     /// The storage has done it. Returns the callback.
     #[expect(clippy::expect_used, clippy::missing_panics_doc, reason = "only what consumes it settles it")]
+    #[inline]
     pub fn ack(mut self) -> Box<Callback> {
         let callback = self.callback.take().expect("it is not settled");
         self.registry.settle(self.location, Verdict::Done, self.kept_at.take());
@@ -190,6 +198,7 @@ impl Delivery {
 }
 
 impl Drop for Delivery {
+    #[inline]
     fn drop(&mut self) {
         if let Some(callback) = self.callback.take() {
             self.registry.settle(self.location, Verdict::Failed(callback), self.kept_at.take());

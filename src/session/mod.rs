@@ -402,16 +402,16 @@ impl Session {
     }
 
     /// Takes the document off the list of forgotten ones; changes nothing if it is not on it.
-    pub(crate) fn delete_forgotten(&mut self) -> Settled {
-        let mut settled = Settled::default();
-        if self.unsaved_mut().is_some_and(Unsaved::unlist) {
-            settled.forgotten = Some(false);
-            if self.phase() == Phase::Forgotten {
-                self.step(Step::Remembered);
-                settled.unsaved = self.settle_changes();
-            }
+    pub(crate) fn delete_forgotten(&mut self) -> Option<Box<Settled>> {
+        if !self.unsaved_mut().is_some_and(Unsaved::unlist) {
+            return None;
         }
-        settled
+        let mut settled = Settled { forgotten: Some(false), ..Settled::default() };
+        if self.phase() == Phase::Forgotten {
+            self.step(Step::Remembered);
+            settled.unsaved = self.settle_changes();
+        }
+        Some(Box::new(settled))
     }
 
     /// The save that waits for its delay is due now.

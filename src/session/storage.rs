@@ -20,7 +20,7 @@ pub(crate) enum Verdict {
     Failed(Box<Callback>),
 }
 
-/// What settling a callback leaves to do for others.
+/// What settling a callback leaves to do for others, if anything: in a box, since mostly it does not.
 #[derive(Debug, Default)]
 pub(crate) struct Settled {
     /// The callback that was given up: the transport is to hear of it.
@@ -59,6 +59,7 @@ impl Session {
 
     /// Settles the outstanding callback. `kept_at`: where the host put the file that it could not save. `pace`: of
     /// retries.
+    #[inline]
     pub(crate) fn settle(
         &mut self,
         rules: &Rules,
@@ -66,9 +67,9 @@ impl Session {
         kept_at: Option<Arc<str>>,
         now: Timestamp,
         pace: Pace,
-    ) -> Settled {
-        let Some(pending) = self.pending.as_deref_mut() else { return Settled::default() };
-        let Some((kind, failures)) = pending.outbox.outstanding() else { return Settled::default() };
+    ) -> Option<Box<Settled>> {
+        let pending = self.pending.as_deref_mut()?;
+        let (kind, failures) = pending.outbox.outstanding()?;
         if let Some(unsaved) = &mut pending.unsaved {
             match kind {
                 Kind::Save if kept_at.is_some() => unsaved.would_keep_at = kept_at,
@@ -82,30 +83,31 @@ impl Session {
         }
     }
 
-    fn done(&mut self, kind: Kind) -> Settled {
-        let mut settled = Settled::default();
+    #[inline]
+    fn done(&mut self, kind: Kind) -> Option<Box<Settled>> {
         self.put_away();
         match kind {
             Kind::Save => {
                 self.tell_withheld();
                 self.step(Step::SaveAcknowledged);
-                settled.forgotten = self.unlist();
-                settled.unsaved = self.settle_changes();
+                let forgotten = self.unlist();
+                Some(Box::new(Settled { forgotten, unsaved: self.settle_changes(), ..Settled::default() }))
             }
             Kind::ForceSave { reach } => {
                 let holds_some = |unsaved: &mut Unsaved| unsaved.changes.force_save_acknowledged(reach);
-                if self.unsaved_mut().is_some_and(holds_some) {
-                    settled.forgotten = self.unlist();
-                    // Nobody edits a forgotten document, so this save holds all of it.
-                    if self.phase() == Phase::Forgotten {
-                        self.step(Step::Remembered);
-                        settled.unsaved = self.settle_changes();
-                    }
+                if !self.unsaved_mut().is_some_and(holds_some) {
+                    return None;
                 }
+                let mut settled = Settled { forgotten: self.unlist(), ..Settled::default() };
+                // Nobody edits a forgotten document, so this save holds all of it.
+                if self.phase() == Phase::Forgotten {
+                    self.step(Step::Remembered);
+                    settled.unsaved = self.settle_changes();
+                }
+                Some(Box::new(settled))
             }
-            Kind::Action | Kind::Info | Kind::ForceSaveFailed | Kind::SaveFailed => {}
+            Kind::Action | Kind::Info | Kind::ForceSaveFailed | Kind::SaveFailed => None,
         }
-        settled
     }
 
     fn failed(
@@ -116,7 +118,7 @@ impl Session {
         failures: usize,
         now: Timestamp,
         pace: Pace,
-    ) -> Settled {
+    ) -> Option<Box<Settled>> {
         // A failed save is no longer in flight: an editor may come back before it is tried again. The phase counts.
         let failures = match self.phase() {
             Phase::Saving { failures, .. } => failures,
@@ -128,11 +130,11 @@ impl Session {
                 if let Some(pending) = &mut self.pending {
                     pending.outbox.fail(callback, again);
                 }
-                return Settled::default();
+                return None;
             }
             self.step(Step::SaveFailed { again });
             self.put_away();
-            return Settled { outdated: Some(callback), ..Settled::default() };
+            return Some(Box::new(Settled { outdated: Some(callback), ..Settled::default() }));
         }
         match kind {
             Kind::Save => {
@@ -143,18 +145,18 @@ impl Session {
                     !std::mem::replace(&mut unsaved.forgotten, true)
                 });
                 self.given_up(rules, Kind::SaveFailed, callback, Status::SaveFailed, now);
-                Settled { forgotten: newly.then_some(true), ..Settled::default() }
+                newly.then(|| Box::new(Settled { forgotten: Some(true), ..Settled::default() }))
             }
             Kind::ForceSave { reach } => {
                 if let Some(unsaved) = self.unsaved_mut() {
                     unsaved.changes.force_save_given_up(reach);
                 }
                 self.given_up(rules, Kind::ForceSaveFailed, callback, Status::ForceSaveFailed, now);
-                Settled::default()
+                None
             }
             Kind::Action | Kind::Info | Kind::ForceSaveFailed | Kind::SaveFailed => {
                 self.put_away();
-                Settled { given_up: Some(callback), ..Settled::default() }
+                Some(Box::new(Settled { given_up: Some(callback), ..Settled::default() }))
             }
         }
     }

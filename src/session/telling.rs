@@ -5,27 +5,39 @@ use std::sync::Arc;
 use super::outbox::{ForceSaveAsked, InfoAnswer};
 use super::roster::{Roster, StayId};
 use crate::callback::{Action, ActionKind, Callback, Status};
-use crate::ids::DocumentKey;
+use crate::ids::{DocumentKey, UserId};
 
 /// Tells that a connection came, and the roster that this is told.
 pub(super) fn came(id: StayId, key: &DocumentKey, roster: &mut Roster) -> Box<Callback> {
-    let mut callback = Box::new(Callback::new(key.clone(), Status::Editing));
     let stay = roster.stay_mut(id);
     stay.told += 1;
-    callback.action = Some(Action { kind: ActionKind::Came, user: stay.user.id().clone() });
-    callback.users = Some(roster.told_editors());
-    callback
+    let user = stay.user.id().clone();
+    let users = Some(roster.told_editors());
+    action(ActionKind::Came, user, users, Status::Editing, key)
 }
 
 /// Tells that a connection left, and the roster that this is told. With status 4 it was the last.
 pub(super) fn left(id: StayId, status: Status, key: &DocumentKey, roster: &mut Roster) -> Box<Callback> {
-    let mut callback = Box::new(Callback::new(key.clone(), status));
     let stay = roster.stay_mut(id);
     stay.told -= 1;
-    callback.action = Some(Action { kind: ActionKind::Left, user: stay.user.id().clone() });
+    let user = stay.user.id().clone();
     roster.release(id);
-    callback.users = (status == Status::Editing).then(|| roster.told_editors());
-    callback
+    let users = (status == Status::Editing).then(|| roster.told_editors());
+    action(ActionKind::Left, user, users, status, key)
+}
+
+/// Not inlined: what is made of parts at hand is put together where it is to stand.
+#[inline(never)]
+fn action(
+    kind: ActionKind,
+    user: UserId,
+    users: Option<Vec<UserId>>,
+    status: Status,
+    key: &DocumentKey,
+) -> Box<Callback> {
+    let key = key.clone();
+    let place = Box::new_uninit();
+    Box::write(place, Callback { action: Some(Action { kind, user }), users, ..Callback::new(key, status) })
 }
 
 /// Answers an `info`. `saved`: nothing is unsaved now.

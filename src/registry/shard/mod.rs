@@ -79,7 +79,7 @@ pub(crate) struct After {
 #[derive(Debug, Default)]
 pub(crate) struct More {
     pub(crate) notices: Vec<Notice>,
-    settled: Option<Settled>,
+    settled: Option<Box<Settled>>,
     too_many: Vec<TooMany>,
     over: Vec<Session>,
     places: Vec<PlaceChunk>,
@@ -287,7 +287,7 @@ impl Shard {
         let settled = self.update(place, context, after, |session, _| {
             session.settle(&context.rules, verdict, kept_at, context.now, retry)
         });
-        let Some(settled) = settled else { return };
+        let Some(settled) = settled.flatten() else { return };
         if let Some(callback) = &settled.given_up {
             let Callback { key, status, .. } = &**callback;
             after.more().notices.push(Notice::Storage { key: key.clone(), status: *status });
@@ -297,15 +297,15 @@ impl Shard {
 
     /// False if it was not forgotten.
     pub(crate) fn delete_forgotten(&mut self, place: u32, context: &Context<'_>, after: &mut After) -> bool {
-        let settled =
-            self.update(place, context, after, |session, _| session.delete_forgotten()).unwrap_or_default();
-        let deleted = settled.forgotten.is_some();
+        let settled = self.update(place, context, after, |session, _| session.delete_forgotten());
+        let Some(settled) = settled.flatten() else { return false };
         self.list(place, settled, after);
-        deleted
+        true
     }
 
     /// Keeps the list of forgotten documents.
-    fn list(&mut self, place: u32, settled: Settled, after: &mut After) {
+    #[cold]
+    fn list(&mut self, place: u32, settled: Box<Settled>, after: &mut After) {
         match settled.forgotten {
             Some(true) => self.forgotten.insert(place),
             Some(false) => self.forgotten.remove(&place),
