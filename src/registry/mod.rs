@@ -146,26 +146,28 @@ impl Registry {
         now: Timestamp,
         act: impl FnOnce(&mut Shard, &Context<'_>, &mut After) -> R,
     ) -> R {
-        let (result, after) = self.hold(index, now, act);
+        let mut after = After::default();
+        let result = self.hold(index, now, &mut after, act);
         self.finish(after);
         result
     }
 
-    /// Runs `act` under the lock of one shard. What it left to do is the caller's.
+    /// Runs `act` under the lock of one shard. What it left to do is the caller's, in a place of the caller's: moved, it would
+    /// be read before its pieces have arrived.
     #[inline]
     fn hold<R>(
         &self,
         index: usize,
         now: Timestamp,
+        after: &mut After,
         act: impl FnOnce(&mut Shard, &Context<'_>, &mut After) -> R,
-    ) -> (R, After) {
-        let mut after = After::default();
+    ) -> R {
         let place = &self.shards[index];
         let mut shard = place.shard.lock();
         shard.calls += 1;
         // Read under the lock: whoever drains or shuts down visits every shard afterwards.
         let context = Context { common: &self.common, now, mode: self.modes.now() };
-        let result = act(&mut shard, &context, &mut after);
+        let result = act(&mut shard, &context, after);
         if after.deadlines_moved {
             after.earliest = shard.earliest_deadline().map_or(NEVER, Timestamp::as_millis);
             place.earliest.store(after.earliest, Ordering::SeqCst);
@@ -173,7 +175,7 @@ impl Registry {
         if let Some(place) = after.ready {
             self.common.ready.stage(index, &mut shard.staged, place);
         }
-        (result, after)
+        result
     }
 
     /// Looks at one shard.
