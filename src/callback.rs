@@ -117,7 +117,8 @@ pub struct Callback {
     /// Status 6 and 7: what the force save came from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forcesavetype: Option<ForceSaveType>,
-    /// Status 2, 3, 6, 7: the time of the last change that the save holds.
+    /// Status 2, 3, 6, 7: the time of the last change that the save holds, by the clock's
+    /// [coarse](crate::Clock::coarse) time where no timer saves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lastsave: Option<Timestamp>,
     /// Status 2 and 3: whether a force save already holds everything.

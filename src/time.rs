@@ -184,8 +184,9 @@ pub trait Clock: Send + Sync + 'static {
     /// The present moment. It may go backward between calls: the engine lets no document's time do so.
     fn now(&self) -> Timestamp;
 
-    /// The present moment, or one some milliseconds off, for what is done at every open and close: how much the
-    /// engine is used, and since when nobody did anything. A clock that has a cheaper way for that gives it here.
+    /// The present moment, or one some milliseconds off, for what is noted at every open, close and change: how much the
+    /// engine is used, since when nobody did anything, and when something was changed last. No delay is counted from it. A
+    /// clock that has a cheaper way for that gives it here.
     fn coarse(&self) -> Timestamp {
         self.now()
     }

@@ -54,7 +54,10 @@ impl Registry {
     }
 
     pub(crate) fn change(&self, id: ConnectionId) -> Result<(), ChangeError> {
-        self.locked(self.shard_of(id), self.now(), |shard, context, after| shard.change(id, context, after))
+        // Unless it may start the interval of the force saves, no delay starts, and a coarse time will do.
+        let starts_delays = self.common.rules.force_save_interval.is_some();
+        let now = if starts_delays { self.now() } else { self.clock.coarse() };
+        self.locked(self.shard_of(id), now, |shard, context, after| shard.change(id, context, after))
     }
 
     pub(crate) fn access(&self, id: ConnectionId) -> Option<Access> {

@@ -29,7 +29,8 @@ impl<'a> Gathered<'a> {
     /// Acts on a shard and keeps what comes of it. Whether there is more to do.
     fn act(&mut self, index: usize, now: Timestamp, act: Act<'_>) -> bool {
         let (ready, mut after) = (&mut self.ready, After::default());
-        let act = |shard: &mut Shard, context: &Context<'_>, after: &mut After| act(shard, context, after, ready);
+        let act =
+            |shard: &mut Shard, context: &Context<'_>, after: &mut After| act(shard, context, after, ready);
         let more = self.registry.hold(index, now, &mut after, act);
         self.notices += self.registry.keep_books(after);
         more

@@ -2,8 +2,6 @@
 
 use std::hash::BuildHasher;
 
-use smallvec::SmallVec;
-
 use super::connections::{Connection, Connections};
 use super::{After, Context, Shard, settle_down};
 use crate::access::{Access, Dropped, Grant, Reason};
@@ -13,9 +11,6 @@ use crate::notice::Notice;
 use crate::seats::Claim;
 use crate::session::{NONE, Pace, Session, Stay, StayId};
 use crate::time::Timestamp;
-
-/// Slots of connections.
-pub(super) type Slots = SmallVec<[u32; 4]>;
 
 /// Which connections a drop is about.
 #[derive(Clone, Copy, Debug)]
@@ -227,8 +222,11 @@ impl Shard {
         if session.stay(connection.stay).access() > Access::View {
             let before = session.before();
             unlink(&mut self.connections, session, &connection);
-            let slots = SmallVec::from_slice(&[id.place() >> self.bits]);
-            self.make_viewers(connection.document, connection.stay, slots, context, after, &mut dropped);
+            let slot = id.place() >> self.bits;
+            if let Some((alone, _)) = self.connections.at(slot) {
+                (alone.previous, alone.next) = (NONE, NONE);
+            }
+            self.make_viewers(connection.document, connection.stay, slot, context, after, &mut dropped);
             self.follow_up(connection.document, before, context, after);
         }
         Some(dropped)
@@ -244,34 +242,38 @@ impl Shard {
         dropped: &mut Dropped,
     ) {
         if let Some(session) = self.session(place) {
-            let slots = self.chain(session.stay(stay).first_connection);
-            self.make_viewers(place, stay, slots, context, after, dropped);
+            let first = session.stay(stay).first_connection;
+            self.make_viewers(place, stay, first, context, after, dropped);
         }
     }
 
-    /// Makes these connections of a stay, which are not linked with others of it, view-only.
+    /// Makes the connections of a stay that are linked from `latest` on view-only, in the order in which they came.
     fn make_viewers(
         &mut self,
         place: u32,
         stay: StayId,
-        slots: Slots,
+        latest: u32,
         context: &Context<'_>,
         after: &mut After,
         dropped: &mut Dropped,
     ) {
-        let count = u32::try_from(slots.len()).unwrap_or(u32::MAX);
+        let (mut earliest, mut count) = (NONE, 0);
+        for slot in self.connections.linked(latest) {
+            (earliest, count) = (slot, count + 1);
+        }
         let Some(session) = self.documents.get(place) else { return };
         let had = free_seats(session.stay(stay), count, self.counts_users, context, after);
         let Shard { documents, spares, connections, .. } = self;
         let Some(session) = documents.get_mut(place) else { return };
         let Stay { user, .. } = session.stay(stay);
         let (user, active) = (user.clone(), session.stay(stay).active());
-        dropped.connections.reserve(slots.len());
+        dropped.connections.reserve(count as usize);
         // First in, then out: the user stays a participant throughout.
-        for slot in slots.iter().copied() {
+        let mut slot = earliest;
+        while let Some((connection, generation)) = connections.at(slot) {
             let (stay, next) = session.join(&context.rules, spares, &user, Access::View, active, slot);
-            let Some((connection, generation)) = connections.at(slot) else { continue };
-            *connection = Connection { document: place, stay, previous: NONE, next };
+            let as_viewer = Connection { document: place, stay, previous: NONE, next };
+            let Connection { previous, .. } = std::mem::replace(connection, as_viewer);
             connections.link(slot, next);
             let id = ConnectionId::new(slot << self.bits | self.number, generation);
             dropped.connections.push(id);
@@ -279,29 +281,18 @@ impl Shard {
                 let (key, user) = (session.key().clone(), user.id().clone());
                 after.more().notices.push(Notice::Dropped { connection: id, key, user });
             }
+            slot = previous;
         }
-        for _ in &slots {
+        for _ in 0..count {
             session.leave(&context.rules, spares, stay, Timestamp::default(), Pace::AtOnce);
         }
-        for _ in slots {
+        for _ in 0..count {
             let count = context.seats.came(Access::View, 1, None);
             if let Some(recorder) = &context.recorder {
                 recorder.rose(Access::View, count, context.now);
             }
             self.meter(context, had, Some(Access::View));
         }
-    }
-
-    /// The connections that are linked from `first` on, in the order in which they came: the list begins with the latest.
-    pub(super) fn chain(&self, first: u32) -> Slots {
-        let mut slots = SmallVec::new();
-        let mut next = first;
-        while let Some(connection) = self.connections.look(next) {
-            slots.push(next);
-            next = connection.next;
-        }
-        slots.reverse();
-        slots
     }
 
     pub(super) fn id(&self, slot: u32, generation: u32) -> ConnectionId {

@@ -109,6 +109,13 @@ impl Connections {
         (!place.is_free()).then_some((&mut place.connection, place.generation))
     }
 
+    /// The slots of a list, from the connection in `latest` on.
+    #[inline]
+    pub(crate) fn linked(&self, latest: u32) -> impl Iterator<Item = u32> {
+        let open = |slot| self.look(slot).map(|_| slot);
+        std::iter::successors(open(latest), move |slot| open(self.look(*slot)?.next))
+    }
+
     /// Returns what is to be freed.
     #[inline]
     pub(crate) fn remove(&mut self, slot: u32) -> Option<SlotChunk> {

@@ -344,15 +344,16 @@ impl Shard {
         self.awaited.len()
     }
 
-    /// The connections of a document, by stay.
-    fn connections_of(&mut self, place: u32) -> Vec<u32> {
-        let Some(session) = self.session(place) else { return Vec::new() };
-        let firsts: Vec<u32> = session
-            .stays()
-            .filter(|(_, stay)| stay.connections > 0)
-            .map(|(_, stay)| stay.first_connection)
-            .collect();
-        firsts.into_iter().flat_map(|first| self.chain(first)).collect()
+    /// The connections of a document, by stay, in the order in which they came.
+    fn connections_of(&self, place: u32) -> Vec<u32> {
+        let stays = self.session(place).into_iter().flat_map(Session::stays);
+        let latest = stays.filter(|(_, stay)| stay.connections > 0).map(|(_, stay)| stay.first_connection);
+        let in_order = |latest| {
+            let mut slots: Vec<u32> = self.connections.linked(latest).collect();
+            slots.reverse();
+            slots
+        };
+        latest.flat_map(in_order).collect()
     }
 }
 
