@@ -292,7 +292,8 @@ impl Session {
         (stay, before)
     }
 
-    /// Takes one connection away. If it was the last editor's, the save is due after the save delay, or at once.
+    /// Takes one connection away. If it was the last editor's, the save is due after the save delay, or at once. Returns
+    /// whether anything may have come to its end with that.
     #[inline]
     pub(crate) fn leave(
         &mut self,
@@ -301,11 +302,11 @@ impl Session {
         stay: StayId,
         now: Timestamp,
         pace: Pace,
-    ) {
+    ) -> bool {
         let access = self.roster.leave(stay);
         if access != Access::Edit || !rules.callbacks {
             self.roster.release(stay);
-            return;
+            return true;
         }
         let last = self.roster.editing() == 0;
         let pending = self.pending.get_or_insert_with(|| spares.pending.take());
@@ -315,8 +316,10 @@ impl Session {
                 unsaved.step(Step::LastEditorLeft { leaver: stay, due: pace.due(now, rules.save_delay) });
             }
             None if last => pending.outbox.closed(&mut self.roster, stay, rules.bounds.waiting_actions),
-            _ => pending.outbox.left(&mut self.roster, stay, rules.bounds.waiting_actions),
+            // Others edit on, and now there is something to tell.
+            _ => return !pending.outbox.left(&mut self.roster, stay, rules.bounds.waiting_actions),
         }
+        true
     }
 
     /// An editor of this stay made a change. O(1).

@@ -176,10 +176,10 @@ impl Outbox {
         }
     }
 
-    /// An edit connection left.
+    /// An edit connection left. Whether that waits to be told by itself.
     #[inline]
-    pub(crate) fn left(&mut self, roster: &mut Roster, stay: StayId, most: usize) {
-        self.gone(roster, stay, Event::Left(stay), most);
+    pub(crate) fn left(&mut self, roster: &mut Roster, stay: StayId, most: usize) -> bool {
+        self.gone(roster, stay, Event::Left(stay), most)
     }
 
     /// The last edit connection left, and nothing was changed.
@@ -188,10 +188,12 @@ impl Outbox {
     }
 
     #[inline]
-    fn gone(&mut self, roster: &mut Roster, stay: StayId, event: Event, most: usize) {
-        if !self.push_action(event, most) && self.fall_behind(stay, -1) {
+    fn gone(&mut self, roster: &mut Roster, stay: StayId, event: Event, most: usize) -> bool {
+        let queued = self.push_action(event, most);
+        if !queued && self.fall_behind(stay, -1) {
             roster.release(stay);
         }
+        queued
     }
 
     /// Queues an action unless too many wait.

@@ -132,8 +132,11 @@ impl Shard {
             after.more().slots.push(slots);
         }
         let pace = Pace::at_once_if(context.mode.is_draining());
-        session.leave(&context.rules, &mut self.spares, stay, context.now, pace);
-        let standing = settle_down(session, &mut self.spares, context, after);
+        let standing = if session.leave(&context.rules, &mut self.spares, stay, context.now, pace) {
+            settle_down(session, &mut self.spares, context, after)
+        } else {
+            session.standing()
+        };
         self.meter(context, access, None);
         self.note(document, before, standing, context, after);
         Closed::Done
