@@ -16,6 +16,8 @@ struct OpenClose {
 
 /// Callbacks are drained after so many pairs.
 const DRAINED: [usize; 3] = [1, 64, 1024];
+/// The same where every pair is timed by itself.
+const APART: usize = 64;
 
 impl Workload for OpenClose {
     fn title(&self) -> String {
@@ -25,7 +27,8 @@ impl Workload for OpenClose {
     fn figures(&self) -> Vec<Figure> {
         let names =
             |every| [format!("pair, drained every {every}"), "  the same with the draining".to_owned()];
-        DRAINED.into_iter().flat_map(names).collect()
+        let apart = format!("pair apart, drained every {APART}");
+        DRAINED.into_iter().flat_map(names).chain([apart]).collect()
     }
 
     fn owned(&self) -> bool {
@@ -41,7 +44,10 @@ impl Workload for OpenClose {
                 let [calls, drains] = crowd.visit(pairs, Some(every));
                 [per(calls, pairs), per(calls + drains, pairs)]
             };
-            DRAINED.into_iter().flat_map(&mut measure).collect()
+            let mut figures: Vec<f64> = DRAINED.into_iter().flat_map(&mut measure).collect();
+            crowd.warm_up();
+            figures.push(per(crowd.visit_apart(pairs, APART), pairs));
+            figures
         })
     }
 }
