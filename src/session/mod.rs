@@ -129,7 +129,7 @@ impl Session {
         &self.key
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn standing(&self) -> Standing {
         let connected = !self.roster.is_empty();
         let Some(pending) = self.pending.as_deref() else {
@@ -294,7 +294,7 @@ impl Session {
 
     /// Takes one connection away. If it was the last editor's, the save is due after the save delay, or at once. Returns
     /// whether anything may have come to its end with that.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn leave(
         &mut self,
         rules: &Rules,

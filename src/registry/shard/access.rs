@@ -108,7 +108,7 @@ impl Shard {
     }
 
     /// Closes a connection. `now`: the present if it was read; else this may ask for it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn close(
         &mut self,
         id: ConnectionId,
@@ -345,7 +345,7 @@ fn check(
 }
 
 /// Frees what so many connections of a stay have taken of the limits, before they go. Returns what access they had.
-#[inline]
+#[inline(always)]
 fn free_seats(
     stay: &Stay,
     connections: u32,

@@ -170,6 +170,7 @@ impl Shard {
     }
 
     /// The document `key`, if the engine knows anything of it.
+    #[inline(always)]
     pub(crate) fn find(&self, key: &DocumentKey, hash: u64) -> Option<u32> {
         self.table.find(hash, |place| self.session(place).is_some_and(|session| session.key() == key))
     }
@@ -379,7 +380,7 @@ impl Shard {
     }
 
     /// Keeps the books on a session that stood so `before`.
-    #[inline]
+    #[inline(always)]
     fn note(
         &mut self,
         place: u32,
