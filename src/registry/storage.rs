@@ -14,6 +14,9 @@ use crate::session::{Session, Verdict};
 use crate::sync::Ordering;
 use crate::time::Timestamp;
 
+/// So many staged documents are moved in the time in which their list would be made anew.
+const SHORT: usize = 16;
+
 impl Registry {
     /// The next callback that is to be handed out; waits for one if asked to, until the deadline if there is one.
     #[inline(never)]
@@ -31,8 +34,8 @@ impl Registry {
         }
     }
 
-    /// Puts what the shards have staged into the queue, in order. Under the queue's lock, but short under a shard's: a list is
-    /// exchanged for an empty one.
+    /// Puts what the shards have staged into the queue, in order. Under the queue's lock, but short under a shard's: a list that
+    /// is not short itself is exchanged for an empty one.
     pub(super) fn sweep(&self, values: &mut VecDeque<Entry>, look: Look) {
         let from = values.len();
         let mut list = Staged::new();
@@ -40,13 +43,17 @@ impl Registry {
             if look == Look::Quick && !self.common.ready.has_staged(index) {
                 continue;
             }
-            {
-                let mut shard = place.shard.lock();
-                std::mem::swap(&mut shard.staged, &mut list);
-                self.common.ready.swept(index, &list);
+            let number = u32::try_from(index).unwrap_or(0);
+            let entry = |(stamp, place)| (stamp, Location { shard: number, place });
+            let mut shard = place.shard.lock();
+            self.common.ready.swept(index, &shard.staged);
+            if shard.staged.len() <= SHORT {
+                values.extend(shard.staged.drain(..).map(entry));
+                continue;
             }
-            let shard = u32::try_from(index).unwrap_or(0);
-            values.extend(list.drain(..).map(|(stamp, place)| (stamp, Location { shard, place })));
+            std::mem::swap(&mut shard.staged, &mut list);
+            drop(shard);
+            values.extend(list.drain(..).map(entry));
             list.shrink_to(SPARE_ROOM);
         }
         // No two of a shard have the same.
