@@ -165,15 +165,17 @@ impl Shard {
         context: &Context<'_>,
         after: &mut After,
     ) -> Result<(), ChangeError> {
-        let connection = self.connection(id).copied().ok_or(ChangeError::Unknown)?;
-        let changed = self.update(connection.document, context, after, |session, spares| {
-            let may_edit = session.stay(connection.stay).access() == Access::Edit;
-            if may_edit {
-                session.change(&context.rules, spares, connection.stay, context.now);
-            }
-            may_edit
-        });
-        if changed == Some(true) { Ok(()) } else { Err(ChangeError::ViewOnly) }
+        let Connection { document, stay, .. } = *self.connection(id).ok_or(ChangeError::Unknown)?;
+        let session = self.documents.get_mut(document).ok_or(ChangeError::Unknown)?;
+        if session.stay(stay).access() != Access::Edit {
+            return Err(ChangeError::ViewOnly);
+        }
+        let before = session.before();
+        session.change(&context.rules, &mut self.spares, stay, context.now);
+        // A change ends nothing: there is nothing to give back.
+        let standing = session.standing();
+        self.note(document, before, standing, context, after);
+        Ok(())
     }
 
     /// Makes edit and live-view connections view-only.
