@@ -33,6 +33,7 @@ pub struct Connection {
 }
 
 impl Connection {
+    #[inline]
     pub(crate) fn new(handle: Arc<Handle>, id: ConnectionId, grant: Grant) -> Self {
         Connection { handle, id, grant, owned: true }
     }
@@ -47,6 +48,7 @@ impl Connection {
     }
 
     /// What it got when it was opened (or adopted), and why not more. [`access`](Self::access) says what it has now.
+    #[inline]
     pub fn granted(&self) -> Grant {
         self.grant
     }
@@ -67,9 +69,11 @@ impl Connection {
     }
 
     /// Closes it on purpose. The same as dropping it.
+    #[inline]
     pub fn close(self) {}
 
     /// Its transport broke. The same as [`close`](Self::close).
+    #[inline]
     pub fn lost(self) {}
 
     /// Lets go of it without closing it: from now on the host keeps books.
@@ -80,6 +84,7 @@ impl Connection {
 }
 
 impl Drop for Connection {
+    #[inline]
     fn drop(&mut self) {
         if self.owned {
             // Closed before by its bare id: nothing to do.

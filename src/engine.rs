@@ -80,6 +80,7 @@ impl Engine {
     ///
     /// Errors only if as many connections are open as the [cap](Config::max_connections) allows, or the engine holds as many
     /// connections or documents as it can name (2³²). An error changes nothing.
+    #[inline]
     pub fn open(&self, key: &DocumentKey, user: &User, asked: Access) -> Result<Connection, OpenError> {
         let (id, grant) = self.registry().open(key, user, asked)?;
         Ok(Connection::new(self.handle.clone(), id, grant))
@@ -141,6 +142,7 @@ impl Engine {
     }
 
     /// Closes a connection; its seat is free when this returns.
+    #[inline]
     pub fn close(&self, id: ConnectionId) -> Result<(), ConnectionError> {
         self.registry().close(id)
     }
