@@ -45,6 +45,8 @@ impl Registry {
             }
             let number = u32::try_from(index).unwrap_or(0);
             let entry = |(stamp, place)| (stamp, Location { shard: number, place });
+            // Not under the shard's lock: all that is in the queue may have to move.
+            values.reserve(SHORT);
             let mut shard = place.shard.lock();
             self.common.ready.swept(index, &shard.staged);
             if shard.staged.len() <= SHORT {
