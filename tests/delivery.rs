@@ -162,6 +162,25 @@ fn while_one_is_outstanding_no_other_of_its_document_is_handed_out() {
     assert_eq!(none(&other), NOTHING);
 }
 
+/// Whether few or many of a shard wait, and whether they were taken up in one go or in several.
+#[test]
+fn documents_are_told_of_in_the_order_in_which_they_came_to_have_something_to_tell() {
+    for waiting in [1, 15, 16, 17, 40, 3000] {
+        for shards in [1, 4] {
+            let world = World::new(|config| config.shards(shards));
+            let documents: Vec<String> = (0..waiting + 100).map(|number| format!("doc-{number}")).collect();
+            let (before, after) = documents.split_at(waiting);
+            let open = |document: &String| world.edit(document, "ann");
+            let mut open_now: Vec<Connection> = before.iter().map(open).collect();
+            let first = world.take().ack();
+            open_now.extend(after.iter().map(open));
+            let told = world.callbacks.try_iter().map(Delivery::ack);
+            let told: Vec<String> = [first].into_iter().chain(told).map(|one| one.key.to_string()).collect();
+            assert!(told == documents, "{waiting} in {shards} shards");
+        }
+    }
+}
+
 #[test]
 fn fail_drop_and_panic_all_hand_the_same_callback_out_again() {
     type Fail = fn(Delivery);
