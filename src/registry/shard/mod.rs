@@ -304,7 +304,7 @@ impl Shard {
         true
     }
 
-    /// Keeps the list of forgotten documents.
+    /// Keeps the list of forgotten documents, and what is to be freed.
     #[cold]
     fn list(&mut self, place: u32, settled: Box<Settled>, after: &mut After) {
         match settled.forgotten {
@@ -312,9 +312,7 @@ impl Shard {
             Some(false) => self.forgotten.remove(&place),
             None => false,
         };
-        if settled.given_up.is_some() || settled.unsaved.is_some() || settled.outdated.is_some() {
-            after.more().settled = Some(settled);
-        }
+        after.more().settled = Some(settled);
     }
 
     /// The documents that are forgotten.
