@@ -30,6 +30,7 @@ pub(crate) struct Settled {
     /// To be freed where no lock is held, as is the next.
     pub(crate) unsaved: Option<Box<Unsaved>>,
     /// A save that is to be built anew for its next try.
+    #[expect(dead_code, reason = "only to be freed")]
     pub(crate) outdated: Option<Box<Callback>>,
 }
 
