@@ -16,16 +16,17 @@ mod phase;
 mod queue;
 mod roster;
 mod spares;
+mod standing;
 mod storage;
 mod telling;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use ordered::Further;
 pub(crate) use ordered::NONE;
 pub(crate) use roster::{Stay, StayId};
 pub(crate) use spares::{Spares, TooMany};
+pub(crate) use standing::{Before, Standing};
 pub(crate) use storage::{Settled, Verdict};
 
 use crate::access::{Access, Participant};
@@ -93,32 +94,6 @@ pub(crate) struct Session {
     roster: Roster,
 }
 
-/// How a session stood before a call that may change it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Before {
-    pub(crate) open: bool,
-    pub(crate) deadline: Option<Timestamp>,
-}
-
-/// How a session stands: what the shard looks at after everything that may change it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "answers to questions that have nothing to do with each other"
-)]
-pub(crate) struct Standing {
-    /// Whether anybody is in it, or a save of it is still to come.
-    pub(crate) open: bool,
-    /// When [`Session::handle_timeout`] is to be called next.
-    pub(crate) deadline: Option<Timestamp>,
-    /// Whether the storage is to hear of anything now.
-    pub(crate) has_next: bool,
-    /// Whether the storage knows, or was given up to know, all that happened.
-    pub(crate) told: bool,
-    /// Whether nothing of it needs to be remembered.
-    pub(crate) over: bool,
-}
-
 /// Questions.
 impl Session {
     pub(crate) fn new(key: DocumentKey) -> Self {
@@ -127,28 +102,6 @@ impl Session {
 
     pub(crate) fn key(&self) -> &DocumentKey {
         &self.key
-    }
-
-    #[inline(always)]
-    pub(crate) fn standing(&self) -> Standing {
-        let connected = !self.roster.is_empty();
-        let Some(pending) = self.pending.as_deref() else {
-            return Standing {
-                open: connected,
-                deadline: None,
-                has_next: false,
-                told: true,
-                over: !connected,
-            };
-        };
-        let withheld = self.withheld().is_some();
-        Standing {
-            open: connected || withheld,
-            deadline: pending.next_deadline(),
-            has_next: pending.has_next(),
-            told: pending.outbox.is_empty() && !withheld,
-            over: !connected && pending.is_nothing(),
-        }
     }
 
     fn unsaved(&self) -> Option<&Unsaved> {
@@ -168,24 +121,10 @@ impl Session {
         self.unsaved()?.phase.withheld()
     }
 
-    /// What a call may change of how it stands.
-    #[inline]
-    pub(crate) fn before(&self) -> Before {
-        let deadline = self.pending.as_deref().and_then(Pending::next_deadline);
-        Before { open: self.is_open(), deadline }
-    }
-
     /// Whether anybody is in it, or a save of it is still to come.
     #[inline]
     pub(crate) fn is_open(&self) -> bool {
         !self.roster.is_empty() || self.withheld().is_some()
-    }
-
-    /// Whether nobody edits, nothing is unsaved, and the storage does not know all of it yet.
-    #[inline]
-    pub(crate) fn came_and_went(&self) -> bool {
-        let is_untold = |pending: &Pending| pending.unsaved.is_none() && !pending.outbox.is_empty();
-        self.roster.editing() == 0 && self.pending.as_deref().is_some_and(is_untold)
     }
 
     /// Whether a save is with the storage, so that nobody gets edit access.
@@ -404,19 +343,6 @@ impl Session {
         Ok(())
     }
 
-    /// Takes the document off the list of forgotten ones; changes nothing if it is not on it.
-    pub(crate) fn delete_forgotten(&mut self) -> Option<Box<Settled>> {
-        if !self.unsaved_mut().is_some_and(Unsaved::unlist) {
-            return None;
-        }
-        let mut settled = Settled { forgotten: Some(false), ..Settled::default() };
-        if self.phase() == Phase::Forgotten {
-            self.step(Step::Remembered);
-            settled.unsaved = self.settle_changes();
-        }
-        Some(Box::new(settled))
-    }
-
     /// The save that waits for its delay is due now.
     pub(crate) fn hurry(&mut self) {
         let Some(pending) = self.pending.as_deref_mut() else { return };
@@ -427,31 +353,6 @@ impl Session {
         }
         if pending.outbox.retry_at().is_some() {
             pending.outbox.retry();
-        }
-    }
-
-    /// Drops what waits to be told of a document that [came and went](Self::came_and_went), unless anything of it was
-    /// told or asked before. Returns what is to be freed.
-    pub(crate) fn forget_untold(&mut self) -> Option<TooMany> {
-        let untold = |pending: &mut Box<Pending>| pending.outbox.untold(&self.roster);
-        let pending = self.pending.take_if(untold)?;
-        Outbox::forget_untold(&mut self.roster);
-        Some(TooMany::Pending(pending))
-    }
-
-    /// Gives the boxes back in which there is nothing any more. `discard` gets those that are to be freed.
-    #[inline]
-    pub(crate) fn tidy(&mut self, spares: &mut Spares, mut discard: impl FnMut(TooMany)) {
-        if let Some(mut pending) = self.pending.take_if(|pending| pending.is_nothing()) {
-            pending.settled_changes = 0;
-            if let Some(pending) = spares.pending.put(pending, Pending::is_small) {
-                discard(TooMany::Pending(pending));
-            }
-        }
-        if let Some(further) = self.roster.take_empty()
-            && let Some(further) = spares.further.put(further, Further::is_small)
-        {
-            discard(TooMany::Further(further));
         }
     }
 }

@@ -28,10 +28,11 @@ pub(crate) struct Settled {
     /// The document was forgotten (`Some(true)`), or is no longer (`Some(false)`).
     pub(crate) forgotten: Option<bool>,
     /// To be freed where no lock is held, as is the next.
-    pub(crate) unsaved: Option<Box<Unsaved>>,
+    #[expect(dead_code, reason = "only to be freed")]
+    unsaved: Option<Box<Unsaved>>,
     /// A save that is to be built anew for its next try.
     #[expect(dead_code, reason = "only to be freed")]
-    pub(crate) outdated: Option<Box<Callback>>,
+    outdated: Option<Box<Callback>>,
 }
 
 impl Session {
@@ -99,16 +100,26 @@ impl Session {
                 if !self.unsaved_mut().is_some_and(holds_some) {
                     return None;
                 }
-                let mut settled = Settled { forgotten: self.unlist(), ..Settled::default() };
-                // Nobody edits a forgotten document, so this save holds all of it.
-                if self.phase() == Phase::Forgotten {
-                    self.step(Step::Remembered);
-                    settled.unsaved = self.settle_changes();
-                }
-                Some(Box::new(settled))
+                // Nobody edits a document in the phase of forgotten ones, so this save holds all of it.
+                Some(Box::new(self.remember()))
             }
             Kind::Action | Kind::Info | Kind::ForceSaveFailed | Kind::SaveFailed => None,
         }
+    }
+
+    /// Takes the document off the list of forgotten ones; changes nothing if it is not on it.
+    pub(crate) fn delete_forgotten(&mut self) -> Option<Box<Settled>> {
+        self.is_forgotten().then(|| Box::new(self.remember()))
+    }
+
+    /// What was forgotten is saved after all, or was deleted. Where somebody edits it again it is still unsaved.
+    fn remember(&mut self) -> Settled {
+        let forgotten = self.unlist();
+        let unsaved = (self.phase() == Phase::Forgotten).then(|| {
+            self.step(Step::Remembered);
+            self.settle_changes()
+        });
+        Settled { forgotten, unsaved: unsaved.flatten(), ..Settled::default() }
     }
 
     fn failed(
@@ -194,7 +205,7 @@ impl Session {
     }
 
     /// Nothing is unsaved any more. Returns what is to be freed.
-    pub(super) fn settle_changes(&mut self) -> Option<Box<Unsaved>> {
+    fn settle_changes(&mut self) -> Option<Box<Unsaved>> {
         self.pending.as_mut()?.settle_changes()
     }
 
