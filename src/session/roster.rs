@@ -26,8 +26,8 @@ pub(crate) struct Stay {
     pub(crate) connections: u32,
     /// Connections open as far as the storage was told.
     pub(crate) told: u32,
-    /// The shard's: where the list of this stay's connections begins.
-    pub(crate) first_connection: u32,
+    /// The shard's: the connection of this stay that came last, from which on they are linked.
+    pub(crate) latest_connection: u32,
 }
 
 /// What a stay may do, and when it was last seen doing something, in one word: a stay takes 32 bytes.
@@ -153,7 +153,7 @@ impl Roster {
                 stay.connections += 1;
                 stay.user.learn_name(user);
                 stay.touch(now);
-                return (id, std::mem::replace(&mut stay.first_connection, slot));
+                return (id, std::mem::replace(&mut stay.latest_connection, slot));
             }
             beside = Some(present);
         }
@@ -163,7 +163,7 @@ impl Roster {
             marks: Marks::new(access, now),
             connections: 1,
             told: 0,
-            first_connection: slot,
+            latest_connection: slot,
         });
         if self.stays.index().is_some() {
             self.index_stay(id, index_begins);

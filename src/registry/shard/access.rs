@@ -74,7 +74,7 @@ impl Shard {
             let user = context.hasher.hash_one(user.id());
             self.meter.opened(context.now, grant.access, grant.reason, user);
         }
-        Ok((self.id(slot, generation), grant))
+        Ok((self.numbering.id(slot, generation), grant))
     }
 
     /// Whether there is a number left for one more connection, and for its document unless that is `found`.
@@ -128,7 +128,7 @@ impl Shard {
             context.seats.all.free(1);
         }
         unlink(&mut self.connections, session, &connection);
-        if let Some(slots) = self.connections.remove(id.place() >> self.bits) {
+        if let Some(slots) = self.connections.remove(self.numbering.slot(id)) {
             after.more().slots.push(slots);
         }
         let pace = Pace::at_once_if(context.mode.is_draining());
@@ -150,7 +150,7 @@ impl Shard {
     }
 
     pub(crate) fn connection(&self, id: ConnectionId) -> Option<&Connection> {
-        self.connections.get(id.place() >> self.bits, id.generation())
+        self.connections.get(self.numbering.slot(id), id.generation())
     }
 
     /// What a connection may do; none if it is not open.
@@ -227,7 +227,7 @@ impl Shard {
         if session.stay(connection.stay).access() > Access::View {
             let before = session.before();
             unlink(&mut self.connections, session, &connection);
-            let slot = id.place() >> self.bits;
+            let slot = self.numbering.slot(id);
             if let Some((alone, _)) = self.connections.at(slot) {
                 (alone.previous, alone.next) = (NONE, NONE);
             }
@@ -247,8 +247,8 @@ impl Shard {
         dropped: &mut Dropped,
     ) {
         if let Some(session) = self.session(place) {
-            let first = session.stay(stay).first_connection;
-            self.make_viewers(place, stay, first, context, after, dropped);
+            let latest = session.stay(stay).latest_connection;
+            self.make_viewers(place, stay, latest, context, after, dropped);
         }
     }
 
@@ -268,7 +268,7 @@ impl Shard {
         }
         let Some(session) = self.documents.get(place) else { return };
         let had = free_seats(session.stay(stay), count, self.counts_users, context, after);
-        let Shard { documents, spares, connections, .. } = self;
+        let Shard { documents, spares, connections, numbering, .. } = self;
         let Some(session) = documents.get_mut(place) else { return };
         let Stay { user, .. } = session.stay(stay);
         let (user, active) = (user.clone(), session.stay(stay).active());
@@ -280,7 +280,7 @@ impl Shard {
             let as_viewer = Connection { document: place, stay, previous: NONE, next };
             let Connection { previous, .. } = std::mem::replace(connection, as_viewer);
             connections.link(slot, next);
-            let id = ConnectionId::new(slot << self.bits | self.number, generation);
+            let id = numbering.id(slot, generation);
             dropped.connections.push(id);
             if context.mode.is_listened_to() {
                 let (key, user) = (session.key().clone(), user.id().clone());
@@ -298,10 +298,6 @@ impl Shard {
             }
             self.meter(context, had, Some(Access::View));
         }
-    }
-
-    pub(super) fn id(&self, slot: u32, generation: u32) -> ConnectionId {
-        ConnectionId::new(slot << self.bits | self.number, generation)
     }
 }
 
@@ -379,6 +375,6 @@ fn unlink(connections: &mut Connections, session: &mut Session, connection: &Con
     }
     match connections.at(previous) {
         Some((previous, _)) => previous.next = next,
-        None => session.stay_mut(stay).first_connection = next,
+        None => session.stay_mut(stay).latest_connection = next,
     }
 }

@@ -1,6 +1,7 @@
 //! A shard's connections, under generational ids.
 
 use super::slab::{Chunk, Slab, Vacant};
+use crate::ids::ConnectionId;
 use crate::session::{NONE, StayId};
 
 /// The connections of one shard. Those of one stay are linked, so that a drop finds them.
@@ -31,6 +32,24 @@ pub(crate) struct Connection {
     /// Neighbours among the connections of its stay.
     pub(crate) previous: u32,
     pub(crate) next: u32,
+}
+
+/// How a shard's connections are named in all of the engine: the lowest binary digits of a place are the shard's number.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Numbering {
+    pub(crate) shard: u32,
+    /// Digits of the shards' numbers.
+    pub(crate) bits: u32,
+}
+
+impl Numbering {
+    pub(crate) fn id(self, slot: u32, generation: u32) -> ConnectionId {
+        ConnectionId::new(slot << self.bits | self.shard, generation)
+    }
+
+    pub(crate) fn slot(self, id: ConnectionId) -> u32 {
+        id.place() >> self.bits
+    }
 }
 
 impl Vacant for Place {

@@ -26,7 +26,7 @@ use crate::table::{Numbers, Rest};
 use crate::time::Timestamp;
 use crate::usage::{Meter, Recorder};
 pub(crate) use access::{Closed, Whom};
-use connections::{Connections, SlotChunk};
+use connections::{Connections, Numbering, SlotChunk};
 use documents::{Documents, PlaceChunk};
 pub(crate) use holders::Idlest;
 pub(crate) use validate::Taken;
@@ -34,9 +34,7 @@ pub(crate) use validate::Taken;
 /// Some of the documents.
 #[derive(Debug)]
 pub(crate) struct Shard {
-    number: u32,
-    /// Binary digits of the shards' numbers: the lowest of a connection's place.
-    bits: u32,
+    numbering: Numbering,
     /// Places in `documents`, by the hash of the key.
     table: Numbers,
     documents: Documents,
@@ -143,8 +141,7 @@ pub(crate) type Due = (Timestamp, DocumentKey, Location);
 impl Shard {
     pub(crate) fn new(number: u32, of: u32, config: &Config, now: Timestamp) -> Self {
         Shard {
-            number,
-            bits: of.trailing_zeros(),
+            numbering: Numbering { shard: number, bits: of.trailing_zeros() },
             table: Numbers::default(),
             documents: Documents::new(),
             connections: Connections::new(u32::MAX / of),
@@ -250,7 +247,7 @@ impl Shard {
     /// Takes what is to enter the ready queue out of `after`, so that it can be put in an order across shards.
     fn collect(&self, due: Timestamp, after: &mut After, ready: &mut Vec<Due>) {
         if let Some(place) = after.ready.take() {
-            let location = Location { shard: self.number, place };
+            let location = Location { shard: self.numbering.shard, place };
             ready.extend(self.session(place).map(|session| (due, session.key().clone(), location)));
         }
     }
@@ -331,7 +328,7 @@ impl Shard {
         for place in 0..self.documents.end() {
             for slot in self.connections_of(place) {
                 if let Some((_, generation)) = self.connections.at(slot) {
-                    let id = self.id(slot, generation);
+                    let id = self.numbering.id(slot, generation);
                     self.close(id, Some(context.now), context, after);
                 }
             }
@@ -346,7 +343,7 @@ impl Shard {
     /// The connections of a document, by stay, in the order in which they came.
     fn connections_of(&self, place: u32) -> Vec<u32> {
         let stays = self.session(place).into_iter().flat_map(Session::stays);
-        let latest = stays.filter(|(_, stay)| stay.connections > 0).map(|(_, stay)| stay.first_connection);
+        let latest = stays.filter(|(_, stay)| stay.connections > 0).map(|(_, stay)| stay.latest_connection);
         let in_order = |latest| {
             let mut slots: Vec<u32> = self.connections.linked(latest).collect();
             slots.reverse();

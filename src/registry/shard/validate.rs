@@ -80,17 +80,20 @@ impl Shard {
         }
         let staged: HashSet<u32> = self.staged.iter().map(|(_, place)| *place).collect();
         if staged.len() != self.staged.len() || !staged.iter().all(|place| self.documents.is_queued(*place)) {
-            return Err(format!("shard {}: not staged once each: {:?}", self.number, self.staged));
+            return Err(format!("shard {}: not staged once each: {:?}", self.numbering.shard, self.staged));
         }
         let sums = [documents, open, forgotten, deadlines, connections.iter().sum::<u32>() as usize];
         let totals =
             [self.table.len(), self.open, self.forgotten.len(), self.deadlines.len(), self.connections.len()];
         if sums != totals {
-            return Err(format!("shard {}: totals {totals:?}, counted {sums:?}", self.number));
+            return Err(format!("shard {}: totals {totals:?}, counted {sums:?}", self.numbering.shard));
         }
         let counts = self.meter.counts();
         if metered && counts != connections {
-            return Err(format!("shard {}: metered {counts:?}, counted {connections:?}", self.number));
+            return Err(format!(
+                "shard {}: metered {counts:?}, counted {connections:?}",
+                self.numbering.shard
+            ));
         }
         Ok(Taken {
             seats: if seats.by_users() { users } else { connections },
