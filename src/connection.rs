@@ -48,7 +48,6 @@ impl Connection {
     }
 
     /// What it got when it was opened (or adopted), and why not more. [`access`](Self::access) says what it has now.
-    #[inline]
     pub fn granted(&self) -> Grant {
         self.grant
     }

@@ -142,13 +142,13 @@ impl Callbacks {
     /// Every callback from now on; waits in between, ends when the engine is gone and everything was taken.
     #[inline]
     pub fn iter(&self) -> impl Iterator<Item = Delivery> {
-        std::iter::from_fn(|| self.next(Wait::Forever).ok())
+        std::iter::from_fn(|| self.recv().ok())
     }
 
     /// Every callback that there is now.
     #[inline]
     pub fn try_iter(&self) -> impl Iterator<Item = Delivery> {
-        std::iter::from_fn(|| self.next(Wait::Not).ok())
+        std::iter::from_fn(|| self.try_recv().ok())
     }
 }
 

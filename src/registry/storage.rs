@@ -19,7 +19,6 @@ const SHORT: usize = 16;
 
 impl Registry {
     /// The next callback that is to be handed out; waits for one if asked to, until the deadline if there is one.
-    #[inline(never)]
     pub(crate) fn next_callback(&self, wait: Wait) -> Result<(Location, Box<Callback>), Nothing> {
         loop {
             let (_, location) =
@@ -62,7 +61,6 @@ impl Registry {
         values.make_contiguous()[from..].sort_unstable_by_key(|(stamp, _)| *stamp);
     }
 
-    #[inline(never)]
     pub(crate) fn settle(&self, location: Location, verdict: Verdict, kept_at: Option<Arc<str>>) {
         // Only a failure starts a pause.
         let now = match verdict {
