@@ -16,7 +16,6 @@ use crate::session::{Session, Spares};
 use crate::time::Timestamp;
 
 impl Registry {
-    #[inline]
     pub(crate) fn open(
         &self,
         key: &DocumentKey,
@@ -30,7 +29,6 @@ impl Registry {
         })
     }
 
-    #[inline]
     pub(crate) fn close(&self, id: ConnectionId) -> Result<(), ConnectionError> {
         match self.close_at(id, self.moving(), None) {
             Closed::Done => Ok(()),
