@@ -26,7 +26,7 @@ use std::time::Duration;
 pub(crate) use ordered::NONE;
 pub(crate) use roster::{Stay, StayId};
 pub(crate) use spares::{Spares, TooMany};
-pub(crate) use standing::{Before, Standing};
+pub(crate) use standing::Standing;
 pub(crate) use storage::{Settled, Verdict};
 
 use crate::access::{Access, Participant};
@@ -118,13 +118,7 @@ impl Session {
     }
 
     fn withheld(&self) -> Option<StayId> {
-        self.unsaved()?.phase.withheld()
-    }
-
-    /// Whether anybody is in it, or a save of it is still to come.
-    #[inline]
-    pub(crate) fn is_open(&self) -> bool {
-        !self.roster.is_empty() || self.withheld().is_some()
+        self.pending.as_deref()?.withheld()
     }
 
     /// Whether a save is with the storage, so that nobody gets edit access.
@@ -215,10 +209,7 @@ impl Session {
     ) -> (StayId, u32) {
         let (stay, before) = self.roster.join(user, access, now, slot, &mut spares.further);
         if access == Access::Edit {
-            let withheld = self.withheld();
-            if self.roster.editing() == 1 {
-                self.step(Step::FirstEditorCame);
-            }
+            let withheld = if self.roster.editing() == 1 { self.edit() } else { None };
             if rules.callbacks {
                 let most = rules.bounds.waiting_actions;
                 let outbox = &mut self.pending.get_or_insert_with(|| spares.pending.take()).outbox;
@@ -229,6 +220,13 @@ impl Session {
             }
         }
         (stay, before)
+    }
+
+    /// The first editor came. Returns whose leave, the last one's, the storage was not told of.
+    fn edit(&mut self) -> Option<StayId> {
+        let withheld = self.withheld();
+        self.step(Step::FirstEditorCame);
+        withheld
     }
 
     /// Takes one connection away. If it was the last editor's, the save is due after the save delay, or at once. Returns

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::changes::Changes;
 use super::outbox::Outbox;
 use super::phase::{Phase, Step};
+use super::roster::StayId;
 use crate::ids::User;
 use crate::time::Timestamp;
 
@@ -47,6 +48,11 @@ impl Pending {
     #[inline]
     pub(super) fn is_nothing(&self) -> bool {
         self.unsaved.is_none() && self.outbox.is_empty()
+    }
+
+    /// The leave that the storage is not told of before the save.
+    pub(super) fn withheld(&self) -> Option<StayId> {
+        self.unsaved.as_ref()?.phase.withheld()
     }
 
     /// Whether the storage is to hear of anything now.

@@ -7,19 +7,8 @@ use super::pending::Pending;
 use super::spares::{Spares, TooMany};
 use crate::time::Timestamp;
 
-/// How a session stood before a call that may change it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Before {
-    pub(crate) open: bool,
-    pub(crate) deadline: Option<Timestamp>,
-}
-
-/// How a session stands: what the shard looks at after everything that may change it.
+/// How a session stands: what the shard keeps books on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "answers to questions that have nothing to do with each other"
-)]
 pub(crate) struct Standing {
     /// Whether anybody is in it, or a save of it is still to come.
     pub(crate) open: bool,
@@ -27,40 +16,36 @@ pub(crate) struct Standing {
     pub(crate) deadline: Option<Timestamp>,
     /// Whether the storage is to hear of anything now.
     pub(crate) has_next: bool,
-    /// Whether the storage knows, or was given up to know, all that happened.
-    pub(crate) told: bool,
-    /// Whether nothing of it needs to be remembered.
-    pub(crate) over: bool,
 }
 
 impl Session {
-    /// What a call may change of how it stands.
-    #[inline]
-    pub(crate) fn before(&self) -> Before {
-        let deadline = self.pending.as_deref().and_then(Pending::next_deadline);
-        Before { open: self.is_open(), deadline }
-    }
-
+    /// How it stands now: every call may change it.
     #[inline(always)]
     pub(crate) fn standing(&self) -> Standing {
-        let connected = !self.roster.is_empty();
-        let Some(pending) = self.pending.as_deref() else {
-            return Standing {
-                open: connected,
-                deadline: None,
-                has_next: false,
-                told: true,
-                over: !connected,
-            };
-        };
-        let withheld = self.withheld().is_some();
+        let pending = self.pending.as_deref();
         Standing {
-            open: connected || withheld,
-            deadline: pending.next_deadline(),
-            has_next: pending.has_next(),
-            told: pending.outbox.is_empty() && !withheld,
-            over: !connected && pending.is_nothing(),
+            open: self.is_open(),
+            deadline: pending.and_then(Pending::next_deadline),
+            has_next: pending.is_some_and(Pending::has_next),
         }
+    }
+
+    /// Whether anybody is in it, or a save of it is still to come.
+    #[inline]
+    pub(crate) fn is_open(&self) -> bool {
+        !self.roster.is_empty() || self.withheld().is_some()
+    }
+
+    /// Whether the storage knows, or was given up to know, all that happened.
+    pub(crate) fn is_told(&self) -> bool {
+        self.pending
+            .as_deref()
+            .is_none_or(|pending| pending.outbox.is_empty() && pending.withheld().is_none())
+    }
+
+    /// Whether nothing of it needs to be remembered.
+    pub(crate) fn is_over(&self) -> bool {
+        self.roster.is_empty() && self.pending.as_deref().is_none_or(Pending::is_nothing)
     }
 
     /// Whether nobody edits, nothing is unsaved, and the storage does not know all of it yet.

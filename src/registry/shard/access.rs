@@ -3,7 +3,7 @@
 use std::hash::BuildHasher;
 
 use super::connections::{Connection, Connections};
-use super::{After, Context, Shard, settle_down};
+use super::{After, Context, Shard};
 use crate::access::{Access, Dropped, Grant, Reason};
 use crate::error::{ChangeError, OpenError};
 use crate::ids::{ConnectionId, DocumentKey, User, UserId};
@@ -48,7 +48,7 @@ impl Shard {
         let place = found.unwrap_or_else(|| self.insert(key, hash, context, after));
         // It is there: it was found, or put in.
         let session = self.documents.get_mut(place).ok_or(OpenError::Full)?;
-        let before = session.before();
+        let before = session.standing();
         let mut taken = None;
         let mut decision = check(Some(session), user.id(), asked, context);
         if decision == Ok(NeedsSeat::Yes) {
@@ -67,7 +67,7 @@ impl Shard {
         let standing = session.standing();
         let generation = self.connections.insert(Connection { document: place, stay, previous: NONE, next });
         self.connections.link(slot, next);
-        self.note(place, before, standing, context, after);
+        self.note(place, before, standing, after);
         let count = context.seats.came(grant.access, 1, taken);
         if let Some(recorder) = &context.recorder {
             recorder.rose(grant.access, count, context.now);
@@ -122,7 +122,7 @@ impl Shard {
         if now.is_none() && session.leave_needs_time(stay) {
             return Closed::NeedsTime;
         }
-        let before = session.before();
+        let before = session.standing();
         let access = free_seats(session.stay(stay), 1, self.counts_users, context, after);
         if self.capped {
             context.seats.all.free(1);
@@ -132,13 +132,13 @@ impl Shard {
             after.more().slots.push(slots);
         }
         let pace = Pace::at_once_if(context.mode.is_draining());
-        let standing = if session.leave(&context.rules, &mut self.spares, stay, context.now, pace) {
-            settle_down(session, &mut self.spares, context, after)
+        if session.leave(&context.rules, &mut self.spares, stay, context.now, pace) {
+            self.follow_up(document, before, context, after);
         } else {
-            session.standing()
-        };
+            let standing = session.standing();
+            self.note(document, before, standing, after);
+        }
         self.meter(context, access, None);
-        self.note(document, before, standing, context, after);
         Closed::Done
     }
 
@@ -170,11 +170,11 @@ impl Shard {
         if session.stay(stay).access() != Access::Edit {
             return Err(ChangeError::ViewOnly);
         }
-        let before = session.before();
+        let before = session.standing();
         session.change(&context.rules, &mut self.spares, stay, context.now);
         // A change ends nothing: there is nothing to give back.
         let standing = session.standing();
-        self.note(document, before, standing, context, after);
+        self.note(document, before, standing, after);
         Ok(())
     }
 
@@ -190,7 +190,7 @@ impl Shard {
         let Some(session) = self.session(place) else {
             return dropped;
         };
-        let before = session.before();
+        let before = session.standing();
         match whom {
             Whom::Everybody => {
                 for stay in session.stays_above_view() {
@@ -225,7 +225,7 @@ impl Shard {
         let mut dropped = Dropped::default();
         let session = self.documents.get_mut(connection.document)?;
         if session.stay(connection.stay).access() > Access::View {
-            let before = session.before();
+            let before = session.standing();
             unlink(&mut self.connections, session, &connection);
             let slot = self.numbering.slot(id);
             if let Some((alone, _)) = self.connections.at(slot) {

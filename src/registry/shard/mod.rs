@@ -21,7 +21,7 @@ use crate::config::Config;
 use crate::ids::DocumentKey;
 use crate::notice::Notice;
 use crate::seats::Seats;
-use crate::session::{Before, Pace, Rules, Session, Settled, Spares, Standing, TooMany, Verdict};
+use crate::session::{Pace, Rules, Session, Settled, Spares, Standing, TooMany, Verdict};
 use crate::table::{Numbers, Rest};
 use crate::time::Timestamp;
 use crate::usage::{Meter, Recorder};
@@ -194,7 +194,7 @@ impl Shard {
         act: impl FnOnce(&mut Session, &mut Spares) -> R,
     ) -> Option<R> {
         let session = self.documents.get_mut(place)?;
-        let before = session.before();
+        let before = session.standing();
         let result = act(session, &mut self.spares);
         self.follow_up(place, before, context, after);
         Some(result)
@@ -264,7 +264,7 @@ impl Shard {
             context.ready.inherited_entry_left();
         }
         let session = self.documents.get_mut(place)?;
-        let before = session.before();
+        let before = session.standing();
         let callback = session.take();
         if callback.is_none() {
             // Nothing was left to tell after all.
@@ -335,7 +335,7 @@ impl Shard {
             self.collect(context.now, after, ready);
         }
         self.hurry(usize::MAX, &mut None, context, after, ready);
-        let untold = self.documents.iter().filter(|(_, session)| !session.standing().told);
+        let untold = self.documents.iter().filter(|(_, session)| !session.is_told());
         self.awaited = untold.map(|(place, _)| place).collect();
         self.awaited.len()
     }
@@ -368,38 +368,31 @@ impl Shard {
 
     /// After every call that may have changed a session; `before`: how it stood before that.
     #[inline]
-    fn follow_up(&mut self, place: u32, before: Before, context: &Context<'_>, after: &mut After) {
+    fn follow_up(&mut self, place: u32, before: Standing, context: &Context<'_>, after: &mut After) {
         let Some(session) = self.documents.get_mut(place) else { return };
-        let standing = settle_down(session, &mut self.spares, context, after);
-        self.note(place, before, standing, context, after);
-    }
-
-    /// Keeps the books on a session that stood so `before`.
-    #[inline(always)]
-    fn note(
-        &mut self,
-        place: u32,
-        before: Before,
-        standing: Standing,
-        context: &Context<'_>,
-        after: &mut After,
-    ) {
-        let Standing { open, deadline, has_next, told, over } = standing;
-        if has_next && !self.documents.set_queued(place, true) {
-            after.ready = Some(place);
-        }
-        if deadline != before.deadline {
-            self.move_deadline(place, before.deadline, deadline);
-            after.deadlines_moved = true;
-        }
-        if open != before.open {
-            self.open = if open { self.open + 1 } else { self.open - 1 };
-        }
+        settle_down(session, &mut self.spares, context, after);
+        let (standing, told, over) = (session.standing(), session.is_told(), session.is_over());
+        self.note(place, before, standing, after);
         if told && !self.awaited.is_empty() && self.awaited.remove(&place) {
             after.done += 1;
         }
         if over {
             self.remove(place, context, after);
+        }
+    }
+
+    /// Keeps the books on a session: all that there is to do where nothing can have come to its end.
+    #[inline(always)]
+    fn note(&mut self, place: u32, before: Standing, now: Standing, after: &mut After) {
+        if now.has_next && !self.documents.set_queued(place, true) {
+            after.ready = Some(place);
+        }
+        if now.deadline != before.deadline {
+            self.move_deadline(place, before.deadline, now.deadline);
+            after.deadlines_moved = true;
+        }
+        if now.open != before.open {
+            self.open = if now.open { self.open + 1 } else { self.open - 1 };
         }
     }
 
@@ -431,14 +424,9 @@ impl Shard {
     }
 }
 
-/// Lets a session that may have changed give back what it needs no more. Returns how it stands.
+/// Lets a session that may have changed give back what it needs no more.
 #[inline]
-fn settle_down(
-    session: &mut Session,
-    spares: &mut Spares,
-    context: &Context<'_>,
-    after: &mut After,
-) -> Standing {
+fn settle_down(session: &mut Session, spares: &mut Spares, context: &Context<'_>, after: &mut After) {
     if session.came_and_went()
         && context.ready.are_too_many()
         && let Some(untold) = session.forget_untold()
@@ -446,5 +434,4 @@ fn settle_down(
         after.more().too_many.push(untold);
     }
     session.tidy(spares, |too_many| after.more().too_many.push(too_many));
-    session.standing()
 }
