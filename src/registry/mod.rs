@@ -33,7 +33,7 @@ use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering};
 use crate::time::{Clock, Timestamp};
 use crate::usage::Recorder;
 pub(crate) use handle::Handle;
-use hasher::KeyHasher;
+use hasher::key_hasher;
 use modes::Modes;
 use queue::Queue;
 pub(crate) use queue::{Nothing, Wait};
@@ -78,7 +78,7 @@ impl Registry {
         Registry {
             shards: (0..of).map(place).collect(),
             common: Common {
-                hasher: KeyHasher::new(config.clock.is_manual()),
+                hasher: key_hasher(config.clock.is_manual()),
                 rules: Rules::new(config),
                 seats: Seats::new(config),
                 recorder: config.usage.then(|| Recorder::new(now)),

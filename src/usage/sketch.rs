@@ -37,7 +37,15 @@ struct Few {
 impl Sketch {
     /// Adds one hash, all of whose bits are as good as random. One register, or a probe or two of a table; the table is
     /// built anew five times on its way to registers.
+    #[inline]
     pub(super) fn add(&mut self, hash: u64) {
+        // Most who come were here a moment ago.
+        if !self.few.holds_first(hash) {
+            self.add_new(hash);
+        }
+    }
+
+    fn add_new(&mut self, hash: u64) {
         match &mut self.registers {
             Some(registers) => raise(registers, hash),
             None => {
@@ -87,6 +95,14 @@ impl Sketch {
 }
 
 impl Few {
+    /// Whether the hash is where it is looked for first.
+    #[inline]
+    fn holds_first(&self, hash: u64) -> bool {
+        let hash = hash.max(1);
+        let first = low(hash) & self.slots.len().wrapping_sub(1);
+        self.slots.get(first) == Some(&hash)
+    }
+
     /// False if the hash is a new one and there is no room for it.
     fn add(&mut self, hash: u64) -> bool {
         let hash = hash.max(1);
