@@ -151,11 +151,16 @@ impl Watch {
         (self.turns(CLEAR, REACHED) || self.turns(WARNING, REACHED)).then_some(LimitLevel::Reached)
     }
 
-    /// So many are in use after one was freed.
+    /// Whether a pool is clear with so many and something else was said of it.
     #[inline]
+    pub(crate) fn is_clear(&self, in_use: u32) -> bool {
+        self.said.load(Ordering::Acquire) != CLEAR && in_use < unpack(self.marks.load(Ordering::Acquire)).1
+    }
+
+    /// So many are in use after one was freed.
     pub(crate) fn fell(&self, in_use: u32) -> Option<LimitLevel> {
-        let clear = in_use < unpack(self.marks.load(Ordering::Acquire)).1;
-        (clear && (self.turns(WARNING, CLEAR) || self.turns(REACHED, CLEAR))).then_some(LimitLevel::Clear)
+        let turns = || self.turns(WARNING, CLEAR) || self.turns(REACHED, CLEAR);
+        (self.is_clear(in_use) && turns()).then_some(LimitLevel::Clear)
     }
 
     /// So many are in use, and the limit was changed.

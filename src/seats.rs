@@ -148,28 +148,28 @@ impl Seats {
         self.connections.as_ref().map_or_else(|| self.pool(access), |pools| &pools[access.place()]).in_use()
     }
 
+    /// Takes a seat where nobody but the engine's own limit is to be asked: of a user who is not counted, without a quota of
+    /// named users. None if there is none, or others are to be asked. Returns how many are taken, with this one.
+    #[inline]
+    pub(crate) fn take_at_once(&self, access: Access) -> Option<u32> {
+        if self.named_on.load(Ordering::Acquire) { None } else { Some(self.pool(access).try_take()?.keep()) }
+    }
+
+    /// Whether it is to be [told](Self::tell_rise) that so many are in use after one was taken.
+    #[inline]
+    pub(crate) fn is_near(&self, access: Access, in_use: u32) -> bool {
+        self.pool(access).watch.is_near(in_use)
+    }
+
     /// Takes a seat, or says why there is none. `tell` hears what the limits have come to. Returns how many are taken of the
     /// engine's pool, with this one.
-    #[inline]
-    pub(crate) fn take(&self, claim: Claim<'_>, tell: &mut impl FnMut(Notice)) -> Result<u32, Reason> {
-        let pool = self.pool(claim.access);
-        // Nearly always there is nobody else to ask, nothing to say, and a seat.
-        if !claim.counted
-            && !self.named_on.load(Ordering::Acquire)
-            && let Some(seat) = pool.try_take()
-        {
-            let in_use = seat.keep();
-            if pool.watch.is_near(in_use) {
-                self.tell_rise(claim.access, in_use, tell);
-            }
-            return Ok(in_use);
-        }
+    pub(crate) fn take(&self, claim: Claim<'_>, tell: &mut dyn FnMut(Notice)) -> Result<u32, Reason> {
         self.claim(claim, true, tell)
     }
 
     /// So many are in use after one was taken, which may be something to tell.
     #[cold]
-    fn tell_rise(&self, access: Access, in_use: u32, tell: &mut dyn FnMut(Notice)) {
+    pub(crate) fn tell_rise(&self, access: Access, in_use: u32, tell: &mut dyn FnMut(Notice)) {
         if self.say(access, self.pool(access).watch.rose(in_use), in_use, tell) {
             self.look_again(access, tell);
         }
@@ -180,7 +180,6 @@ impl Seats {
         self.claim(claim, false, tell).map(drop)
     }
 
-    #[inline(never)]
     fn claim(&self, claim: Claim<'_>, take: bool, tell: &mut dyn FnMut(Notice)) -> Result<u32, Reason> {
         let Claim { user, access, counted, now } = claim;
         let mut held = (counted && access == Access::Edit).then(|| self.users.of(user));
@@ -259,15 +258,33 @@ impl Seats {
         }
     }
 
+    /// So many connections no longer have this access, each with a seat of its own and of a user who is not counted. Returns
+    /// how many have it.
+    #[inline]
+    pub(crate) fn free(&self, access: Access, connections: u32) -> u32 {
+        self.pool(access).free(connections)
+    }
+
+    /// Whether it is to be [told](Self::tell_fall) that so many are in use after one was freed.
+    #[inline]
+    pub(crate) fn is_clear(&self, access: Access, in_use: u32) -> bool {
+        self.pool(access).watch.is_clear(in_use)
+    }
+
+    /// So many are in use after one was freed, which may be something to tell.
+    #[cold]
+    pub(crate) fn tell_fall(&self, access: Access, in_use: u32, tell: &mut dyn FnMut(Notice)) {
+        self.say(access, self.pool(access).watch.fell(in_use), in_use, tell);
+    }
+
     /// So many connections of a user no longer have this access, and so many seats are free for it. Returns how many
     /// connections have it.
-    #[inline]
     pub(crate) fn went(
         &self,
         claim: Claim<'_>,
         connections: u32,
         seats: u32,
-        tell: &mut impl FnMut(Notice),
+        tell: &mut dyn FnMut(Notice),
     ) -> u32 {
         let Claim { user, access, counted, .. } = claim;
         let left = self.connections.as_ref().map(|pools| pools[access.place()].free(connections));
@@ -277,9 +294,8 @@ impl Seats {
         if counted && access == Access::Edit && seats > 0 {
             self.users.of(user).sub(user, seats);
         }
-        let pool = self.pool(access);
-        let in_use = pool.free(seats);
-        self.say(access, pool.watch.fell(in_use), in_use, tell);
+        let in_use = self.pool(access).free(seats);
+        self.tell_fall(access, in_use, tell);
         left.unwrap_or(in_use)
     }
 

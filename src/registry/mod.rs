@@ -148,7 +148,15 @@ impl Registry {
     ) -> R {
         let mut after = After::default();
         let result = self.hold(index, now, &mut after, act);
-        self.finish(after);
+        if after.is_more() {
+            self.finish(after);
+        } else {
+            if after.ready.is_some() {
+                self.common.ready.queue.announce();
+            }
+            // It would be dropped piece by piece otherwise, to find that there is nothing in it.
+            std::mem::forget(after);
+        }
         result
     }
 
@@ -183,23 +191,9 @@ impl Registry {
         look(&self.shards[index].shard.lock())
     }
 
-    /// What a call leaves to do, with no lock held. The hooks come last: host code may panic.
-    #[inline]
-    fn finish(&self, after: After) {
-        let ready = after.ready.is_some();
-        if after.is_more() {
-            return self.finish_more(after);
-        }
-        // It would be dropped piece by piece otherwise, to find that there is nothing in it.
-        std::mem::forget(after);
-        if ready {
-            self.common.ready.queue.announce();
-        }
-    }
-
-    /// What most calls do not leave.
+    /// What few calls leave to do, with no lock held. The hooks come last: host code may panic.
     #[cold]
-    fn finish_more(&self, after: After) {
+    fn finish(&self, after: After) {
         let ready = usize::from(after.ready.is_some());
         let notices = self.keep_books(after);
         self.announce(ready, notices);

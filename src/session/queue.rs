@@ -1,80 +1,82 @@
 //! A queue with room for a few in place.
 
-use smallvec::SmallVec;
+use std::collections::VecDeque;
 
 /// First in, first out; up to four wait without an allocation.
 #[derive(Debug)]
+#[expect(clippy::box_collection, reason = "most queues have none: it is to take one word")]
 pub(super) struct Queue<T> {
-    /// From `from` on they wait; those before were taken.
-    values: SmallVec<[T; IN_PLACE]>,
+    /// The first of those that wait, from `from` on and around.
+    ring: [Option<T>; IN_PLACE],
     from: usize,
+    /// How many wait.
+    len: usize,
+    /// Those for whom the ring has no room.
+    further: Option<Box<VecDeque<T>>>,
 }
 
 const IN_PLACE: usize = 4;
 
 impl<T> Default for Queue<T> {
     fn default() -> Self {
-        Queue { values: SmallVec::new(), from: 0 }
+        Queue { ring: [const { None }; IN_PLACE], from: 0, len: 0, further: None }
     }
 }
 
-impl<T: Copy> Queue<T> {
+impl<T> Queue<T> {
     #[inline]
     pub(super) fn len(&self) -> usize {
-        self.values.len() - self.from
+        self.len
     }
 
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.len == 0
     }
 
     /// Whether it takes no memory beside itself.
     pub(super) fn is_small(&self) -> bool {
-        !self.values.spilled()
+        self.further.is_none()
     }
 
     #[inline]
     pub(super) fn push(&mut self, value: T) {
-        if self.values.len() == self.values.capacity() {
-            self.make_room();
+        if self.len < IN_PLACE {
+            self.ring[(self.from + self.len) % IN_PLACE] = Some(value);
+        } else {
+            self.further.get_or_insert_default().push_back(value);
         }
-        self.values.push(value);
-    }
-
-    /// Forgets those that were taken if they are half of all, so that each is moved at most once for one that is taken.
-    #[cold]
-    fn make_room(&mut self) {
-        if self.from >= self.values.len() / 2 {
-            self.values.drain(..self.from);
-            self.from = 0;
-        }
+        self.len += 1;
     }
 
     #[inline]
     pub(super) fn pop(&mut self) -> Option<T> {
-        let value = self.values.get(self.from).copied()?;
-        self.from += 1;
-        if self.from == self.values.len() {
-            self.values.clear();
-            self.from = 0;
+        let first = &mut self.ring[self.from % IN_PLACE];
+        let value = first.take()?;
+        if self.len > IN_PLACE {
+            *first = self.further.as_mut().and_then(|further| further.pop_front());
         }
+        self.from = (self.from + 1) % IN_PLACE;
+        self.len -= 1;
         Some(value)
     }
 
     pub(super) fn last_mut(&mut self) -> Option<&mut T> {
-        self.values[self.from..].last_mut()
+        if self.len > IN_PLACE {
+            return self.further.as_mut()?.back_mut();
+        }
+        self.ring[(self.from + self.len.checked_sub(1)?) % IN_PLACE].as_mut()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.values[self.from..].iter()
+        let (before, first) = self.ring.split_at(self.from % IN_PLACE);
+        first.iter().chain(before).flatten().chain(self.further.iter().flat_map(|further| further.iter()))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::VecDeque;
 
     #[test]
     fn first_in_first_out_in_bounded_memory() {
@@ -89,9 +91,9 @@ mod tests {
             assert_eq!((queue.len(), queue.is_empty()), (naive.len(), false));
             assert_eq!(queue.last_mut().copied(), naive.back().copied());
             assert!(queue.iter().eq(&naive));
-            most = most.max(queue.values.capacity());
+            most = most.max(queue.further.as_ref().map_or(0, |further| further.capacity()));
         }
-        assert!(most <= 64, "{most}");
+        assert!((1..=64).contains(&most), "{most}");
         while let Some(value) = naive.pop_front() {
             assert_eq!(queue.pop(), Some(value));
         }

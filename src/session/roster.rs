@@ -4,7 +4,7 @@ use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 
-use super::ordered::{Further, NONE, Ordered, Pushed};
+use super::ordered::{Further, Indexed, NONE, Ordered, Pushed};
 use super::spares::Pool;
 use crate::access::{ACCESSES, Access, Participant};
 use crate::ids::{User, UserId};
@@ -34,8 +34,8 @@ pub(crate) struct Stay {
 #[derive(Clone, Copy, Debug)]
 struct Marks(u32);
 
-/// Milliseconds by which a stay counts time: from the Unix epoch on, 30 bits of them last until 2106.
-const BEAT: u64 = 4000;
+/// Milliseconds by which a stay counts time: from the Unix epoch on, 30 bits of them last until 2109.
+const BEAT: u64 = 4096;
 const BEATS_MAX: u32 = (1 << 30) - 1;
 
 impl Stay {
@@ -43,7 +43,7 @@ impl Stay {
         ACCESSES[(self.marks.0 >> 30) as usize % ACCESSES.len()]
     }
 
-    /// When a connection of it was opened or made a change for the last time, or up to four seconds before.
+    /// When a connection of it was opened or made a change for the last time, or up to 4.1 seconds before.
     pub(crate) fn active(&self) -> Timestamp {
         Timestamp::from_millis(u64::from(self.marks.0 & BEATS_MAX) * BEAT)
     }
@@ -157,7 +157,7 @@ impl Roster {
             }
             beside = Some(present);
         }
-        let Pushed { id, index_begins, slot: place } = self.stays.push(tag, beside, pool);
+        let Pushed { id, index, slot: place } = self.stays.push(tag, beside, pool);
         *place = Some(Stay {
             user: user.clone(),
             marks: Marks::new(access, now),
@@ -165,8 +165,8 @@ impl Roster {
             told: 0,
             latest_connection: slot,
         });
-        if self.stays.index().is_some() {
-            self.index_stay(id, index_begins);
+        if index != Indexed::No {
+            self.index_stay(id, index == Indexed::Begins);
         }
         (id, NONE)
     }

@@ -14,20 +14,20 @@ pub(crate) struct Standing {
     pub(crate) open: bool,
     /// When [`Session::handle_timeout`] is to be called next.
     pub(crate) deadline: Option<Timestamp>,
-    /// Whether the storage is to hear of anything now.
-    pub(crate) has_next: bool,
 }
 
 impl Session {
     /// How it stands now: every call may change it.
     #[inline(always)]
     pub(crate) fn standing(&self) -> Standing {
-        let pending = self.pending.as_deref();
-        Standing {
-            open: self.is_open(),
-            deadline: pending.and_then(Pending::next_deadline),
-            has_next: pending.is_some_and(Pending::has_next),
-        }
+        let deadline = self.pending.as_deref().and_then(Pending::next_deadline);
+        Standing { open: self.is_open(), deadline }
+    }
+
+    /// Whether the storage is to hear of anything now.
+    #[inline]
+    pub(crate) fn has_next(&self) -> bool {
+        self.pending.as_deref().is_some_and(Pending::has_next)
     }
 
     /// Whether anybody is in it, or a save of it is still to come.

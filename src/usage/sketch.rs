@@ -45,6 +45,7 @@ impl Sketch {
         }
     }
 
+    #[cold]
     fn add_new(&mut self, hash: u64) {
         match &mut self.registers {
             Some(registers) => raise(registers, hash),

@@ -52,9 +52,7 @@ impl Shard {
         let mut taken = None;
         let mut decision = check(Some(session), user.id(), asked, context);
         if decision == Ok(NeedsSeat::Yes) {
-            let claim =
-                Claim { user: user.id(), access: asked, counted: self.counts_users, now: context.now };
-            match context.seats.take(claim, &mut after.teller(context)) {
+            match take_seat(user.id(), asked, self.counts_users, context, after) {
                 Ok(in_use) => taken = Some(in_use),
                 Err(reason) => decision = Err(reason),
             }
@@ -63,11 +61,10 @@ impl Shard {
         let slot = self.connections.next_slot();
         let (stay, next) =
             session.join(&context.rules, &mut self.spares, user, grant.access, context.now, slot);
-        // Somebody came: there is nothing to give back.
-        let standing = session.standing();
         let generation = self.connections.insert(Connection { document: place, stay, previous: NONE, next });
         self.connections.link(slot, next);
-        self.note(place, before, standing, after);
+        // Somebody came: there is nothing to give back.
+        self.note(place, before, after);
         let count = context.seats.came(grant.access, 1, taken);
         if let Some(recorder) = &context.recorder {
             recorder.rose(grant.access, count, context.now);
@@ -135,8 +132,7 @@ impl Shard {
         if session.leave(&context.rules, &mut self.spares, stay, context.now, pace) {
             self.follow_up(document, before, context, after);
         } else {
-            let standing = session.standing();
-            self.note(document, before, standing, after);
+            self.note(document, before, after);
         }
         self.meter(context, access, None);
         Closed::Done
@@ -173,8 +169,7 @@ impl Shard {
         let before = session.standing();
         session.change(&context.rules, &mut self.spares, stay, context.now);
         // A change ends nothing: there is nothing to give back.
-        let standing = session.standing();
-        self.note(document, before, standing, after);
+        self.note(document, before, after);
         Ok(())
     }
 
@@ -342,6 +337,26 @@ fn check(
     Ok(NeedsSeat::Yes)
 }
 
+/// Takes a seat, or says why there is none. Returns how many are taken of the engine's, with this one.
+#[inline]
+fn take_seat(
+    user: &UserId,
+    access: Access,
+    counted: bool,
+    context: &Context<'_>,
+    after: &mut After,
+) -> Result<u32, Reason> {
+    let seats = &context.seats;
+    // Nearly always there is nobody else to ask, nothing to say, and a seat.
+    if !counted && let Some(in_use) = seats.take_at_once(access) {
+        if seats.is_near(access, in_use) {
+            seats.tell_rise(access, in_use, &mut after.teller(context));
+        }
+        return Ok(in_use);
+    }
+    seats.take(Claim { user, access, counted, now: context.now }, &mut after.teller(context))
+}
+
 /// Frees what so many connections of a stay have taken of the limits, before they go. Returns what access they had.
 #[inline(always)]
 fn free_seats(
@@ -351,11 +366,19 @@ fn free_seats(
     context: &Context<'_>,
     after: &mut After,
 ) -> Access {
-    let access = stay.access();
-    let all_of_user = u32::from(stay.connections == connections);
-    let seats = if context.seats.by_users() { all_of_user } else { connections };
-    let claim = Claim { user: stay.user.id(), access, counted, now: context.now };
-    let left = context.seats.went(claim, connections, seats, &mut after.teller(context));
+    let (access, seats) = (stay.access(), &context.seats);
+    let left = if counted || seats.by_users() {
+        let all_of_user = u32::from(stay.connections == connections);
+        let freed = if seats.by_users() { all_of_user } else { connections };
+        let claim = Claim { user: stay.user.id(), access, counted, now: context.now };
+        seats.went(claim, connections, freed, &mut after.teller(context))
+    } else {
+        let left = seats.free(access, connections);
+        if seats.is_clear(access, left) {
+            seats.tell_fall(access, left, &mut after.teller(context));
+        }
+        left
+    };
     if let Some(recorder) = &context.recorder {
         recorder.fell(access, left);
     }

@@ -81,10 +81,10 @@ impl Documents {
     #[inline]
     pub(super) fn set_queued(&mut self, place: u32, queued: bool) -> bool {
         let (at, bit) = Queued::at(place);
-        let Some(word) = self.queued.0.get_mut(at) else {
+        if at >= self.queued.0.len() {
             self.queued.grow(at);
-            return self.set_queued(place, queued);
-        };
+        }
+        let word = &mut self.queued.0[at];
         let before = *word & bit != 0;
         *word = if queued { *word | bit } else { *word & !bit };
         before

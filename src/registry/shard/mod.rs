@@ -371,8 +371,8 @@ impl Shard {
     fn follow_up(&mut self, place: u32, before: Standing, context: &Context<'_>, after: &mut After) {
         let Some(session) = self.documents.get_mut(place) else { return };
         settle_down(session, &mut self.spares, context, after);
-        let (standing, told, over) = (session.standing(), session.is_told(), session.is_over());
-        self.note(place, before, standing, after);
+        let (told, over) = (session.is_told(), session.is_over());
+        self.note(place, before, after);
         if told && !self.awaited.is_empty() && self.awaited.remove(&place) {
             after.done += 1;
         }
@@ -383,8 +383,10 @@ impl Shard {
 
     /// Keeps the books on a session: all that there is to do where nothing can have come to its end.
     #[inline(always)]
-    fn note(&mut self, place: u32, before: Standing, now: Standing, after: &mut After) {
-        if now.has_next && !self.documents.set_queued(place, true) {
+    fn note(&mut self, place: u32, before: Standing, after: &mut After) {
+        let Some(session) = self.documents.get(place) else { return };
+        let (now, has_next) = (session.standing(), session.has_next());
+        if has_next && !self.documents.set_queued(place, true) {
             after.ready = Some(place);
         }
         if now.deadline != before.deadline {

@@ -45,9 +45,17 @@ pub(crate) struct Further<T, I> {
 /// A place that a [`push`](Ordered::push) made, to be filled.
 pub(crate) struct Pushed<'a, T> {
     pub(crate) id: u32,
-    /// An [`index`](Ordered::index) has just come to be, with nothing in it.
-    pub(crate) index_begins: bool,
+    pub(crate) index: Indexed,
     pub(crate) slot: &'a mut Option<T>,
+}
+
+/// Whether there is an [`index`](Ordered::index).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Indexed {
+    No,
+    /// It has just come to be, with nothing in it.
+    Begins,
+    Yes,
 }
 
 impl<T, I> Default for Further<T, I> {
@@ -138,16 +146,16 @@ impl<T, I: Default> Ordered<T, I> {
             None => {
                 let further = self.further.get_or_insert_with(|| pool.take());
                 further.len += 1;
-                &mut further.slots[(id as usize - HERE) % (FEW - HERE)]
+                &mut further.slots[(id as usize - HERE).min(FEW - HERE - 1)]
             }
         };
-        Pushed { id, index_begins: false, slot }
+        Pushed { id, index: Indexed::No, slot }
     }
 
     #[cold]
     fn push_to_many(&mut self, tag: u8, beside: [Option<u32>; 3]) -> Pushed<'_, T> {
         let further = self.further.get_or_insert_default();
-        let index_begins = further.many.is_none();
+        let index = if further.many.is_none() { Indexed::Begins } else { Indexed::Yes };
         let many = further.many.get_or_insert_with(|| Box::new(Many::of(self.few)));
         let id = many.append(beside);
         if let Some(own) = self.tags.get_mut(id as usize) {
@@ -160,7 +168,7 @@ impl<T, I: Default> Ordered<T, I> {
             further.len += 1;
             if at < FEW { &mut further.slots[at - HERE] } else { many.slot(at - FEW) }
         };
-        Pushed { id, index_begins, slot }
+        Pushed { id, index, slot }
     }
 
     /// Drops the value where it stands. Its id may be given to another. Whether there was one.
