@@ -4,6 +4,7 @@
 mod access;
 mod connections;
 mod documents;
+mod free_numbers;
 mod holders;
 mod slab;
 mod validate;

@@ -1,34 +1,24 @@
 //! Values under numbers, in chunks that are given back when nothing is in them.
 
+use super::free_numbers::{BLOCK, FreeNumbers, place};
+
 /// Values under numbers. They stand in chunks and never move: growing costs one new chunk at most, where a vector would copy
 /// everything under the shard's lock. The lowest free number is given out first, so that after a rush the chunks of the
 /// higher ones empty, and go.
 #[derive(Debug)]
 pub(super) struct Slab<T> {
-    /// None where a chunk is empty. Apart from the books, so that what a lookup reads is dense.
+    /// None where a chunk is empty. Apart from what is kept of them, so that what a lookup reads is dense.
     chunks: Vec<Option<Chunk<T>>>,
-    books: Vec<Book>,
-    /// A bit for each chunk in which a number is free.
-    roomy: Vec<u64>,
-    /// No word of `roomy` before this one has a bit.
-    from: usize,
-    /// The lowest free number.
-    next: u32,
+    /// What the places of each chunk remember while it is gone.
+    memos: Vec<u32>,
+    numbers: FreeNumbers,
     /// A chunk that was empty when it was looked at last. It stays until another is: who goes back and forth at an edge makes
     /// nothing anew.
     empty: usize,
 }
 
-/// What is given back when it is empty.
-pub(super) type Chunk<T> = Box<[T; CHUNK]>;
-
-#[derive(Debug)]
-struct Book {
-    /// A bit for each number that is free.
-    free: u64,
-    /// What the places of the chunk remember while it is gone.
-    memo: u32,
-}
+/// What is given back when it is empty: as many values as there are numbers in a block.
+pub(super) type Chunk<T> = Box<[T; BLOCK]>;
 
 /// What stands under a free number.
 pub(super) trait Vacant {
@@ -39,111 +29,70 @@ pub(super) trait Vacant {
     fn memo(&self) -> u32;
 }
 
-const BITS: u32 = 6;
-/// Values in a chunk: as many as a word has bits.
-const CHUNK: usize = 1 << BITS;
-
 impl<T: Vacant> Slab<T> {
     pub(super) const fn new() -> Self {
-        Slab { chunks: Vec::new(), books: Vec::new(), roomy: Vec::new(), from: 0, next: 0, empty: usize::MAX }
+        Slab { chunks: Vec::new(), memos: Vec::new(), numbers: FreeNumbers::new(), empty: usize::MAX }
     }
 
     /// No number that is taken is as high, nor one of a chunk that remembers anything.
     pub(super) fn end(&self) -> u32 {
-        u32::try_from(self.chunks.len() << BITS).unwrap_or(u32::MAX)
+        self.numbers.end()
     }
 
     /// The number that is given out next.
     #[inline]
     pub(super) fn next(&self) -> u32 {
-        self.next
+        self.numbers.next()
     }
 
     /// What stands under a number, vacant or not. None if its whole chunk is vacant.
     #[inline]
     pub(super) fn get(&self, number: u32) -> Option<&T> {
-        Some(&self.chunks.get((number >> BITS) as usize)?.as_ref()?[number as usize % CHUNK])
+        let (block, at) = place(number);
+        Some(&self.chunks.get(block)?.as_ref()?[at])
     }
 
     #[inline]
     pub(super) fn get_mut(&mut self, number: u32) -> Option<&mut T> {
-        Some(&mut self.chunks.get_mut((number >> BITS) as usize)?.as_mut()?[number as usize % CHUNK])
+        let (block, at) = place(number);
+        Some(&mut self.chunks.get_mut(block)?.as_mut()?[at])
     }
 
     /// Gives out the [`next`](Self::next) number. The caller fills its place. Only while there is a number left.
     #[inline]
     pub(super) fn take(&mut self) -> Option<&mut T> {
-        let number = self.next;
-        let chunk = (number >> BITS) as usize;
-        if self.chunks.get(chunk).is_none_or(Option::is_none) {
-            self.make(chunk);
+        let (block, at) = place(self.next());
+        if self.chunks.get(block).is_none_or(Option::is_none) {
+            self.make(block);
         }
-        let book = self.books.get_mut(chunk)?;
-        book.free &= !(1 << (number as usize % CHUNK));
-        if book.free == 0 {
-            self.fill_up(chunk);
-        } else {
-            self.next = number >> BITS << BITS | book.free.trailing_zeros();
-        }
-        self.get_mut(number)
+        let place = &mut self.chunks.get_mut(block)?.as_mut()?[at];
+        self.numbers.take();
+        Some(place)
     }
 
     /// Makes a chunk that is gone, or the first that there was not yet.
     #[cold]
-    fn make(&mut self, chunk: usize) {
-        if chunk == self.chunks.len() {
+    fn make(&mut self, block: usize) {
+        if block == self.chunks.len() {
             self.chunks.push(None);
-            self.books.push(Book { free: u64::MAX, memo: 0 });
-            self.roomy.resize((chunk >> BITS) + 1, 0);
-            self.has_room(chunk);
+            self.memos.push(0);
+            self.numbers.add_block();
         }
-        let memo = self.books[chunk].memo;
+        let memo = self.memos[block];
         // Made where it is to stand: threads with small stacks come here too.
-        let places: Box<[T]> = (0..CHUNK).map(|_| T::vacant(memo)).collect();
-        self.chunks[chunk] = places.try_into().ok();
-    }
-
-    /// A chunk has room again, or is there with all its room.
-    fn has_room(&mut self, chunk: usize) {
-        self.roomy[chunk >> BITS] |= 1 << (chunk % CHUNK);
-        self.from = self.from.min(chunk >> BITS);
-    }
-
-    /// A chunk has no room any more.
-    #[cold]
-    fn fill_up(&mut self, chunk: usize) {
-        self.roomy[chunk >> BITS] &= !(1 << (chunk % CHUNK));
-        while self.roomy.get(self.from) == Some(&0) {
-            self.from += 1;
-        }
-        self.next = match self.roomy.get(self.from) {
-            None => self.end(),
-            Some(word) => {
-                let chunk = self.from << BITS | word.trailing_zeros() as usize;
-                u32::try_from(chunk << BITS).unwrap_or(u32::MAX) | self.books[chunk].free.trailing_zeros()
-            }
-        };
+        let places: Box<[T]> = (0..BLOCK).map(|_| T::vacant(memo)).collect();
+        self.chunks[block] = places.try_into().ok();
     }
 
     /// Frees a number that was given out, once its place is vacant again. Returns what is to be freed.
     #[inline]
     pub(super) fn free(&mut self, number: u32) -> Option<Chunk<T>> {
-        let chunk = (number >> BITS) as usize;
-        let book = self.books.get_mut(chunk)?;
-        let was_full = book.free == 0;
-        book.free |= 1 << (number as usize % CHUNK);
-        self.next = self.next.min(number);
-        let is_empty = book.free == u64::MAX;
-        if was_full {
-            self.has_room(chunk);
-        }
-        if is_empty { self.give_back(chunk) } else { None }
+        if self.numbers.give(number) { self.give_back(place(number).0) } else { None }
     }
 
     /// A chunk is empty now. Of two the higher one goes.
     fn give_back(&mut self, chunk: usize) -> Option<Chunk<T>> {
-        let is_empty = |chunk: usize| self.books.get(chunk).is_some_and(|book| book.free == u64::MAX);
-        if self.empty == chunk || !is_empty(self.empty) {
+        if self.empty == chunk || !self.numbers.all_free(self.empty) {
             self.empty = chunk;
             return None;
         }
@@ -151,22 +100,18 @@ impl<T: Vacant> Slab<T> {
         self.empty = self.empty.min(chunk);
         let gone = self.chunks[goes].take()?;
         let memos = gone.iter().map(T::memo);
-        self.books[goes].memo = memos.max().unwrap_or(0);
-        while self.chunks.last().is_some_and(Option::is_none)
-            && self.books.last().is_some_and(|book| book.memo == 0)
-        {
+        self.memos[goes] = memos.max().unwrap_or(0);
+        while self.chunks.last().is_some_and(Option::is_none) && self.memos.last() == Some(&0) {
             self.chunks.pop();
-            self.books.pop();
-            let last = self.chunks.len();
-            self.roomy[last >> BITS] &= !(1 << (last % CHUNK));
+            self.memos.pop();
+            self.numbers.remove_block();
         }
-        self.next = self.next.min(self.end());
         Some(gone)
     }
 
     /// Every place, vacant or not, but those of chunks that are gone.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
-        let chunks = (0..).step_by(CHUNK).zip(&self.chunks);
+        let chunks = (0..).step_by(BLOCK).zip(&self.chunks);
         chunks.flat_map(|(first, chunk)| (first..).zip(chunk.iter().flat_map(|places| places.iter())))
     }
 }
