@@ -26,7 +26,7 @@ use std::time::Duration;
 pub(crate) use ordered::NONE;
 pub(crate) use roster::{Stay, StayId};
 pub(crate) use spares::{Spares, TooMany};
-pub(crate) use standing::Standing;
+pub(crate) use standing::{Before, Standing};
 pub(crate) use storage::{Settled, Verdict};
 
 use crate::access::{Access, Participant};

@@ -7,27 +7,35 @@ use super::pending::Pending;
 use super::spares::{Spares, TooMany};
 use crate::time::Timestamp;
 
+/// How a session stood before a call that may change it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Before {
+    pub(crate) open: bool,
+    pub(crate) deadline: Option<Timestamp>,
+}
+
 /// How a session stands: what the shard keeps books on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Standing {
     /// Whether anybody is in it, or a save of it is still to come.
     pub(crate) open: bool,
     /// When [`Session::handle_timeout`] is to be called next.
     pub(crate) deadline: Option<Timestamp>,
+    /// Whether the storage is to hear of anything now.
+    pub(crate) has_next: bool,
 }
 
 impl Session {
-    /// How it stands now: every call may change it.
     #[inline(always)]
-    pub(crate) fn standing(&self) -> Standing {
-        let deadline = self.pending.as_deref().and_then(Pending::next_deadline);
-        Standing { open: self.is_open(), deadline }
+    pub(crate) fn before(&self) -> Before {
+        Before { open: self.is_open(), deadline: self.pending.as_deref().and_then(Pending::next_deadline) }
     }
 
-    /// Whether the storage is to hear of anything now.
-    #[inline]
-    pub(crate) fn has_next(&self) -> bool {
-        self.pending.as_deref().is_some_and(Pending::has_next)
+    #[inline(always)]
+    pub(crate) fn standing(&self) -> Standing {
+        let Before { open, deadline } = self.before();
+        let has_next = self.pending.as_deref().is_some_and(Pending::has_next);
+        Standing { open, deadline, has_next }
     }
 
     /// Whether anybody is in it, or a save of it is still to come.

@@ -48,7 +48,7 @@ impl Shard {
         let place = found.unwrap_or_else(|| self.insert(key, hash, context, after));
         // It is there: it was found, or put in.
         let session = self.documents.get_mut(place).ok_or(OpenError::Full)?;
-        let before = session.standing();
+        let before = session.before();
         let mut taken = None;
         let mut decision = check(Some(session), user.id(), asked, context);
         if decision == Ok(NeedsSeat::Yes) {
@@ -61,10 +61,11 @@ impl Shard {
         let slot = self.connections.next_slot();
         let (stay, next) =
             session.join(&context.rules, &mut self.spares, user, grant.access, context.now, slot);
+        // Somebody came: there is nothing to give back.
+        let now = session.standing();
+        self.note(place, before, now, after);
         let generation = self.connections.insert(Connection { document: place, stay, previous: NONE, next });
         self.connections.link(slot, next);
-        // Somebody came: there is nothing to give back.
-        self.note(place, before, after);
         let count = context.seats.came(grant.access, 1, taken);
         if let Some(recorder) = &context.recorder {
             recorder.rose(grant.access, count, context.now);
@@ -119,7 +120,7 @@ impl Shard {
         if now.is_none() && session.leave_needs_time(stay) {
             return Closed::NeedsTime;
         }
-        let before = session.standing();
+        let before = session.before();
         let access = free_seats(session.stay(stay), 1, self.counts_users, context, after);
         if self.capped {
             context.seats.all.free(1);
@@ -132,7 +133,8 @@ impl Shard {
         if session.leave(&context.rules, &mut self.spares, stay, context.now, pace) {
             self.follow_up(document, before, context, after);
         } else {
-            self.note(document, before, after);
+            let now = session.standing();
+            self.note(document, before, now, after);
         }
         self.meter(context, access, None);
         Closed::Done
@@ -166,10 +168,11 @@ impl Shard {
         if session.stay(stay).access() != Access::Edit {
             return Err(ChangeError::ViewOnly);
         }
-        let before = session.standing();
+        let before = session.before();
         session.change(&context.rules, &mut self.spares, stay, context.now);
         // A change ends nothing: there is nothing to give back.
-        self.note(document, before, after);
+        let now = session.standing();
+        self.note(document, before, now, after);
         Ok(())
     }
 
@@ -185,7 +188,7 @@ impl Shard {
         let Some(session) = self.session(place) else {
             return dropped;
         };
-        let before = session.standing();
+        let before = session.before();
         match whom {
             Whom::Everybody => {
                 for stay in session.stays_above_view() {
@@ -220,7 +223,7 @@ impl Shard {
         let mut dropped = Dropped::default();
         let session = self.documents.get_mut(connection.document)?;
         if session.stay(connection.stay).access() > Access::View {
-            let before = session.standing();
+            let before = session.before();
             unlink(&mut self.connections, session, &connection);
             let slot = self.numbering.slot(id);
             if let Some((alone, _)) = self.connections.at(slot) {

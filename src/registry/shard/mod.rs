@@ -22,7 +22,7 @@ use crate::config::Config;
 use crate::ids::DocumentKey;
 use crate::notice::Notice;
 use crate::seats::Seats;
-use crate::session::{Pace, Rules, Session, Settled, Spares, Standing, TooMany, Verdict};
+use crate::session::{Before, Pace, Rules, Session, Settled, Spares, Standing, TooMany, Verdict};
 use crate::table::{Numbers, Rest};
 use crate::time::Timestamp;
 use crate::usage::{Meter, Recorder};
@@ -195,7 +195,7 @@ impl Shard {
         act: impl FnOnce(&mut Session, &mut Spares) -> R,
     ) -> Option<R> {
         let session = self.documents.get_mut(place)?;
-        let before = session.standing();
+        let before = session.before();
         let result = act(session, &mut self.spares);
         self.follow_up(place, before, context, after);
         Some(result)
@@ -265,7 +265,7 @@ impl Shard {
             context.ready.inherited_entry_left();
         }
         let session = self.documents.get_mut(place)?;
-        let before = session.standing();
+        let before = session.before();
         let callback = session.take();
         if callback.is_none() {
             // Nothing was left to tell after all.
@@ -369,11 +369,11 @@ impl Shard {
 
     /// After every call that may have changed a session; `before`: how it stood before that.
     #[inline]
-    fn follow_up(&mut self, place: u32, before: Standing, context: &Context<'_>, after: &mut After) {
+    fn follow_up(&mut self, place: u32, before: Before, context: &Context<'_>, after: &mut After) {
         let Some(session) = self.documents.get_mut(place) else { return };
         settle_down(session, &mut self.spares, context, after);
-        let (told, over) = (session.is_told(), session.is_over());
-        self.note(place, before, after);
+        let (now, told, over) = (session.standing(), session.is_told(), session.is_over());
+        self.note(place, before, now, after);
         if told && !self.awaited.is_empty() && self.awaited.remove(&place) {
             after.done += 1;
         }
@@ -384,10 +384,8 @@ impl Shard {
 
     /// Keeps the books on a session: all that there is to do where nothing can have come to its end.
     #[inline(always)]
-    fn note(&mut self, place: u32, before: Standing, after: &mut After) {
-        let Some(session) = self.documents.get(place) else { return };
-        let (now, has_next) = (session.standing(), session.has_next());
-        if has_next && !self.documents.set_queued(place, true) {
+    fn note(&mut self, place: u32, before: Before, now: Standing, after: &mut After) {
+        if now.has_next && !self.documents.set_queued(place, true) {
             after.ready = Some(place);
         }
         if now.deadline != before.deadline {

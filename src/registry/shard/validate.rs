@@ -54,7 +54,7 @@ impl Shard {
         let (mut connections, mut users) = ([0; 3], [0; 3]);
         for (place, session) in self.documents.iter() {
             session.validate(rules)?;
-            let Standing { open: is_open, deadline } = session.standing();
+            let Standing { open: is_open, deadline, has_next } = session.standing();
             documents += 1;
             open += usize::from(is_open);
             forgotten += usize::from(session.is_forgotten());
@@ -67,7 +67,7 @@ impl Shard {
             let in_order = self.find(session.key(), hasher.hash_one(session.key())) == Some(place)
                 && deadline.is_none_or(|due| self.deadlines.contains(&(due, place)))
                 && self.forgotten.contains(&place) == session.is_forgotten()
-                && (self.documents.is_queued(place) || !session.has_next())
+                && (self.documents.is_queued(place) || !has_next)
                 && !session.is_over();
             if !in_order {
                 return Err(format!("document {} is not in order: {session:?}", session.key()));
