@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Instant;
 
 use crate::config::Hook;
-use crate::sync::{Apart, AtomicBool, AtomicUsize, Condvar, Mutex, Ordering};
+use crate::sync::{Apart, AtomicBool, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering};
 
 /// First in, first out, for any number of receivers.
 ///
@@ -151,12 +151,30 @@ impl<T> Queue<T> {
     }
 
     /// Takes the next value. `refill` adds what lies ready elsewhere; it is asked only while the queue is empty.
+    #[inline]
     pub(crate) fn take(
         &self,
         wait: Wait,
         mut refill: impl FnMut(&mut VecDeque<T>, Look),
     ) -> Result<T, Nothing> {
         let mut inner = self.inner.lock();
+        match inner.values.pop_front() {
+            None => self.look_for(wait, inner, &mut refill),
+            Some(value) => {
+                self.len.store(inner.values.len(), Ordering::Relaxed);
+                Ok(value)
+            }
+        }
+    }
+
+    /// Takes the next value of a queue that is empty, once there is one.
+    #[cold]
+    fn look_for(
+        &self,
+        wait: Wait,
+        mut inner: MutexGuard<'_, Inner<T>>,
+        refill: &mut dyn FnMut(&mut VecDeque<T>, Look),
+    ) -> Result<T, Nothing> {
         let mut next = |inner: &mut Inner<T>, look: Look| {
             if inner.values.is_empty() {
                 refill(&mut inner.values, look);
