@@ -82,15 +82,15 @@ impl Registry {
         userdata: Option<Arc<str>>,
     ) -> Result<Vec<UserId>, InfoError> {
         // What an info asks for is never dropped, so none is taken up where documents are.
-        let too_many = self.common.rules.callbacks && self.common.ready.are_too_many();
-        self.on_open(key, |session, spares| {
-            if too_many {
-                Err(InfoError::TooManyAsked)
-            } else {
-                session.info(&self.common.rules, spares, userdata)
-            }
+        if self.common.rules.callbacks && self.common.ready.are_too_many() {
+            let error = if self.is_open(key) { InfoError::TooManyAsked } else { InfoError::NotOpen };
+            return Err(error);
+        }
+        let (hash, index) = self.locate(key);
+        self.locked(index, Timestamp::default(), |shard, context, after| {
+            let place = shard.find(key, hash).ok_or(InfoError::NotOpen)?;
+            shard.info(place, userdata, context, after)
         })
-        .map_err(|_| InfoError::NotOpen)?
     }
 
     pub(crate) fn force_save(

@@ -248,8 +248,20 @@ impl Outbox {
     /// Queues what is left of the actions that were not queued: comings, goings, and last the comings of users who go
     /// first. So nobody is listed twice, and nobody edits only where that is true. A last going after which nobody
     /// edits, with nothing to save, closes the document. O(stays).
+    #[inline]
     fn catch_up(&mut self, roster: &Roster, withheld: Option<StayId>) {
-        let Some(behind) = self.behind.take() else { return };
+        if let Some(behind) = self.behind.take() {
+            self.queue_what_is_left(&behind, roster, withheld);
+        }
+    }
+
+    #[cold]
+    fn queue_what_is_left(
+        &mut self,
+        behind: &BTreeMap<StayId, i64>,
+        roster: &Roster,
+        withheld: Option<StayId>,
+    ) {
         let stays = roster.stays.iter().filter_map(|(id, stay)| Some((id, stay, *behind.get(&id)?)));
         let all: Vec<(StayId, &Stay, i64)> = stays.collect();
         let has_ended = |id: StayId, stay: &Stay| stay.connections == 0 && withheld != Some(id);

@@ -19,7 +19,8 @@ use super::modes::Mode;
 use super::ready::{Location, Ready, Staged};
 use crate::callback::Callback;
 use crate::config::Config;
-use crate::ids::DocumentKey;
+use crate::error::InfoError;
+use crate::ids::{DocumentKey, UserId};
 use crate::notice::Notice;
 use crate::seats::Seats;
 use crate::session::{Before, Pace, Rules, Session, Settled, Spares, Standing, TooMany, Verdict};
@@ -251,6 +252,28 @@ impl Shard {
             let location = Location { shard: self.numbering.shard, place };
             ready.extend(self.session(place).map(|session| (due, session.key().clone(), location)));
         }
+    }
+
+    /// Who edits a document, which the storage is told too.
+    pub(crate) fn info(
+        &mut self,
+        place: u32,
+        userdata: Option<Arc<str>>,
+        context: &Context<'_>,
+        after: &mut After,
+    ) -> Result<Vec<UserId>, InfoError> {
+        let session = self.documents.get_mut(place).filter(|session| session.is_open());
+        let session = session.ok_or(InfoError::NotOpen)?;
+        let before = session.before();
+        let answer = session.info(&context.rules, &mut self.spares, userdata);
+        if answer.is_ok() {
+            let now = session.standing();
+            self.note(place, before, now, after);
+        } else {
+            // It may have been lent a box for nothing.
+            self.follow_up(place, before, context, after);
+        }
+        answer
     }
 
     /// The next callback of a document that stood in the ready queue.
