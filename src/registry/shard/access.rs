@@ -270,7 +270,9 @@ impl Shard {
         let Some(session) = documents.get_mut(place) else { return };
         let Stay { user, .. } = session.stay(stay);
         let (user, active) = (user.clone(), session.stay(stay).active());
-        dropped.connections.reserve(count as usize);
+        if dropped.connections.is_empty() {
+            dropped.connections = Vec::with_capacity(count as usize);
+        }
         // First in, then out: the user stays a participant throughout.
         let mut slot = earliest;
         while let Some((connection, generation)) = connections.at(slot) {
