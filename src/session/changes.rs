@@ -24,7 +24,9 @@ pub(crate) struct Changes {
     forced: u64,
     last_author: UserId,
     last_at: Timestamp,
-    turns: VecDeque<Turn>,
+    /// The oldest: most documents are saved before there is another.
+    first_turn: Turn,
+    further_turns: VecDeque<Turn>,
 }
 
 /// How far a save reaches.
@@ -45,7 +47,8 @@ impl Changes {
             forced: before,
             last_author: user.id().clone(),
             last_at: now,
-            turns: VecDeque::from([turn(user, now)]),
+            first_turn: turn(user, now),
+            further_turns: VecDeque::new(),
         }
     }
 
@@ -62,8 +65,8 @@ impl Changes {
             return;
         }
         self.last_author = user.id().clone();
-        self.turns.push_back(turn(user, self.last_at));
-        while self.turns.len() > most_turns {
+        self.further_turns.push_back(turn(user, self.last_at));
+        while self.further_turns.len() >= most_turns.max(1) {
             self.merge_oldest();
         }
     }
@@ -101,20 +104,16 @@ impl Changes {
     }
 
     pub(crate) fn turns(&self) -> Vec<Turn> {
-        self.turns.iter().cloned().collect()
+        std::iter::once(&self.first_turn).chain(&self.further_turns).cloned().collect()
     }
 
     /// Makes one turn of the two oldest: it keeps the beginning and the author of the older one.
     fn merge_oldest(&mut self) {
-        let Some(oldest) = self.turns.pop_front() else {
-            return;
-        };
-        self.turns.pop_front();
+        self.further_turns.pop_front();
         // Between two turns of one author now nothing is left: they are one.
-        if self.turns.front().is_some_and(|next| next.author.id == oldest.author.id) {
-            self.turns.pop_front();
+        if self.further_turns.front().is_some_and(|next| next.author.id == self.first_turn.author.id) {
+            self.further_turns.pop_front();
         }
-        self.turns.push_front(oldest);
     }
 }
 
