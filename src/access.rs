@@ -142,7 +142,7 @@ pub struct Holder {
     pub access: Access,
     /// How many connections have it.
     pub connections: u32,
-    /// When one of them was opened or made a change for the last time, or up to 4.1 seconds before; it ends in 2109.
+    /// When one of them was opened or made a change for the last time, or up to four seconds before; it ends in 2106.
     pub active: Timestamp,
 }
 

@@ -34,8 +34,8 @@ pub(crate) struct Stay {
 #[derive(Clone, Copy, Debug)]
 struct Marks(u32);
 
-/// Milliseconds by which a stay counts time: from the Unix epoch on, 30 bits of them last until 2109.
-const BEAT: u64 = 4096;
+/// Milliseconds by which a stay counts time: from the Unix epoch on, 30 bits of them last until 2106.
+const BEAT: u64 = 4000;
 const BEATS_MAX: u32 = (1 << 30) - 1;
 
 impl Stay {
@@ -43,7 +43,7 @@ impl Stay {
         ACCESSES[(self.marks.0 >> 30) as usize % ACCESSES.len()]
     }
 
-    /// When a connection of it was opened or made a change for the last time, or up to 4.1 seconds before.
+    /// When a connection of it was opened or made a change for the last time, or up to four seconds before.
     pub(crate) fn active(&self) -> Timestamp {
         Timestamp::from_millis(u64::from(self.marks.0 & BEATS_MAX) * BEAT)
     }
