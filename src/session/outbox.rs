@@ -187,7 +187,7 @@ impl Outbox {
         self.gone(roster, stay, Event::Closed(stay), most);
     }
 
-    #[inline]
+    #[inline(always)]
     fn gone(&mut self, roster: &mut Roster, stay: StayId, event: Event, most: usize) -> bool {
         let queued = self.push_action(event, most);
         if !queued && self.fall_behind(stay, -1) {

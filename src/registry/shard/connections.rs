@@ -136,7 +136,7 @@ impl Connections {
     }
 
     /// Returns what is to be freed.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn remove(&mut self, slot: u32) -> Option<SlotChunk> {
         let place = self.places.get_mut(slot)?;
         self.len -= 1;

@@ -78,7 +78,7 @@ impl Documents {
     }
 
     /// Whether the place stood in the queue before.
-    #[inline]
+    #[inline(always)]
     pub(super) fn set_queued(&mut self, place: u32, queued: bool) -> bool {
         let (at, bit) = Queued::at(place);
         if at >= self.queued.0.len() {
