@@ -201,12 +201,12 @@ impl Registry {
 
     /// What a call leaves to do but for what others are to hear. Returns of how many notices they are.
     fn keep_books(&self, after: After) -> usize {
-        let notices = after.more.map_or(0, |more| self.notify(more.notices));
+        let (notices, done) = after.more.map_or((0, 0), |more| (self.notify(more.notices), more.done));
         if after.deadlines_moved {
             self.sleeper.at(after.earliest);
         }
-        if after.done > 0 {
-            self.finished(after.done);
+        if done > 0 {
+            self.finished(done);
         }
         notices
     }

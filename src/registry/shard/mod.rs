@@ -69,8 +69,6 @@ pub(crate) struct After {
     pub(crate) deadlines_moved: bool,
     /// What it is then.
     pub(crate) earliest: u64,
-    /// Documents a shutdown waited for that are done.
-    pub(crate) done: usize,
     /// What most calls do not leave.
     pub(crate) more: Option<Box<More>>,
 }
@@ -79,6 +77,8 @@ pub(crate) struct After {
 #[derive(Debug, Default)]
 pub(crate) struct More {
     pub(crate) notices: Vec<Notice>,
+    /// Documents a shutdown waited for that are done.
+    pub(crate) done: usize,
     settled: Option<Box<Settled>>,
     too_many: Vec<TooMany>,
     over: Vec<Session>,
@@ -92,7 +92,7 @@ impl After {
     /// Whether there is anything but a document that is ready.
     #[inline]
     pub(crate) fn is_more(&self) -> bool {
-        self.more.is_some() || self.deadlines_moved || self.done > 0
+        self.more.is_some() || self.deadlines_moved
     }
 
     #[cold]
@@ -398,7 +398,7 @@ impl Shard {
         let (now, told, over) = (session.standing(), session.is_told(), session.is_over());
         self.note(place, before, now, after);
         if told && !self.awaited.is_empty() && self.awaited.remove(&place) {
-            after.done += 1;
+            after.more().done += 1;
         }
         if over {
             self.remove(place, context, after);
