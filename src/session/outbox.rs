@@ -245,9 +245,7 @@ impl Outbox {
         self.waiting.push(Event::Asked);
     }
 
-    /// Queues what is left of the actions that were not queued: comings, goings, and last the comings of users who go
-    /// first. So nobody is listed twice, and nobody edits only where that is true. A last going after which nobody
-    /// edits, with nothing to save, closes the document. O(stays).
+    /// Queues what is left of the actions that were not queued.
     #[inline]
     fn catch_up(&mut self, roster: &Roster, withheld: Option<StayId>) {
         if let Some(behind) = self.behind.take() {
@@ -255,6 +253,8 @@ impl Outbox {
         }
     }
 
+    /// Comings, goings, and last the comings of users who go first. So nobody is listed twice, and nobody edits only where
+    /// that is true. A last going after which nobody edits, with nothing to save, closes the document. O(stays).
     #[cold]
     fn queue_what_is_left(
         &mut self,

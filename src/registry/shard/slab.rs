@@ -65,9 +65,9 @@ impl<T: Vacant> Slab<T> {
         if self.chunks.get(block).is_none_or(Option::is_none) {
             self.make(block);
         }
-        let place = &mut self.chunks.get_mut(block)?.as_mut()?[at];
+        let vacant = &mut self.chunks.get_mut(block)?.as_mut()?[at];
         self.numbers.take();
-        Some(place)
+        Some(vacant)
     }
 
     /// Makes a chunk that is gone, or the first that there was not yet.
