@@ -131,7 +131,7 @@
 //! | `connection.rs`, `delivery.rs`, `timer.rs` | what a host holds in its hands: [`Connection`], [`Callbacks`], [`Delivery`], [`Notices`], [`Timer`] |
 //! | `registry/` | what threads share: the shards and the one lock over each, the ready queue, the sleeper. The lock rule stands here |
 //! | `registry/shard/` | some of the documents and the connections to them, for `&mut self` |
-//! | `session/` | the heart: one document as a pure state machine. Its rules read top to bottom: `mod.rs` (commands), `phase.rs` (the one transition function), `roster.rs`, `changes.rs`, `outbox.rs`, `telling.rs`, `storage.rs` (what the storage is told, and its answers). `ordered/`, `queue.rs`, `spares.rs` keep it small |
+//! | `session/` | the heart: one document as a pure state machine. Its rules read top to bottom: `mod.rs` (commands), `phase.rs` (the one transition function), `roster.rs`, `standing.rs` (what the shard asks after every call), `changes.rs`, `outbox.rs`, `telling.rs`, `storage.rs` (what the storage is told, and its answers). `ordered/`, `queue.rs`, `spares.rs` keep it small |
 //! | [`capacity`] | how many connections a crowd needs: formulas, and what was seen |
 //! | `usage/` | how much the engine is used, over windows of time: [`Usage`] |
 //! | `seats.rs`, `quota.rs`, `pool.rs` | limits: all of them at once, those by user, and one compare-and-swap |

@@ -258,8 +258,8 @@ impl Seats {
         }
     }
 
-    /// So many connections no longer have this access, each with a seat of its own and of a user who is not counted. Returns
-    /// how many have it.
+    /// So many connections no longer have this access, where each is counted by itself and users are not. Returns how many
+    /// have it.
     #[inline]
     pub(crate) fn free(&self, access: Access, connections: u32) -> u32 {
         self.pool(access).free(connections)
@@ -294,8 +294,9 @@ impl Seats {
         if counted && access == Access::Edit && seats > 0 {
             self.users.of(user).sub(user, seats);
         }
-        let in_use = self.pool(access).free(seats);
-        self.tell_fall(access, in_use, tell);
+        let pool = self.pool(access);
+        let in_use = pool.free(seats);
+        self.say(access, pool.watch.fell(in_use), in_use, tell);
         left.unwrap_or(in_use)
     }
 

@@ -33,10 +33,11 @@ pub(crate) struct Inline<const INLINE: usize> {
 }
 
 impl<const INLINE: usize> Inline<INLINE> {
-    /// The bytes as whole words, of which the last two overlap: what compares or hashes them takes two fifths of the
-    /// instructions.
+    /// The bytes as whole words, of which the last two overlap. A hash of them takes two fifths of the instructions of one
+    /// of the bytes.
     #[inline]
     fn words(&self) -> impl Iterator<Item = u64> {
+        const { assert!(INLINE >= size_of::<u64>(), "there is a word in it") };
         let (words, _) = self.bytes.as_chunks();
         words.iter().chain(self.bytes.last_chunk()).map(|word| u64::from_le_bytes(*word))
     }

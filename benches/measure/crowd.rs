@@ -58,7 +58,8 @@ impl<C: Contender> Crowd<C> {
     }
 
     /// The same, but that every pair is timed by itself: the processor begins none while it waits for the memory of the one
-    /// before, as it would not if the host did anything else in between. Nanoseconds of the calls.
+    /// before, as it would not if the host did anything else in between. `pairs` are whole times `drained`. Nanoseconds of
+    /// the calls.
     pub(crate) fn visit_apart(&mut self, pairs: usize, drained: usize) -> f64 {
         let mut calls = 0.0;
         for _ in 0..pairs / drained {

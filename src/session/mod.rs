@@ -209,7 +209,7 @@ impl Session {
     ) -> (StayId, u32) {
         let (stay, before) = self.roster.join(user, access, now, slot, &mut spares.further);
         if access == Access::Edit {
-            let withheld = if self.roster.editing() == 1 { self.edit() } else { None };
+            let withheld = if self.roster.editing() == 1 { self.first_editor_came() } else { None };
             if rules.callbacks {
                 let most = rules.bounds.waiting_actions;
                 let outbox = &mut self.pending.get_or_insert_with(|| spares.pending.take()).outbox;
@@ -222,8 +222,8 @@ impl Session {
         (stay, before)
     }
 
-    /// The first editor came. Returns whose leave, the last one's, the storage was not told of.
-    fn edit(&mut self) -> Option<StayId> {
+    /// Returns whose leave, the last one's, the storage was not told of.
+    fn first_editor_came(&mut self) -> Option<StayId> {
         let withheld = self.withheld();
         self.step(Step::FirstEditorCame);
         withheld

@@ -87,7 +87,7 @@ pub(crate) struct ForceSaveAsked {
 struct InFlight {
     kind: Kind,
     failures: usize,
-    standing: Standing,
+    state: State,
 }
 
 /// What a callback is to the session when it is settled.
@@ -109,7 +109,7 @@ impl Kind {
 }
 
 #[derive(Debug)]
-enum Standing {
+enum State {
     /// A worker has it.
     Out,
     /// It failed, and is handed out again at this moment.
@@ -124,7 +124,7 @@ impl Outbox {
     #[inline]
     pub(crate) fn has_next(&self) -> bool {
         match &self.in_flight {
-            Some(in_flight) => matches!(in_flight.standing, Standing::Ready(_)),
+            Some(in_flight) => matches!(in_flight.state, State::Ready(_)),
             None => !self.waiting.is_empty() || self.behind.is_some(),
         }
     }
@@ -153,16 +153,16 @@ impl Outbox {
     /// When a failed callback is to be handed out again.
     #[inline]
     pub(crate) fn retry_at(&self) -> Option<Timestamp> {
-        match self.in_flight.as_ref()?.standing {
-            Standing::Waits(until, _) => Some(until),
-            Standing::Out | Standing::Ready(_) => None,
+        match self.in_flight.as_ref()?.state {
+            State::Waits(until, _) => Some(until),
+            State::Out | State::Ready(_) => None,
         }
     }
 
     pub(crate) fn retry(&mut self) {
-        if let Some(InFlight { standing, .. }) = &mut self.in_flight {
-            *standing = match std::mem::replace(standing, Standing::Out) {
-                Standing::Waits(_, callback) => Standing::Ready(callback),
+        if let Some(InFlight { state, .. }) = &mut self.in_flight {
+            *state = match std::mem::replace(state, State::Out) {
+                State::Waits(_, callback) => State::Ready(callback),
                 other => other,
             };
         }
@@ -341,10 +341,10 @@ impl Outbox {
         saved: bool,
     ) -> Option<Box<Callback>> {
         if let Some(in_flight) = &mut self.in_flight {
-            return match std::mem::replace(&mut in_flight.standing, Standing::Out) {
-                Standing::Ready(callback) => Some(callback),
-                standing => {
-                    in_flight.standing = standing;
+            return match std::mem::replace(&mut in_flight.state, State::Out) {
+                State::Ready(callback) => Some(callback),
+                state => {
+                    in_flight.state = state;
                     None
                 }
             };
@@ -384,30 +384,30 @@ impl Outbox {
 
     /// Makes `callback` the outstanding one.
     pub(crate) fn hand_out(&mut self, kind: Kind, callback: Box<Callback>) -> Box<Callback> {
-        self.in_flight = Some(InFlight { kind, failures: 0, standing: Standing::Out });
+        self.in_flight = Some(InFlight { kind, failures: 0, state: State::Out });
         callback
     }
 
     /// What is with a worker, if anything is.
     pub(crate) fn outstanding(&self) -> Option<(Kind, usize)> {
         let in_flight = self.in_flight.as_ref()?;
-        matches!(in_flight.standing, Standing::Out).then_some((in_flight.kind, in_flight.failures))
+        matches!(in_flight.state, State::Out).then_some((in_flight.kind, in_flight.failures))
     }
 
     /// Takes the outstanding callback back, to be handed out again `at` that moment or at once.
     pub(crate) fn fail(&mut self, callback: Box<Callback>, at: Option<Timestamp>) {
         if let Some(in_flight) = &mut self.in_flight {
             in_flight.failures += 1;
-            in_flight.standing = match at {
-                Some(at) => Standing::Waits(at, callback),
-                None => Standing::Ready(callback),
+            in_flight.state = match at {
+                Some(at) => State::Waits(at, callback),
+                None => State::Ready(callback),
             };
         }
     }
 
     /// Instead of the outstanding save the message that it failed is to be handed out, at once.
     pub(crate) fn save_failed(&mut self, kind: Kind, callback: Box<Callback>) {
-        self.in_flight = Some(InFlight { kind, failures: 0, standing: Standing::Ready(callback) });
+        self.in_flight = Some(InFlight { kind, failures: 0, state: State::Ready(callback) });
     }
 
     /// Done with the outstanding callback, told or given up.

@@ -62,7 +62,10 @@ impl Session {
         let is_untold = |pending: &Pending| pending.unsaved.is_none() && !pending.outbox.is_empty();
         self.roster.editing() == 0 && self.pending.as_deref().is_some_and(is_untold)
     }
+}
 
+/// What is given back.
+impl Session {
     /// Drops what waits to be told of a document that [came and went](Self::came_and_went), unless anything of it was
     /// told or asked before. Returns what is to be freed.
     pub(crate) fn forget_untold(&mut self) -> Option<TooMany> {

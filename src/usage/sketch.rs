@@ -39,13 +39,13 @@ impl Sketch {
     /// built anew five times on its way to registers.
     #[inline]
     pub(super) fn add(&mut self, hash: u64) {
-        // Most who come were here a moment ago.
+        // While there are few, most who come were here a moment ago.
         if !self.few.holds_first(hash) {
             self.add_new(hash);
         }
     }
 
-    #[cold]
+    #[inline(never)]
     fn add_new(&mut self, hash: u64) {
         match &mut self.registers {
             Some(registers) => raise(registers, hash),

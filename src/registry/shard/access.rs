@@ -62,8 +62,8 @@ impl Shard {
         let (stay, next) =
             session.join(&context.rules, &mut self.spares, user, grant.access, context.now, slot);
         // Somebody came: there is nothing to give back.
-        let now = session.standing();
-        self.note(place, before, now, after);
+        let stands = session.standing();
+        self.note(place, before, stands, after);
         let generation = self.connections.insert(Connection { document: place, stay, previous: NONE, next });
         self.connections.link(slot, next);
         let count = context.seats.came(grant.access, 1, taken);
@@ -133,8 +133,8 @@ impl Shard {
         if session.leave(&context.rules, &mut self.spares, stay, context.now, pace) {
             self.follow_up(document, before, context, after);
         } else {
-            let now = session.standing();
-            self.note(document, before, now, after);
+            let stands = session.standing();
+            self.note(document, before, stands, after);
         }
         self.meter(context, access, None);
         Closed::Done
@@ -171,8 +171,8 @@ impl Shard {
         let before = session.before();
         session.change(&context.rules, &mut self.spares, stay, context.now);
         // A change ends nothing: there is nothing to give back.
-        let now = session.standing();
-        self.note(document, before, now, after);
+        let stands = session.standing();
+        self.note(document, before, stands, after);
         Ok(())
     }
 
@@ -271,7 +271,10 @@ impl Shard {
         let Stay { user, .. } = session.stay(stay);
         let (user, active) = (user.clone(), session.stay(stay).active());
         if dropped.connections.is_empty() {
+            // Nearly always these are all: a new list costs half of what the growth of an empty one does.
             dropped.connections = Vec::with_capacity(count as usize);
+        } else {
+            dropped.connections.reserve(count as usize);
         }
         // First in, then out: the user stays a participant throughout.
         let mut slot = earliest;

@@ -73,7 +73,8 @@ pub(crate) struct After {
     pub(crate) more: Option<Box<More>>,
 }
 
-/// Notices, and what else is freed where no lock is held because it can be large.
+/// What few calls leave: notices, the end of a shutdown's wait, and what is freed where no lock is held because it can be
+/// large.
 #[derive(Debug, Default)]
 pub(crate) struct More {
     pub(crate) notices: Vec<Notice>,
@@ -267,8 +268,8 @@ impl Shard {
         let before = session.before();
         let answer = session.info(&context.rules, &mut self.spares, userdata);
         if answer.is_ok() {
-            let now = session.standing();
-            self.note(place, before, now, after);
+            let stands = session.standing();
+            self.note(place, before, stands, after);
         } else {
             // It may have been lent a box for nothing.
             self.follow_up(place, before, context, after);
@@ -390,13 +391,14 @@ impl Shard {
         place
     }
 
-    /// After every call that may have changed a session; `before`: how it stood before that.
+    /// After a call that may have changed a session in whatever way; `before`: how it stood before that. Where somebody came
+    /// or something was added to what the storage is to hear, nothing ends, and it is enough to [`note`](Self::note) it.
     #[inline]
     fn follow_up(&mut self, place: u32, before: Before, context: &Context<'_>, after: &mut After) {
         let Some(session) = self.documents.get_mut(place) else { return };
         settle_down(session, &mut self.spares, context, after);
-        let (now, told, over) = (session.standing(), session.is_told(), session.is_over());
-        self.note(place, before, now, after);
+        let (stands, told, over) = (session.standing(), session.is_told(), session.is_over());
+        self.note(place, before, stands, after);
         if told && !self.awaited.is_empty() && self.awaited.remove(&place) {
             after.more().done += 1;
         }
@@ -407,16 +409,16 @@ impl Shard {
 
     /// Keeps the books on a session: all that there is to do where nothing can have come to its end.
     #[inline(always)]
-    fn note(&mut self, place: u32, before: Before, now: Standing, after: &mut After) {
-        if now.has_next && !self.documents.set_queued(place, true) {
+    fn note(&mut self, place: u32, before: Before, stands: Standing, after: &mut After) {
+        if stands.has_next && !self.documents.set_queued(place, true) {
             after.ready = Some(place);
         }
-        if now.deadline != before.deadline {
-            self.move_deadline(place, before.deadline, now.deadline);
+        if stands.deadline != before.deadline {
+            self.move_deadline(place, before.deadline, stands.deadline);
             after.deadlines_moved = true;
         }
-        if now.open != before.open {
-            self.open = if now.open { self.open + 1 } else { self.open - 1 };
+        if stands.open != before.open {
+            self.open = if stands.open { self.open + 1 } else { self.open - 1 };
         }
     }
 
