@@ -2,7 +2,7 @@
 
 use crate::config::LIMIT_MAX;
 use crate::notice::LimitLevel;
-use crate::sync::{AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{Apart, AtomicU64, AtomicUsize, Ordering};
 
 /// Stands for "no limit" inside.
 const NO_LIMIT: u32 = LIMIT_MAX + 1;
@@ -17,7 +17,7 @@ const NO_LIMIT: u32 = LIMIT_MAX + 1;
 pub(crate) struct SeatPool {
     /// The limit in the upper half, the seats in use in the lower.
     word: AtomicU64,
-    pub(crate) watch: Watch,
+    pub(crate) watch: Apart<Watch>,
 }
 
 /// A seat that is held. Dropped, it is free again.
@@ -36,7 +36,7 @@ impl SeatPool {
     /// `percent`: of the limit, from which on it is nearly full.
     pub(crate) fn new(limit: Option<u32>, percent: u32) -> Self {
         let word = AtomicU64::new(pack(limit.unwrap_or(NO_LIMIT), 0));
-        SeatPool { word, watch: Watch::new(limit, percent) }
+        SeatPool { word, watch: Apart::new(Watch::new(limit, percent)) }
     }
 
     /// Takes one seat, unless as many as the limit are in use.

@@ -28,9 +28,9 @@ pub(super) struct Ready {
     /// How many entries each shard has staged, written under its lock.
     staged: Box<[Apart<AtomicUsize>]>,
     /// What all shards have staged, in whole steps of each.
-    steps: AtomicUsize,
+    steps: Apart<AtomicUsize>,
     /// Entries whose document is gone and whose place is empty.
-    stale: AtomicUsize,
+    stale: Apart<AtomicUsize>,
     most: usize,
     /// By 2ˢᵗᵉᵖ a shard's number of staged entries is known to all: fewer writes to a word that all of them share.
     step: u32,
@@ -51,8 +51,8 @@ impl Ready {
             queue: Queue::new(hook),
             stamp: Apart::new(AtomicU64::new(0)),
             staged: (0..shards).map(|_| Apart::new(AtomicUsize::new(0))).collect(),
-            steps: AtomicUsize::new(0),
-            stale: AtomicUsize::new(0),
+            steps: Apart::new(AtomicUsize::new(0)),
+            stale: Apart::new(AtomicUsize::new(0)),
             most,
             // So small that what the steps leave open is at most a quarter of what may wait.
             step: (most / 4 / shards.max(1)).clamp(1, STEP_MAX).ilog2(),
@@ -87,7 +87,10 @@ impl Ready {
     /// A list was taken from its shard; under the shard's lock.
     pub(super) fn swept(&self, shard: usize, list: &Staged) {
         self.staged[shard].store(0, Ordering::Relaxed);
-        self.steps.fetch_sub(list.len() >> self.step, Ordering::Relaxed);
+        let steps = list.len() >> self.step;
+        if steps > 0 {
+            self.steps.fetch_sub(steps, Ordering::Relaxed);
+        }
     }
 
     /// Appends documents of whatever shards that came to have something to tell just now, in this order.
