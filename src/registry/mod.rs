@@ -39,7 +39,7 @@ use queue::Queue;
 pub(crate) use queue::{Nothing, Wait};
 pub(crate) use ready::Location;
 use ready::Ready;
-use shard::{After, Common, Context, Shard};
+use shard::{After, Common, Context, Numbering, Shard};
 use sleeper::{NEVER, Sleeper};
 
 /// Everything that the handles of one engine share.
@@ -135,7 +135,7 @@ impl Registry {
     }
 
     fn shard_of(&self, id: ConnectionId) -> usize {
-        id.place() as usize & (self.shards.len() - 1)
+        Numbering::shard_of(id, self.shards.len())
     }
 
     /// Runs `act` under the lock of one shard, and afterwards does what it left to do.

@@ -47,6 +47,11 @@ impl Numbering {
         ConnectionId::new(slot << self.bits | self.shard, generation)
     }
 
+    /// The number of the shard that named a connection, of so many, a power of two.
+    pub(crate) fn shard_of(id: ConnectionId, shards: usize) -> usize {
+        id.place() as usize & (shards - 1)
+    }
+
     pub(crate) fn slot(self, id: ConnectionId) -> u32 {
         id.place() >> self.bits
     }
