@@ -88,7 +88,7 @@ impl Registry {
         }
         let (hash, index) = self.locate(key);
         self.locked(index, Timestamp::default(), |shard, context, after| {
-            let place = shard.find(key, hash).ok_or(InfoError::NotOpen)?;
+            let place = shard.find_open(key, hash).ok_or(InfoError::NotOpen)?;
             shard.info(place, userdata, context, after)
         })
     }

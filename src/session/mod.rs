@@ -304,11 +304,11 @@ impl Session {
                 (_, Some(_)) => InfoAnswer::Unsaved,
                 (_, None) => InfoAnswer::Closed,
             };
-            let withheld = self.withheld();
-            let outbox = &mut self.pending.get_or_insert_with(|| spares.pending.take()).outbox;
-            if outbox.asked() >= rules.bounds.asked {
+            if self.pending.as_ref().map_or(0, |pending| pending.outbox.asked()) >= rules.bounds.asked {
                 return Err(InfoError::TooManyAsked);
             }
+            let withheld = self.withheld();
+            let outbox = &mut self.pending.get_or_insert_with(|| spares.pending.take()).outbox;
             outbox.ask_info(&mut self.roster, withheld, InfoAsked { userdata, answer });
         }
         Ok(self.editors())

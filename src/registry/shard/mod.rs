@@ -256,7 +256,7 @@ impl Shard {
         }
     }
 
-    /// Who edits a document, which the storage is told too.
+    /// Who edits an open document, which the storage is told too.
     pub(crate) fn info(
         &mut self,
         place: u32,
@@ -264,17 +264,12 @@ impl Shard {
         context: &Context<'_>,
         after: &mut After,
     ) -> Result<Vec<UserId>, InfoError> {
-        let session = self.documents.get_mut(place).filter(|session| session.is_open());
-        let session = session.ok_or(InfoError::NotOpen)?;
+        let session = self.documents.get_mut(place).ok_or(InfoError::NotOpen)?;
         let before = session.before();
         let answer = session.info(&context.rules, &mut self.spares, userdata);
-        if answer.is_ok() {
-            let stands = session.standing();
-            self.note(place, before, stands, after);
-        } else {
-            // It may have been lent a box for nothing.
-            self.follow_up(place, before, context, after);
-        }
+        // A question ends nothing: there is nothing to give back.
+        let stands = session.standing();
+        self.note(place, before, stands, after);
         answer
     }
 
