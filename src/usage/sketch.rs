@@ -41,12 +41,13 @@ impl Sketch {
     pub(super) fn add(&mut self, hash: u64) {
         // While there are few, most who come were here a moment ago.
         if !self.few.holds_first(hash) {
-            self.add_new(hash);
+            self.note(hash);
         }
     }
 
+    /// Out of line: the table may have to be built anew.
     #[inline(never)]
-    fn add_new(&mut self, hash: u64) {
+    fn note(&mut self, hash: u64) {
         match &mut self.registers {
             Some(registers) => raise(registers, hash),
             None => {
@@ -100,8 +101,13 @@ impl Few {
     #[inline]
     fn holds_first(&self, hash: u64) -> bool {
         let hash = hash.max(1);
-        let first = low(hash) & self.slots.len().wrapping_sub(1);
-        self.slots.get(first) == Some(&hash)
+        self.slots.get(self.first(hash)) == Some(&hash)
+    }
+
+    /// Where the hash is looked for first. The low bits: the high ones choose registers.
+    #[inline]
+    fn first(&self, hash: u64) -> usize {
+        low(hash) & self.slots.len().wrapping_sub(1)
     }
 
     /// False if the hash is a new one and there is no room for it.
@@ -126,8 +132,7 @@ impl Few {
     /// Where the hash is, or the empty slot where it belongs.
     fn slot(&self, hash: u64) -> usize {
         let mask = self.slots.len() - 1;
-        // The low bits: the high ones choose registers.
-        let mut slot = low(hash) & mask;
+        let mut slot = self.first(hash);
         while self.slots[slot] != 0 && self.slots[slot] != hash {
             slot = (slot + 1) & mask;
         }

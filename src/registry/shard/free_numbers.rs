@@ -104,6 +104,7 @@ impl FreeNumbers {
         self.next = self.next.min(self.end());
     }
 
+    /// A block has room again, or is a new one.
     #[cold]
     fn has_room(&mut self, block: usize) {
         self.roomy[block >> BITS] |= 1 << (block % BLOCK);
