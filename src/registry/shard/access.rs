@@ -270,12 +270,7 @@ impl Shard {
         let Some(session) = documents.get_mut(place) else { return };
         let Stay { user, .. } = session.stay(stay);
         let (user, active) = (user.clone(), session.stay(stay).active());
-        if dropped.connections.is_empty() {
-            // Nearly always these are all: a new list costs half of what the growth of an empty one does.
-            dropped.connections = Vec::with_capacity(count as usize);
-        } else {
-            dropped.connections.reserve(count as usize);
-        }
+        dropped.connections.reserve(count as usize);
         // First in, then out: the user stays a participant throughout.
         let mut slot = earliest;
         while let Some((connection, generation)) = connections.at(slot) {
