@@ -148,28 +148,28 @@ impl Seats {
         self.connections.as_ref().map_or_else(|| self.pool(access), |pools| &pools[access.place()]).in_use()
     }
 
-    /// Takes a seat where nobody but the engine's own limit is to be asked: of a user who is not counted, without a quota of
-    /// named users. None if there is none, or others are to be asked. Returns how many are taken, with this one.
-    #[inline]
-    pub(crate) fn take_at_once(&self, access: Access) -> Option<u32> {
-        if self.named_on.load(Ordering::Acquire) { None } else { Some(self.pool(access).try_take()?.keep()) }
-    }
-
-    /// Whether it is to be [told](Self::tell_rise) that so many are in use after one was taken.
-    #[inline]
-    pub(crate) fn is_near(&self, access: Access, in_use: u32) -> bool {
-        self.pool(access).watch.is_near(in_use)
-    }
-
     /// Takes a seat, or says why there is none. `tell` hears what the limits have come to. Returns how many are taken of the
     /// engine's pool, with this one.
-    pub(crate) fn take(&self, claim: Claim<'_>, tell: &mut dyn FnMut(Notice)) -> Result<u32, Reason> {
+    #[inline]
+    pub(crate) fn take(&self, claim: Claim<'_>, tell: &mut impl FnMut(Notice)) -> Result<u32, Reason> {
+        let pool = self.pool(claim.access);
+        // Nearly always there is nobody else to ask, nothing to say, and a seat.
+        if !claim.counted
+            && !self.named_on.load(Ordering::Acquire)
+            && let Some(seat) = pool.try_take()
+        {
+            let in_use = seat.keep();
+            if pool.watch.is_near(in_use) {
+                self.tell_rise(claim.access, in_use, tell);
+            }
+            return Ok(in_use);
+        }
         self.claim(claim, true, tell)
     }
 
     /// So many are in use after one was taken, which may be something to tell.
     #[cold]
-    pub(crate) fn tell_rise(&self, access: Access, in_use: u32, tell: &mut dyn FnMut(Notice)) {
+    fn tell_rise(&self, access: Access, in_use: u32, tell: &mut dyn FnMut(Notice)) {
         if self.say(access, self.pool(access).watch.rose(in_use), in_use, tell) {
             self.look_again(access, tell);
         }
@@ -180,6 +180,7 @@ impl Seats {
         self.claim(claim, false, tell).map(drop)
     }
 
+    #[inline(never)]
     fn claim(&self, claim: Claim<'_>, take: bool, tell: &mut dyn FnMut(Notice)) -> Result<u32, Reason> {
         let Claim { user, access, counted, now } = claim;
         let mut held = (counted && access == Access::Edit).then(|| self.users.of(user));
@@ -258,35 +259,38 @@ impl Seats {
         }
     }
 
-    /// So many connections no longer have this access, where each is counted by itself and users are not. Returns how many
-    /// have it.
-    #[inline]
-    pub(crate) fn free(&self, access: Access, connections: u32) -> u32 {
-        self.pool(access).free(connections)
-    }
-
-    /// Whether it is to be [told](Self::tell_fall) that so many are in use after one was freed.
-    #[inline]
-    pub(crate) fn is_clear(&self, access: Access, in_use: u32) -> bool {
-        self.pool(access).watch.is_clear(in_use)
-    }
-
-    /// So many are in use after one was freed, which may be something to tell.
-    #[cold]
-    pub(crate) fn tell_fall(&self, access: Access, in_use: u32, tell: &mut dyn FnMut(Notice)) {
-        self.say(access, self.pool(access).watch.fell(in_use), in_use, tell);
-    }
-
-    /// So many connections of a user no longer have this access, and so many seats are free for it. Returns how many
-    /// connections have it.
+    /// So many connections of a user no longer have this access; `all`: these are all that the user has there. Returns how
+    /// many connections have it.
+    #[inline(always)]
     pub(crate) fn went(
         &self,
         claim: Claim<'_>,
         connections: u32,
-        seats: u32,
+        all: bool,
+        tell: &mut impl FnMut(Notice),
+    ) -> u32 {
+        if claim.counted || self.by_users() {
+            return self.went_of_users(claim, connections, all, tell);
+        }
+        let pool = self.pool(claim.access);
+        let left = pool.free(connections);
+        if pool.watch.is_clear(left) {
+            self.tell_fall(claim.access, left, tell);
+        }
+        left
+    }
+
+    /// The same where users are counted, or seats go by them.
+    #[inline(never)]
+    fn went_of_users(
+        &self,
+        claim: Claim<'_>,
+        connections: u32,
+        all: bool,
         tell: &mut dyn FnMut(Notice),
     ) -> u32 {
         let Claim { user, access, counted, .. } = claim;
+        let seats = if self.by_users() { u32::from(all) } else { connections };
         let left = self.connections.as_ref().map(|pools| pools[access.place()].free(connections));
         if access == Access::View {
             return left.unwrap_or_else(|| self.view.free(connections));
@@ -298,6 +302,12 @@ impl Seats {
         let in_use = pool.free(seats);
         self.say(access, pool.watch.fell(in_use), in_use, tell);
         left.unwrap_or(in_use)
+    }
+
+    /// So many are in use after one was freed, which may be something to tell.
+    #[cold]
+    fn tell_fall(&self, access: Access, in_use: u32, tell: &mut dyn FnMut(Notice)) {
+        self.say(access, self.pool(access).watch.fell(in_use), in_use, tell);
     }
 
     /// Changes the limit of a pool of the engine, and tells what it has come to by that.

@@ -52,7 +52,9 @@ impl Shard {
         let mut taken = None;
         let mut decision = check(Some(session), user.id(), asked, context);
         if decision == Ok(NeedsSeat::Yes) {
-            match take_seat(user.id(), asked, self.counts_users, context, after) {
+            let claim =
+                Claim { user: user.id(), access: asked, counted: self.counts_users, now: context.now };
+            match context.seats.take(claim, &mut after.teller(context)) {
                 Ok(in_use) => taken = Some(in_use),
                 Err(reason) => decision = Err(reason),
             }
@@ -340,26 +342,6 @@ fn check(
     Ok(NeedsSeat::Yes)
 }
 
-/// Takes a seat, or says why there is none. Returns how many are taken of the engine's, with this one.
-#[inline]
-fn take_seat(
-    user: &UserId,
-    access: Access,
-    counted: bool,
-    context: &Context<'_>,
-    after: &mut After,
-) -> Result<u32, Reason> {
-    let seats = &context.seats;
-    // Nearly always there is nobody else to ask, nothing to say, and a seat.
-    if !counted && let Some(in_use) = seats.take_at_once(access) {
-        if seats.is_near(access, in_use) {
-            seats.tell_rise(access, in_use, &mut after.teller(context));
-        }
-        return Ok(in_use);
-    }
-    seats.take(Claim { user, access, counted, now: context.now }, &mut after.teller(context))
-}
-
 /// Frees what so many connections of a stay have taken of the limits, before they go. Returns what access they had.
 #[inline(always)]
 fn free_seats(
@@ -369,19 +351,10 @@ fn free_seats(
     context: &Context<'_>,
     after: &mut After,
 ) -> Access {
-    let (access, seats) = (stay.access(), &context.seats);
-    let left = if counted || seats.by_users() {
-        let all_of_user = u32::from(stay.connections == connections);
-        let freed = if seats.by_users() { all_of_user } else { connections };
-        let claim = Claim { user: stay.user.id(), access, counted, now: context.now };
-        seats.went(claim, connections, freed, &mut after.teller(context))
-    } else {
-        let left = seats.free(access, connections);
-        if seats.is_clear(access, left) {
-            seats.tell_fall(access, left, &mut after.teller(context));
-        }
-        left
-    };
+    let access = stay.access();
+    let all = stay.connections == connections;
+    let claim = Claim { user: stay.user.id(), access, counted, now: context.now };
+    let left = context.seats.went(claim, connections, all, &mut after.teller(context));
     if let Some(recorder) = &context.recorder {
         recorder.fell(access, left);
     }
