@@ -202,7 +202,7 @@ fn a_url_is_kept_whole_at_its_edge_and_refused_past_it() {
     assert_eq!(save.kept_at(&("ä".repeat(2_048) + "u")), Err(Malformed::Url));
     let url = "ä".repeat(2_048);
     assert_eq!(save.kept_at(&url), Ok(()));
-    save.fail();
+    save.failed();
     assert_eq!(world.engine.forgotten_at(&key("doc")).unwrap().as_deref(), Some(url.as_str()));
 }
 
@@ -232,7 +232,7 @@ fn as_many_requests_as_the_bound_may_be_unanswered() {
         let in_hand = world.take();
         assert_eq!(in_hand.callback().status, Status::ForceSave);
         too_many();
-        in_hand.ack();
+        in_hand.acked();
         world.engine.info(&doc, None).unwrap();
         too_many();
         assert_eq!(world.told().len(), bound + 1);
@@ -305,7 +305,7 @@ fn an_action_that_is_with_a_worker_does_not_wait() {
     let in_hand = world.take();
     drop(world.edit("doc", "ben"));
     drop(world.edit("doc", "cat"));
-    in_hand.ack();
+    in_hand.acked();
     assert_eq!(world.told(), ["1 +ben [ann ben]", "1 -ben [ann]"]);
     // There is room again.
     drop(world.edit("doc", "dan"));

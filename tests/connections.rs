@@ -346,9 +346,9 @@ fn a_connection_keeps_its_engine_alive() {
     drop((engine, clone));
     assert_eq!(ann.change(), Ok(()));
     assert!(ann.may_edit());
-    assert_eq!(callbacks.try_recv().unwrap().ack().status.number(), 1);
+    assert_eq!(callbacks.try_recv().unwrap().acked().status.number(), 1);
     assert_eq!(callbacks.try_recv().unwrap_err(), coedit::TryRecvError::Empty);
     drop(ann);
-    assert_eq!(callbacks.try_recv().unwrap().ack().status.number(), 2);
+    assert_eq!(callbacks.try_recv().unwrap().acked().status.number(), 2);
     assert_eq!(callbacks.try_recv().unwrap_err(), coedit::TryRecvError::Disconnected);
 }

@@ -12,7 +12,7 @@ use coedit::{
 };
 use support::random::Random;
 use support::story::Stories;
-use support::{World, key, seconds, user};
+use support::{Settle, World, key, seconds, user};
 
 const STEPS: usize = 400;
 /// Every so many steps crowd and storage are in another mood.
@@ -131,8 +131,8 @@ impl Storage {
             let fails = random.below(100) < self.failing;
             self.hear(delivery.callback(), fails);
             match (fails, random.one_in(2)) {
-                (false, _) => drop(delivery.ack()),
-                (true, false) => drop(delivery.fail()),
+                (false, _) => drop(delivery.acked()),
+                (true, false) => drop(delivery.failed()),
                 // The worker dies.
                 (true, true) => drop(delivery),
             }

@@ -64,7 +64,7 @@ fn try_recv_gives_what_is_there_and_says_when_nothing_is() {
     let _ann = world.edit("doc", "ann");
     let delivery = world.callbacks.try_recv().unwrap();
     assert_eq!(named(delivery.callback()), "doc 1 +ann [ann]");
-    assert_eq!(named(&delivery.ack()), "doc 1 +ann [ann]", "settling gives it back");
+    assert_eq!(named(&delivery.acked()), "doc 1 +ann [ann]", "settling gives it back");
     assert_eq!(none(&world.callbacks), NOTHING);
 }
 
@@ -76,12 +76,12 @@ fn recv_timeout_gives_what_is_there_times_out_and_ends() {
     assert_eq!(notices.recv_timeout(Duration::ZERO), Err(RecvTimeoutError::Timeout));
     let ann = engine.open(&key("doc"), &user("ann"), Access::Edit).unwrap();
     // Longer than any clock can tell is as good as for ever.
-    callbacks.recv_timeout(Duration::MAX).unwrap().ack();
+    callbacks.recv_timeout(Duration::MAX).unwrap().acked();
     engine.rename(&key("doc"), "title").unwrap();
     assert!(notices.recv_timeout(Duration::MAX).is_ok());
     assert_eq!(nothing(Duration::ZERO), RecvTimeoutError::Timeout);
     drop((engine, ann));
-    callbacks.recv_timeout(Duration::ZERO).unwrap().ack();
+    callbacks.recv_timeout(Duration::ZERO).unwrap().acked();
     assert_eq!(nothing(Duration::MAX), RecvTimeoutError::Disconnected);
     assert_eq!(notices.recv_timeout(Duration::MAX), Err(RecvTimeoutError::Disconnected));
 }
@@ -90,7 +90,7 @@ fn recv_timeout_gives_what_is_there_times_out_and_ends() {
 fn recv_waits_for_what_another_thread_causes() {
     let world = World::plain();
     thread::scope(|scope| {
-        let worker = scope.spawn(|| named(&world.callbacks.recv().unwrap().ack()));
+        let worker = scope.spawn(|| named(&world.callbacks.recv().unwrap().acked()));
         let listener = scope.spawn(|| world.notices.recv().unwrap());
         let ann = world.edit("doc", "ann");
         world.engine.drop_all(&key("doc")).unwrap();
@@ -125,7 +125,7 @@ fn each_callback_goes_to_one_worker() {
             .map(|_| world.callbacks.clone())
             .map(|callbacks| {
                 scope.spawn(move || -> Vec<String> {
-                    callbacks.try_iter().map(|delivery| delivery.ack().key.to_string()).collect()
+                    callbacks.try_iter().map(|delivery| delivery.acked().key.to_string()).collect()
                 })
             })
             .collect();
@@ -147,17 +147,17 @@ fn while_one_is_outstanding_no_other_of_its_document_is_handed_out() {
     let in_hand = world.take();
     assert!(world.engine.is_outstanding(&key("doc")));
     let _cat = world.edit("other", "cat");
-    assert_eq!(named(&other.try_recv().unwrap().ack()), "other 1 +cat [cat]");
+    assert_eq!(named(&other.try_recv().unwrap().acked()), "other 1 +cat [cat]");
     drop((ann, ben));
     assert_eq!((none(&other), none(&world.callbacks)), (NOTHING, NOTHING));
-    in_hand.ack();
+    in_hand.acked();
     assert!(!world.engine.is_outstanding(&key("doc")));
     // Two workers still get them one at a time, in order.
     for expected in ["1 +ben [ann ben]", "1 -ann [ben]", "4 -ben"] {
         let delivery = other.try_recv().unwrap();
         assert_eq!(brief(delivery.callback()), expected);
         assert_eq!(none(&world.callbacks), NOTHING);
-        delivery.ack();
+        delivery.acked();
     }
     assert_eq!(none(&other), NOTHING);
 }
@@ -172,7 +172,7 @@ fn documents_are_told_of_in_the_order_in_which_they_came_to_have_something_to_te
             let (before, after) = documents.split_at(waiting);
             let open = |document: &String| world.edit(document, "ann");
             let mut open_now: Vec<Connection> = before.iter().map(open).collect();
-            let first = world.take().ack();
+            let first = world.take().acked();
             open_now.extend(after.iter().map(open));
             let told = world.callbacks.try_iter().map(Delivery::ack);
             let told: Vec<String> = [first].into_iter().chain(told).map(|one| one.key.to_string()).collect();
@@ -185,7 +185,7 @@ fn documents_are_told_of_in_the_order_in_which_they_came_to_have_something_to_te
 fn fail_drop_and_panic_all_hand_the_same_callback_out_again() {
     type Fail = fn(Delivery);
     let ways: [Fail; 3] = [
-        |delivery| assert_eq!(named(&delivery.fail()), "doc 1 +ann [ann]"),
+        |delivery| assert_eq!(named(&delivery.failed()), "doc 1 +ann [ann]"),
         |delivery| drop(delivery),
         |delivery| {
             let worker = thread::spawn(move || {
@@ -215,7 +215,7 @@ fn fail_drop_and_panic_all_hand_the_same_callback_out_again() {
 fn a_failure_of_one_document_does_not_hold_up_others() {
     let world = World::plain();
     let _open = ["a", "b"].map(|document| world.edit(document, "ann"));
-    world.take().fail();
+    world.take().failed();
     assert_eq!(world.told(), ["1 +ann [ann]"]);
     world.pass(seconds(1));
     assert_eq!(world.ack().key, "a");
@@ -232,11 +232,11 @@ fn the_hook_is_called_when_the_queue_stops_being_empty() {
     assert_eq!(hooked.called(0), 1, "nobody had looked yet");
     let _b = hooked.edit("b");
     assert_eq!(hooked.called(0), 1, "it was not empty");
-    callbacks.try_recv().unwrap().ack();
-    callbacks.try_recv().unwrap().ack();
+    callbacks.try_recv().unwrap().acked();
+    callbacks.try_recv().unwrap().acked();
     let _c = hooked.edit("c");
     assert_eq!(hooked.called(0), 1, "nobody has seen it empty");
-    callbacks.try_recv().unwrap().ack();
+    callbacks.try_recv().unwrap().acked();
     assert_eq!(none(&callbacks), NOTHING);
     let d = hooked.edit("d");
     assert_eq!(hooked.called(0), 2, "seen empty, so it is armed again");
@@ -245,9 +245,9 @@ fn the_hook_is_called_when_the_queue_stops_being_empty() {
     drop(d);
     assert_eq!(none(&callbacks), NOTHING);
     assert_eq!(hooked.called(0), 2);
-    in_hand.ack();
+    in_hand.acked();
     assert_eq!(hooked.called(0), 3);
-    assert_eq!(named(&callbacks.try_recv().unwrap().ack()), "d 4 -ann");
+    assert_eq!(named(&callbacks.try_recv().unwrap().acked()), "d 4 -ann");
 }
 
 #[test]
@@ -298,7 +298,7 @@ fn the_hook_is_called_by_a_tick_and_by_the_end() {
     let World { engine, callbacks, .. } = world;
     drop(engine);
     assert_eq!(calls.load(Ordering::SeqCst), 4);
-    assert_eq!(named(&callbacks.try_recv().unwrap().ack()), "doc 2 -ann [ann]");
+    assert_eq!(named(&callbacks.try_recv().unwrap().acked()), "doc 2 -ann [ann]");
     assert_eq!(none(&callbacks), ENDED);
 }
 
@@ -387,7 +387,7 @@ fn the_last_handle_hands_out_what_is_left_saves_included_and_ends() {
     let first = callbacks.try_iter().map(Delivery::ack).count();
     assert_eq!((first, none(&callbacks)), (3, NOTHING), "another handle is left");
     drop(another);
-    let mut rest: Vec<String> = callbacks.try_iter().map(|delivery| named(&delivery.ack())).collect();
+    let mut rest: Vec<String> = callbacks.try_iter().map(|delivery| named(&delivery.acked())).collect();
     rest.sort();
     assert_eq!(rest, ["changed 2 -ben [ben]", "unchanged 4 -ann", "waiting 2 -cat [cat]"]);
     assert_eq!((none(&callbacks), none(&callbacks.clone())), (ENDED, ENDED));
@@ -413,7 +413,7 @@ fn saves_that_fail_at_the_end_are_retried_without_a_pause_and_end_too() {
     ann.change().unwrap();
     engine.force_save(&key("doc"), None).unwrap();
     drop((ann, engine));
-    let statuses: Vec<u8> = callbacks.try_iter().map(|delivery| delivery.fail().status.number()).collect();
+    let statuses: Vec<u8> = callbacks.try_iter().map(|delivery| delivery.failed().status.number()).collect();
     // Three retries each; the 6 and the 2 become a 7 and a 3.
     assert_eq!(statuses, [1, 6, 7, 2, 3].map(|status| [status; 4]).concat());
     assert_eq!(none(&callbacks), ENDED);
@@ -423,10 +423,10 @@ fn saves_that_fail_at_the_end_are_retried_without_a_pause_and_end_too() {
 fn a_callback_that_waits_for_its_retry_is_due_at_the_end() {
     let World { engine, callbacks, .. } = World::plain();
     let ann = engine.open(&key("doc"), &user("ann"), Access::Edit).unwrap();
-    callbacks.try_recv().unwrap().fail();
+    callbacks.try_recv().unwrap().failed();
     assert_eq!(none(&callbacks), NOTHING);
     drop((ann, engine));
-    let told: Vec<String> = callbacks.try_iter().map(|delivery| brief(&delivery.ack())).collect();
+    let told: Vec<String> = callbacks.try_iter().map(|delivery| brief(&delivery.acked())).collect();
     assert_eq!(told, ["1 +ann [ann]", "4 -ann"]);
     assert_eq!(none(&callbacks), ENDED);
 }
@@ -435,13 +435,13 @@ fn a_callback_that_waits_for_its_retry_is_due_at_the_end() {
 fn a_save_that_waits_for_its_retry_is_due_at_the_end() {
     let World { engine, callbacks, clock, .. } = World::plain();
     engine.open(&key("doc"), &user("ann"), Access::Edit).unwrap().change().unwrap();
-    callbacks.try_recv().unwrap().ack();
+    callbacks.try_recv().unwrap().acked();
     clock.advance(seconds(10));
     engine.tick();
-    assert_eq!(brief(&callbacks.try_recv().unwrap().fail()), "2 -ann [ann]");
+    assert_eq!(brief(&callbacks.try_recv().unwrap().failed()), "2 -ann [ann]");
     assert_eq!(none(&callbacks), NOTHING);
     drop(engine);
-    assert_eq!(brief(&callbacks.try_recv().unwrap().ack()), "2 -ann [ann]");
+    assert_eq!(brief(&callbacks.try_recv().unwrap().acked()), "2 -ann [ann]");
     assert_eq!(none(&callbacks), ENDED);
 }
 
@@ -476,8 +476,8 @@ fn every_blocked_receiver_ends_with_the_engine() {
 fn a_delivery_may_outlive_the_engine() {
     type Settle = fn(Delivery);
     let ways: [(Settle, &[&str]); 3] = [
-        (|delivery| drop(delivery.ack()), &["2 -ann [ann]"]),
-        (|delivery| drop(delivery.fail()), &["1 +ann [ann]", "2 -ann [ann]"]),
+        (|delivery| drop(delivery.acked()), &["2 -ann [ann]"]),
+        (|delivery| drop(delivery.failed()), &["1 +ann [ann]", "2 -ann [ann]"]),
         (|delivery| drop(delivery), &["1 +ann [ann]", "2 -ann [ann]"]),
     ];
     for (settle, rest) in ways {
@@ -488,7 +488,7 @@ fn a_delivery_may_outlive_the_engine() {
         drop((ann, engine));
         assert_eq!(none(&callbacks), NOTHING, "not the end: it waits for the one in hand");
         settle(in_hand);
-        let told: Vec<String> = callbacks.try_iter().map(|delivery| brief(&delivery.ack())).collect();
+        let told: Vec<String> = callbacks.try_iter().map(|delivery| brief(&delivery.acked())).collect();
         assert_eq!(told, rest);
         assert_eq!(none(&callbacks), ENDED);
     }
@@ -501,7 +501,7 @@ fn deliveries_may_outlive_receivers_and_engine_alike() {
     ann.change().unwrap();
     let in_hand = callbacks.try_recv().unwrap();
     drop((ann, engine, callbacks, notices));
-    assert_eq!(named(&in_hand.fail()), "doc 1 +ann [ann]");
+    assert_eq!(named(&in_hand.failed()), "doc 1 +ann [ann]");
 }
 
 #[test]
@@ -521,7 +521,7 @@ fn a_receiver_of_notices_that_has_ended_stays_ended() {
     look();
     // The storage gives up the two callbacks that are left, which is told by two notices at most.
     for _ in 0..2 {
-        callbacks.try_recv().unwrap().fail();
+        callbacks.try_recv().unwrap().failed();
         look();
     }
     assert_eq!(none(&callbacks), ENDED);
@@ -536,7 +536,7 @@ fn a_callback_given_up_after_the_end_of_notices_is_counted_as_missed() {
     let ann = engine.open(&key("doc"), &user("ann"), Access::Edit).unwrap();
     drop((ann, engine));
     assert_eq!(notices.iter().count(), 0);
-    let given_up: Vec<Status> = callbacks.try_iter().map(|delivery| delivery.fail().status).collect();
+    let given_up: Vec<Status> = callbacks.try_iter().map(|delivery| delivery.failed().status).collect();
     assert_eq!(given_up, [Status::Editing, Status::Closed]);
     assert_eq!((notices.missed(), notices.iter().count()), (2, 0));
 }
@@ -590,7 +590,7 @@ fn the_timer_lets_saves_fall_due_and_stops_with_the_engine() {
     let timer = engine.spawn_timer().unwrap();
     for document in ["a", "b", "c"] {
         engine.open(&key(document), &user("ann"), Access::Edit).unwrap().change().unwrap();
-        let told: Vec<String> = (0..2).map(|_| named(&callbacks.recv().unwrap().ack())).collect();
+        let told: Vec<String> = (0..2).map(|_| named(&callbacks.recv().unwrap().acked())).collect();
         assert_eq!(told, [format!("{document} 1 +ann [ann]"), format!("{document} 2 -ann [ann]")]);
     }
     drop(engine);
@@ -608,7 +608,7 @@ fn a_dropped_timer_has_stopped_and_another_may_follow() {
         let timer = engine.spawn_timer().unwrap();
         assert_eq!(engine.spawn_timer().unwrap_err().kind(), std::io::ErrorKind::AlreadyExists);
         engine.open(&key("doc"), &user("ann"), Access::Edit).unwrap().change().unwrap();
-        let told: Vec<u8> = (0..2).map(|_| callbacks.recv().unwrap().ack().status.number()).collect();
+        let told: Vec<u8> = (0..2).map(|_| callbacks.recv().unwrap().acked().status.number()).collect();
         assert_eq!(told, [1, 2]);
         drop(timer);
         assert_eq!(ended.recv(), Ok(()));
@@ -617,7 +617,7 @@ fn a_dropped_timer_has_stopped_and_another_may_follow() {
     engine.open(&key("doc"), &user("ann"), Access::Edit).unwrap().change().unwrap();
     assert_eq!(callbacks.try_iter().map(Delivery::ack).count(), 1);
     engine.tick();
-    assert_eq!(callbacks.try_recv().unwrap().ack().status, Status::Save);
+    assert_eq!(callbacks.try_recv().unwrap().acked().status, Status::Save);
 }
 
 #[test]
@@ -627,7 +627,7 @@ fn the_timer_retries_what_failed() {
     let callbacks = engine.callbacks();
     let _timer = engine.spawn_timer().unwrap();
     engine.open(&key("doc"), &user("ann"), Access::Edit).unwrap().change().unwrap();
-    let statuses: Vec<u8> = (0..12).map(|_| callbacks.recv().unwrap().fail().status.number()).collect();
+    let statuses: Vec<u8> = (0..12).map(|_| callbacks.recv().unwrap().failed().status.number()).collect();
     assert_eq!(statuses, [1, 2, 3].map(|status| [status; 4]).concat());
     assert_eq!((engine.forgotten().len(), engine.forgotten_at(&key("doc"))), (1, Ok(None)));
 }
@@ -650,11 +650,11 @@ fn a_hook_may_drop_the_timer_on_the_timers_own_thread() {
     let callbacks = engine.callbacks();
     let ann = engine.open(&key("doc"), &user("ann"), Access::Edit).unwrap();
     ann.change().unwrap();
-    callbacks.try_recv().unwrap().ack();
+    callbacks.try_recv().unwrap().acked();
     assert_eq!(none(&callbacks), NOTHING, "the hook is armed");
     *timer.lock().unwrap() = Some(engine.spawn_timer().unwrap());
     drop(ann);
-    assert_eq!(callbacks.recv().unwrap().ack().status, Status::Save);
+    assert_eq!(callbacks.recv().unwrap().acked().status, Status::Save);
     assert_eq!(ended.recv(), Ok(()));
     assert_eq!(dropped.get(), Some(&true));
     drop(engine.spawn_timer().unwrap());
@@ -676,7 +676,7 @@ fn the_timer_lets_a_save_fall_due_in_real_time() {
     let ann = engine.open(&key("doc"), &user("ann"), Access::Edit).unwrap();
     ann.change().unwrap();
     drop(ann);
-    let statuses: Vec<Status> = callbacks.iter().take(2).map(|delivery| delivery.ack().status).collect();
+    let statuses: Vec<Status> = callbacks.iter().take(2).map(|delivery| delivery.acked().status).collect();
     assert_eq!(statuses, [Status::Editing, Status::Save]);
 }
 
@@ -698,6 +698,6 @@ fn p5_a_hook_that_panics_at_the_end_of_the_engine_loses_no_save() {
     dies.store(true, Ordering::SeqCst);
     let end = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(engine)));
     assert!(end.is_err(), "the end of the limit's being near is told");
-    let told: Vec<Status> = callbacks.iter().map(|delivery| delivery.ack().status).collect();
+    let told: Vec<Status> = callbacks.iter().map(|delivery| delivery.acked().status).collect();
     assert_eq!(told.iter().filter(|status| **status == Status::Save).count(), DOCUMENTS);
 }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use support::lines::{State, open};
 use support::random::Random;
 use support::story::Stories;
-use support::{START, Talk, World, id, key, parsed, user};
+use support::{START, Settle, Talk, World, id, key, parsed, user};
 
 const KEYS: [&str; 4] = ["k", "closing", "lost", "another"];
 
@@ -140,7 +140,7 @@ fn a_flood_of_one_users_tabs_is_dropped_and_closed() {
     drop(ben);
     world.pass(support::seconds(10));
     let mut stories = Stories::new(0);
-    world.callbacks.try_iter().for_each(|delivery| stories.settled(&delivery.ack(), true));
+    world.callbacks.try_iter().for_each(|delivery| stories.settled(&delivery.acked(), true));
     stories.assert_balanced();
     assert_eq!((stories.saved(&doc).as_millis(), world.engine.documents()), (START, 0));
     world.engine.validate().unwrap();
@@ -348,7 +348,7 @@ fn names_that_collide_without_a_key_are_all_found() {
     }
     world.pass(support::seconds(10));
     let mut stories = Stories::new(0);
-    world.callbacks.try_iter().for_each(|delivery| stories.settled(&delivery.ack(), true));
+    world.callbacks.try_iter().for_each(|delivery| stories.settled(&delivery.acked(), true));
     stories.assert_balanced();
     assert!(keys.iter().all(|name| stories.saved(&key(name)).as_millis() == START));
     assert_eq!(world.engine.documents(), 0);

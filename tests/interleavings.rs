@@ -4,6 +4,9 @@
 //! `COEDIT_INTERLEAVINGS` sets how many a test; a failure prints the schedule, which `shuttle::replay` runs again.
 #![cfg(shuttle)]
 
+#[path = "support/settle.rs"]
+mod settle;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +14,7 @@ use coedit::{
     Access, Config, Connection, DocumentKey, Engine, LimitLevel, ManualClock, Notice, Status, Timestamp,
     TryRecvError, User, UserId,
 };
+use settle::Settle;
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
 use shuttle::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use shuttle::sync::{Condvar, Mutex};
@@ -110,7 +114,7 @@ fn p4_a_document_is_with_one_worker_at_a_time_and_nothing_is_missed() {
                         let told = delivery.callback().users.clone().unwrap_or_default();
                         *editors.lock().unwrap() = told;
                         in_hand.fetch_sub(1, Ordering::SeqCst);
-                        delivery.ack();
+                        delivery.acked();
                     }
                 })
             })
@@ -141,12 +145,12 @@ fn p5_a_failed_save_is_handed_out_again_while_others_end() {
                 thread::spawn(move || {
                     for delivery in callbacks.iter() {
                         if delivery.callback().status != Status::Save {
-                            delivery.ack();
+                            delivery.acked();
                         } else if !failed.swap(true, Ordering::SeqCst) {
                             drop(delivery);
                         } else {
                             saved.fetch_add(1, Ordering::SeqCst);
-                            delivery.ack();
+                            delivery.acked();
                         }
                     }
                 })
@@ -170,7 +174,7 @@ fn the_last_handle_ends_every_receiver() {
             .map(|_| {
                 let (callbacks, notices) = (engine.callbacks(), engine.notices());
                 [
-                    thread::spawn(move || while callbacks.recv().map(|delivery| delivery.ack()).is_ok() {}),
+                    thread::spawn(move || while callbacks.recv().map(|delivery| delivery.acked()).is_ok() {}),
                     thread::spawn(move || while notices.recv().is_ok() {}),
                 ]
             })
@@ -226,7 +230,7 @@ fn the_hook_misses_nothing() {
             loop {
                 match callbacks.try_recv() {
                     Ok(delivery) => {
-                        delivery.ack();
+                        delivery.acked();
                         seen += 1;
                     }
                     Err(TryRecvError::Disconnected) => return seen,
@@ -261,7 +265,7 @@ fn documents_of_two_shards(engine: &Engine) -> [String; 2] {
     let names = || ('a'..='z').map(String::from);
     let first = names().next().unwrap();
     let other = names().find(|name| shard(name) != shard(&first)).unwrap();
-    engine.callbacks().try_iter().for_each(|delivery| drop(delivery.ack()));
+    engine.callbacks().try_iter().for_each(|delivery| drop(delivery.acked()));
     [first, other]
 }
 
@@ -280,7 +284,7 @@ fn workers_who_wait_for_each_other(engine: &Engine) -> [thread::JoinHandle<Docum
                 count = in_hand.1.wait(count).unwrap();
             }
             drop(count);
-            delivery.ack().key.clone()
+            delivery.acked().key.clone()
         })
     })
 }
@@ -315,7 +319,7 @@ fn as_many_workers_are_woken_as_saves_fall_due_at_once() {
         for document in &documents {
             open(&engine, document, "a").change().unwrap();
         }
-        engine.callbacks().try_iter().for_each(|delivery| drop(delivery.ack()));
+        engine.callbacks().try_iter().for_each(|delivery| drop(delivery.acked()));
         let workers = workers_who_wait_for_each_other(&engine);
         clock.advance(Duration::from_secs(10));
         engine.tick();
@@ -338,7 +342,7 @@ fn p5_workers_that_block_hear_all_of_every_shard_up_to_the_end() {
                     while let Ok(delivery) = callbacks.recv() {
                         let callback = delivery.callback();
                         heard.lock().unwrap().push((callback.key.clone(), callback.status.number()));
-                        delivery.ack();
+                        delivery.acked();
                     }
                 })
             })
@@ -374,13 +378,13 @@ fn a_worker_that_waits_no_longer_takes_nobodys_wake_up() {
         let documents = documents_of_two_shards(&engine);
         let blocks = {
             let callbacks = engine.callbacks();
-            thread::spawn(move || callbacks.iter().map(|delivery| delivery.ack()).count())
+            thread::spawn(move || callbacks.iter().map(|delivery| delivery.acked()).count())
         };
         let looks = {
             let callbacks = engine.callbacks();
             thread::spawn(move || {
                 let found = (0..3).filter_map(|_| callbacks.recv_timeout(Duration::ZERO).ok());
-                found.map(|delivery| delivery.ack()).count()
+                found.map(|delivery| delivery.acked()).count()
             })
         };
         let editors = documents.map(|document| {
@@ -415,7 +419,7 @@ fn the_hook_misses_nothing_of_two_shards() {
             // Nobody leaves: what is not heard of now is not made good by the end.
             while came.len() < 4 {
                 match callbacks.try_recv() {
-                    Ok(delivery) => came.push(delivery.ack().key.clone()),
+                    Ok(delivery) => came.push(delivery.acked().key.clone()),
                     Err(nothing) => {
                         assert_eq!(nothing, TryRecvError::Empty);
                         let mut woken = signal.0.lock().unwrap();
@@ -452,11 +456,11 @@ fn the_timer_is_woken_for_a_new_deadline() {
         let callbacks = engine.callbacks();
         let tab = open(&engine, "x", "a");
         tab.change().unwrap();
-        callbacks.recv().unwrap().ack();
+        callbacks.recv().unwrap().acked();
         let closing = thread::spawn(move || drop(tab));
         closing.join().unwrap();
         clock.advance(Duration::from_secs(10));
-        assert_eq!(callbacks.recv().unwrap().ack().status, Status::Save);
+        assert_eq!(callbacks.recv().unwrap().acked().status, Status::Save);
         drop(timer);
         engine.validate().unwrap();
     });

@@ -14,7 +14,7 @@ use coedit::{
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use support::random::Random;
-use support::{START, World, id, key, seconds, user};
+use support::{START, Settle, World, id, key, seconds, user};
 
 #[global_allocator]
 static GLOBAL: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -179,8 +179,8 @@ impl<'a> Work<'a> {
         let failing = matches!(delivery.callback().status, Status::Save | Status::ForceSave);
         match self.random.below(if failing { 4 } else { 20 }) {
             0 => drop(delivery),
-            1 => drop(delivery.fail()),
-            _ => drop(delivery.ack()),
+            1 => drop(delivery.failed()),
+            _ => drop(delivery.acked()),
         }
     }
 
@@ -310,9 +310,9 @@ fn give_up(way: u64) {
             let World { engine, callbacks, notices, .. } = world;
             drop((engine, open));
             for delivery in in_hand {
-                delivery.ack();
+                delivery.acked();
             }
-            callbacks.iter().for_each(|delivery| drop(delivery.ack()));
+            callbacks.iter().for_each(|delivery| drop(delivery.acked()));
             drop(notices);
         }
         // Storage and transport were gone before.

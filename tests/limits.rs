@@ -97,7 +97,7 @@ fn p2_of_several_limits_the_narrowest_says_why() {
     engine.set_live_limit(Some(0)).unwrap();
     let why = |asked| tries(&world, "doc", "ben", asked).reason;
     assert_eq!(why(Edit), Some(Reason::Saving));
-    save.ack();
+    save.acked();
     assert_eq!(why(Edit), Some(Reason::DocumentLimit));
     engine.set_document_limit(Some(1)).unwrap();
     assert_eq!(why(Edit), Some(Reason::UserLimit));

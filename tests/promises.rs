@@ -412,8 +412,8 @@ fn p4_while_one_worker_is_slow_the_document_waits_and_others_go_on() {
         .map(|callback| format!("{} {}", callback.key, brief(&callback)))
         .collect();
     assert_eq!(meanwhile, ["b 1 +cat [cat]", "b 1 +dan [cat dan]"]);
-    slow.ack();
-    assert_eq!(brief(&other.try_recv().unwrap().ack()), "1 +ben [ann ben]");
+    slow.acked();
+    assert_eq!(brief(&other.try_recv().unwrap().acked()), "1 +ben [ann ben]");
 }
 
 #[test]
@@ -439,7 +439,7 @@ fn p4_replaying_the_callbacks_gives_the_engines_editors_whatever_the_threads() {
             (0..pace).for_each(|_| thread::yield_now());
             told.lock().unwrap().entry(document.clone()).or_default().push(callback);
             in_hand.lock().unwrap().insert(document, false);
-            delivery.ack();
+            delivery.acked();
         }
     };
     let mut open = Vec::new();
@@ -511,7 +511,7 @@ impl Books {
     }
 
     fn acknowledge(&mut self, delivery: Delivery) {
-        let callback = delivery.ack();
+        let callback = delivery.acked();
         if matches!(callback.status, Status::Save | Status::ForceSave) {
             let saved = self.saved.entry(callback.key.clone()).or_default();
             *saved = callback.lastsave.unwrap().max(*saved);
@@ -560,7 +560,7 @@ fn panic_with(delivery: Delivery) {
 #[test]
 fn p5_a_storage_that_fails_every_save_ends_in_a_listed_document() {
     type Fail = fn(Delivery);
-    let ways: [Fail; 3] = [|delivery| drop(delivery.fail()), |delivery| drop(delivery), panic_with];
+    let ways: [Fail; 3] = [|delivery| drop(delivery.failed()), |delivery| drop(delivery), panic_with];
     for fail in ways {
         let world = World::plain();
         for document in ["a", "b", "c"] {
@@ -632,7 +632,7 @@ fn p5_whatever_fails_every_change_is_saved_or_its_document_listed() {
                 7 | 8 => {
                     let Ok(delivery) = world.callbacks.try_recv() else { continue };
                     match dice.roll(6) {
-                        0 | 1 => drop(delivery.fail()),
+                        0 | 1 => drop(delivery.failed()),
                         2 => drop(delivery),
                         _ => books.acknowledge(delivery),
                     }
@@ -646,7 +646,7 @@ fn p5_whatever_fails_every_change_is_saved_or_its_document_listed() {
         run_out(&world, |delivery| match dice.roll(5) {
             0 | 1 => books.acknowledge(delivery),
             2 => panic_with(delivery),
-            _ => drop(delivery.fail()),
+            _ => drop(delivery.failed()),
         });
         let (unsaved, listed) = (books.unsaved(), forgotten(&world));
         assert!(unsaved.iter().all(|document| listed.contains(document)), "{seed}: {unsaved:?}, {listed:?}");
@@ -671,16 +671,16 @@ fn p5_a_failure_that_meets_the_engines_end_is_tried_again() {
         thread::scope(|scope| {
             scope.spawn(|| {
                 start.wait();
-                in_hand.fail();
+                in_hand.failed();
             });
             scope.spawn(|| {
                 start.wait();
-                callbacks.try_iter().for_each(|delivery| drop(delivery.ack()));
+                callbacks.try_iter().for_each(|delivery| drop(delivery.acked()));
             });
             start.wait();
             drop((ann, others, engine));
         });
-        callbacks.try_iter().for_each(|delivery| drop(delivery.ack()));
+        callbacks.try_iter().for_each(|delivery| drop(delivery.acked()));
         assert_eq!(
             callbacks.try_recv().unwrap_err(),
             TryRecvError::Disconnected,
@@ -757,7 +757,7 @@ fn p6_a_host_that_never_takes_a_callback_gets_few_and_true_ones_later() {
     let mut heard = Heard::default();
     let mut count = 0;
     for delivery in world.callbacks.try_iter() {
-        let callback = delivery.ack();
+        let callback = delivery.acked();
         heard.hear(&callback);
         count += 1;
         if callback.status == Status::Editing {
@@ -769,7 +769,7 @@ fn p6_a_host_that_never_takes_a_callback_gets_few_and_true_ones_later() {
     assert_eq!(sorted(heard.users()), sorted(truth));
     assert_eq!(heard.editors.iter().map(|(_, tabs)| *tabs as usize).sum::<usize>(), open.len());
     open.clear();
-    world.callbacks.try_iter().for_each(|delivery| heard.hear(&delivery.ack()));
+    world.callbacks.try_iter().for_each(|delivery| heard.hear(&delivery.acked()));
     assert!(heard.editors.is_empty(), "comings and goings balance");
 }
 
@@ -792,7 +792,7 @@ fn p6_no_save_and_no_answer_is_dropped_for_a_storage_that_is_behind() {
     let mut heard = Heard::default();
     let mut answers = Vec::new();
     for delivery in world.callbacks.try_iter() {
-        let callback = delivery.ack();
+        let callback = delivery.acked();
         heard.hear(&callback);
         if callback.action.is_none() || callback.status == Status::Save {
             answers.push((callback.status.number(), callback.userdata.clone(), callback.users.clone()));
@@ -919,7 +919,7 @@ fn p7_a_storage_may_send_any_command_from_inside_its_callback_handler() {
         assert_eq!(world.engine.info(&key("doc"), None), Ok(vec![id("ann")]));
         assert_eq!(world.engine.drop_all(&key("doc")).unwrap().connections, [ann.id()]);
         assert_eq!(world.callbacks.try_recv().unwrap_err(), TryRecvError::Empty);
-        in_hand.ack();
+        in_hand.acked();
         world.engine.validate().unwrap();
     });
 }
@@ -936,7 +936,7 @@ fn p7_hooks_may_call_the_engine_and_take_what_is_there() {
                 if calls[number].fetch_add(1, Ordering::SeqCst) < 3 {
                     let engine = engine.get().unwrap();
                     call_everything(engine, "doc");
-                    engine.callbacks().try_iter().for_each(|delivery| drop(delivery.ack()));
+                    engine.callbacks().try_iter().for_each(|delivery| drop(delivery.acked()));
                     engine.notices().try_iter().for_each(drop);
                 }
             }
@@ -951,7 +951,7 @@ fn p7_hooks_may_call_the_engine_and_take_what_is_there() {
         drop(ann);
         clock.advance(seconds(10));
         engine.tick();
-        engine.callbacks().try_iter().for_each(|delivery| drop(delivery.fail()));
+        engine.callbacks().try_iter().for_each(|delivery| drop(delivery.failed()));
         assert!(calls.iter().all(|calls| calls.load(Ordering::SeqCst) > 0));
         engine.validate().unwrap();
     });
@@ -997,7 +997,7 @@ fn p7_a_clock_may_call_the_engine() {
         let ben = engine.open(&key("other"), &user("ben"), Access::Edit).unwrap();
         ben.change().unwrap();
         drop(ben);
-        callbacks.try_iter().take(20).for_each(|delivery| drop(delivery.fail()));
+        callbacks.try_iter().take(20).for_each(|delivery| drop(delivery.failed()));
         clock.time.advance(seconds(10));
         engine.tick();
         assert!(clock.calls.load(Ordering::SeqCst) >= 4);
@@ -1016,7 +1016,7 @@ fn p8_commands_on_one_document_touch_nothing_of_the_others() {
         .map(|(document, who)| world.edit(&document, who))
         .collect();
     let _cat = world.edit("doc-250", "cat");
-    world.callbacks.try_iter().for_each(|delivery| drop(delivery.ack()));
+    world.callbacks.try_iter().for_each(|delivery| drop(delivery.acked()));
     let doc = key("doc-250");
     assert_eq!(world.engine.info(&doc, None), Ok(vec![id("ann"), id("ben"), id("cat")]));
     assert_eq!(world.told(), ["1 [ann ben cat]"]);
@@ -1032,7 +1032,7 @@ fn p8_commands_on_one_document_touch_nothing_of_the_others() {
 
 /// Everything there is, acknowledged, with the document and all members.
 fn in_full(callbacks: &coedit::Callbacks) -> Vec<String> {
-    callbacks.try_iter().map(|delivery| serde_json::to_string(&*delivery.ack()).unwrap()).collect()
+    callbacks.try_iter().map(|delivery| serde_json::to_string(&*delivery.acked()).unwrap()).collect()
 }
 
 /// Runs a history several times: the callbacks and their order are the same each time.
@@ -1064,15 +1064,15 @@ fn p9_the_same_random_history_gives_the_same_callbacks_in_the_same_order() {
                     let Ok(delivery) = world.callbacks.try_recv() else { continue };
                     all.push(serde_json::to_string(delivery.callback()).unwrap());
                     if dice.roll(3) == 0 {
-                        delivery.fail()
+                        delivery.failed()
                     } else {
-                        delivery.ack()
+                        delivery.acked()
                     };
                 }
             }
         }
         open.clear();
-        run_out(&world, |delivery| all.push(serde_json::to_string(&*delivery.ack()).unwrap()));
+        run_out(&world, |delivery| all.push(serde_json::to_string(&*delivery.acked()).unwrap()));
         all
     });
 }
@@ -1095,7 +1095,12 @@ fn p9_deadlines_that_fall_due_together_come_in_the_same_order() {
         let world = ten_waiting_saves();
         world.pass(seconds(10));
         // All fail together as well, and are retried together.
-        world.callbacks.try_iter().collect::<Vec<_>>().into_iter().for_each(|delivery| drop(delivery.fail()));
+        world
+            .callbacks
+            .try_iter()
+            .collect::<Vec<_>>()
+            .into_iter()
+            .for_each(|delivery| drop(delivery.failed()));
         world.pass(seconds(1));
         let all = in_full(&world.callbacks);
         assert_eq!(all.len(), 10);
@@ -1115,7 +1120,7 @@ fn p9_one_late_tick_gives_the_order_of_the_deadlines() {
     in_full(&world.callbacks);
     world.pass(seconds(60));
     let saved: Vec<String> =
-        world.callbacks.try_iter().map(|delivery| delivery.ack().key.to_string()).collect();
+        world.callbacks.try_iter().map(|delivery| delivery.acked().key.to_string()).collect();
     assert_eq!(saved, (0..10).rev().map(|n| format!("doc-{n}")).collect::<Vec<_>>());
 }
 
@@ -1236,9 +1241,9 @@ fn p10_no_error_of_any_method_changes_anything() {
     run_out(&world, |delivery| {
         let given_up = delivery.callback().status == Status::Save;
         if given_up {
-            delivery.fail()
+            delivery.failed()
         } else {
-            delivery.ack()
+            delivery.acked()
         };
     });
     // Full: as many unanswered requests as there may be, the first of them with a worker.
@@ -1344,7 +1349,7 @@ fn p10_a_refused_url_leaves_the_delivery_and_the_earlier_url_as_they_were() {
     assert!(save.kept_at(&"x".repeat(4_097)).is_err());
     assert!(world.engine.is_outstanding(&key("doc")));
     assert_eq!(save.callback().status, Status::Save);
-    save.fail();
+    save.failed();
     assert_eq!(world.engine.forgotten_at(&key("doc")), Ok(Some("first".into())));
 }
 

@@ -24,14 +24,14 @@ fn p5_a_force_save_holds_nothing_that_came_after_a_deletion() {
     drop(ann);
     world.ack();
     world.pass(seconds(10));
-    assert_eq!(world.take().fail().status, Status::Save);
+    assert_eq!(world.take().failed().status, Status::Save);
     assert_eq!(world.ack().status, Status::SaveFailed);
     world.engine.force_save(&key("doc"), None).unwrap();
     let force_save = world.take();
     world.engine.delete_forgotten(&key("doc")).unwrap();
     let ben = world.edit("doc", "ben");
     ben.change().unwrap();
-    force_save.ack();
+    force_save.acked();
     assert_eq!(world.told(), ["1 +ben [ben]"]);
     drop(ben);
     world.pass(seconds(10));
@@ -49,10 +49,10 @@ fn p10_a_deletion_that_is_refused_keeps_where_the_file_would_be() {
     world.pass(seconds(10));
     let mut save = world.take();
     save.kept_at("file:///kept").unwrap();
-    save.fail();
+    save.failed();
     assert!(world.engine.delete_forgotten(&key("doc")).is_err());
     world.pass(seconds(1));
-    world.take().fail();
+    world.take().failed();
     assert_eq!(world.engine.forgotten_at(&key("doc")).unwrap().as_deref(), Some("file:///kept"));
 }
 
@@ -147,7 +147,7 @@ fn what_was_forgotten_is_force_saved_in_time_when_it_is_edited_again() {
     drop(ann);
     world.ack();
     world.pass(seconds(10));
-    world.take().fail();
+    world.take().failed();
     assert_eq!(world.ack().status, Status::SaveFailed);
     let _ben = world.edit("doc", "ben");
     world.pass(seconds(60));

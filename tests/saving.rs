@@ -35,11 +35,11 @@ fn due(world: &World) {
 /// Fails the next callback, which must have this status, as often as it takes to give it up.
 fn give_up(world: &World, status: Status) -> Box<Callback> {
     for pause in [1, 2, 4] {
-        let failed = world.take().fail();
+        let failed = world.take().failed();
         assert_eq!(failed.status, status);
         world.pass(seconds(pause));
     }
-    let last = world.take().fail();
+    let last = world.take().failed();
     assert_eq!(last.status, status);
     last
 }
@@ -162,7 +162,7 @@ fn while_the_save_is_outstanding_editors_get_a_view() {
     let live = world.open("doc", "ben", Access::LiveView);
     assert_eq!((live.granted().access, live.granted().reason), (Access::LiveView, None));
     let other = world.edit("other", "ben");
-    in_hand.ack();
+    in_hand.acked();
     assert!(!world.engine.is_outstanding(&key("doc")));
     assert_eq!(ben.access(), Some(Access::View), "what it got it keeps");
     let again = world.edit("doc", "ben");
@@ -174,7 +174,7 @@ fn while_the_save_is_outstanding_editors_get_a_view() {
 fn while_a_failed_save_waits_editors_come_back() {
     let world = World::plain();
     due(&world);
-    world.take().fail();
+    world.take().failed();
     let ben = world.edit("doc", "ben");
     world.pass(seconds(100));
     assert_eq!(world.told(), ["1 -ann []", "1 +ben [ben]"], "the save comes when the last one leaves");
@@ -192,7 +192,7 @@ fn a_save_that_comes_later_has_all_its_retries() {
     let world = World::plain();
     due(&world);
     for pause in [1, 2, 4] {
-        world.take().fail();
+        world.take().failed();
         if pause < 4 {
             world.pass(seconds(pause));
         }
@@ -212,7 +212,7 @@ fn retries_come_after_growing_pauses() {
     for pause in [1_000, 2_000, 4_000] {
         let failed = world.take();
         world.clock.advance(millis(500));
-        failed.fail();
+        failed.failed();
         now += 500 + pause;
         assert!(world.engine.is_open(&key("doc")) && forgotten(&world).is_empty());
         assert_eq!(world.engine.next_deadline(), Some(at(now)));
@@ -228,12 +228,12 @@ fn retries_come_after_growing_pauses() {
 fn pauses_and_their_number_are_a_setting() {
     let world = World::new(|config| config.retry_pauses([seconds(5), Duration::ZERO]));
     drop(world.edit("doc", "ann"));
-    world.take().fail();
+    world.take().failed();
     assert_eq!(world.engine.next_deadline(), Some(at(5_000)));
     world.pass(seconds(5));
-    world.take().fail();
+    world.take().failed();
     // A pause of nothing needs no time to pass.
-    assert_eq!(brief(world.take().fail().as_ref()), "1 +ann [ann]");
+    assert_eq!(brief(world.take().failed().as_ref()), "1 +ann [ann]");
     assert_eq!(world.noticed(), [Notice::Storage { key: key("doc"), status: Status::Editing }]);
     assert_eq!(world.told(), ["4 -ann"]);
 }
@@ -253,15 +253,15 @@ fn a_save_given_up_becomes_a_3_and_the_document_is_forgotten() {
     as_save.status = Status::Save;
     assert_eq!(as_save, *given_up);
     // It is tried the same way, and given up with a notice.
-    failed.fail();
+    failed.failed();
     assert_eq!(world.engine.next_deadline(), Some(at(10_000 + 7_000 + 1_000)));
     world.pass(seconds(1));
     for pause in [2, 4] {
-        assert_eq!(world.take().fail().status, Status::SaveFailed);
+        assert_eq!(world.take().failed().status, Status::SaveFailed);
         assert_eq!(world.noticed(), []);
         world.pass(seconds(pause));
     }
-    world.take().fail();
+    world.take().failed();
     assert_eq!(world.noticed(), [Notice::Storage { key: key("doc"), status: Status::SaveFailed }]);
     assert!(world.told().is_empty());
     assert_eq!(forgotten(&world), ["doc"]);
@@ -302,16 +302,16 @@ fn no_retries_give_up_at_the_first_failure() {
     let world = World::new(|config| config.retry_pauses([]));
     let ann = world.edit("doc", "ann");
     ann.change().unwrap();
-    assert_eq!(world.take().fail().status, Status::Editing);
+    assert_eq!(world.take().failed().status, Status::Editing);
     assert_eq!(world.noticed(), [Notice::Storage { key: key("doc"), status: Status::Editing }]);
     world.engine.force_save(&key("doc"), None).unwrap();
-    assert_eq!(world.take().fail().status, Status::ForceSave);
-    assert_eq!(world.take().fail().status, Status::ForceSaveFailed);
+    assert_eq!(world.take().failed().status, Status::ForceSave);
+    assert_eq!(world.take().failed().status, Status::ForceSaveFailed);
     drop(ann);
     world.pass(seconds(10));
-    assert_eq!(world.take().fail().status, Status::Save);
+    assert_eq!(world.take().failed().status, Status::Save);
     assert_eq!(forgotten(&world), ["doc"]);
-    assert_eq!(world.take().fail().status, Status::SaveFailed);
+    assert_eq!(world.take().failed().status, Status::SaveFailed);
     assert_eq!(world.engine.tick(), None);
     assert!(world.told().is_empty());
 }
@@ -355,7 +355,7 @@ fn a_forgotten_document_is_remembered_by_a_force_save() {
     assert_eq!(world.ack().status, Status::Editing);
     let in_hand = world.take();
     assert_eq!((in_hand.callback().status, forgotten(&world).len()), (Status::ForceSave, 1));
-    in_hand.ack();
+    in_hand.acked();
     assert!(forgotten(&world).is_empty());
     drop(ben);
     world.pass(seconds(10));
@@ -409,7 +409,7 @@ fn a_document_may_be_deleted_while_its_3_is_outstanding() {
     let in_hand = world.take();
     world.engine.delete_forgotten(&key("doc")).unwrap();
     world.engine.validate().unwrap();
-    assert_eq!(in_hand.fail().status, Status::SaveFailed);
+    assert_eq!(in_hand.failed().status, Status::SaveFailed);
     world.pass(seconds(1));
     assert_eq!(world.told(), ["3 -ann [ann]"]);
     assert!(forgotten(&world).is_empty());
@@ -424,7 +424,7 @@ fn forgotten_documents_are_listed_by_key_with_their_url() {
     while let Ok(mut delivery) = world.callbacks.try_recv() {
         let document = delivery.callback().key.to_string();
         match (document.as_str(), delivery.callback().status) {
-            (_, Status::Editing) => drop(delivery.ack()),
+            (_, Status::Editing) => drop(delivery.acked()),
             // Said with the 2, with the 3, or not at all; by failing or by acknowledging.
             ("a", Status::Save) => {
                 delivery.kept_at("old").unwrap();
@@ -433,9 +433,9 @@ fn forgotten_documents_are_listed_by_key_with_their_url() {
             }
             ("b", Status::SaveFailed) => {
                 delivery.kept_at("url-b").unwrap();
-                delivery.ack();
+                delivery.acked();
             }
-            _ => drop(delivery.fail()),
+            _ => drop(delivery.failed()),
         }
     }
     let expected = [("a", Some("url-a".into())), ("b", Some("url-b".into())), ("c", None)];
@@ -454,13 +454,13 @@ fn a_url_counts_only_for_the_save_that_is_given_up() {
     ann.change().unwrap();
     let mut came = world.take();
     came.kept_at("of a 1").unwrap();
-    came.ack();
+    came.acked();
     drop(ann);
     world.pass(seconds(10));
     // Of a try that was not the last one of a save that never was given up neither.
     let mut failed = world.take();
     failed.kept_at("of an earlier save").unwrap();
-    failed.fail();
+    failed.failed();
     drop(world.edit("doc", "ben"));
     assert_eq!(world.told(), ["1 -ann []", "1 +ben [ben]"]);
     world.pass(seconds(10));
@@ -566,7 +566,7 @@ fn a_force_save_needs_a_change_since_the_last_one() {
     assert_eq!(world.ack().status, Status::Editing);
     let in_hand = world.take();
     none();
-    in_hand.fail();
+    in_hand.failed();
     none();
     world.pass(seconds(1));
     assert_eq!(world.told(), ["6 [ann]"]);
@@ -594,7 +594,7 @@ fn a_force_save_during_the_delay_leaves_nothing_to_modify() {
         ("2 -ann [ann]".to_owned(), Some(true))
     );
     assert_eq!(world.engine.force_save(&key("doc"), None), Err(ForceSaveError::NotChanged));
-    in_hand.ack();
+    in_hand.acked();
     assert_eq!(world.engine.force_save(&key("doc"), None), Err(ForceSaveError::NotOpen));
 }
 
@@ -607,7 +607,7 @@ fn a_save_counts_as_one_under_way_once_it_is_due() {
     not_changed();
     let in_hand = world.take();
     not_changed();
-    in_hand.fail();
+    in_hand.failed();
     not_changed();
     world.pass(seconds(1));
     save(&world);
@@ -623,7 +623,7 @@ fn the_save_waits_for_the_force_save_before_it() {
     drop(ann);
     world.pass(seconds(10));
     assert!(world.callbacks.try_recv().is_err());
-    in_hand.ack();
+    in_hand.acked();
     assert_eq!(save(&world).notmodified, Some(true));
 }
 
@@ -862,7 +862,7 @@ fn info_tells_the_storage_how_the_document_stands() {
     world.pass(seconds(10));
     let in_hand = world.take();
     assert!(asked("with the storage").is_empty());
-    in_hand.fail();
+    in_hand.failed();
     assert!(world.callbacks.try_recv().is_err(), "nothing else while it waits to be tried again");
     world.pass(seconds(1));
     // By now it is saved; what is told stays true.
@@ -882,7 +882,7 @@ fn hundreds_of_saves_fall_due_in_one_tick() {
     assert_eq!(world.told().len(), 300);
     world.pass(seconds(10));
     let saved: Vec<String> =
-        world.callbacks.try_iter().map(|delivery| delivery.ack().key.to_string()).collect();
+        world.callbacks.try_iter().map(|delivery| delivery.acked().key.to_string()).collect();
     assert_eq!(saved, documents, "by deadline, then by key");
     assert_eq!((world.engine.documents(), world.engine.next_deadline()), (0, None));
 }

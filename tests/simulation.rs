@@ -13,10 +13,10 @@ use std::time::Duration;
 use coedit::{
     Access, Bounds, Clock, Connection, Delivery, DocumentKey, Notice, Reason, Status, Timestamp, User,
 };
-use support::World;
 use support::crowd::{Crowd, Tab};
 use support::random::Random;
 use support::story::Stories;
+use support::{Settle, World};
 
 /// How a world is.
 struct Weather {
@@ -251,8 +251,8 @@ impl Simulation {
 
     fn settle(&mut self, delivery: Delivery, fails: bool) {
         let callback = match (fails, self.random.one_in(3)) {
-            (false, _) => delivery.ack(),
-            (true, false) => delivery.fail(),
+            (false, _) => delivery.acked(),
+            (true, false) => delivery.failed(),
             (true, true) => {
                 let callback = delivery.callback().clone();
                 // The worker dies.

@@ -22,7 +22,7 @@ use coedit::{
 };
 use support::random::Random;
 use support::story::Stories;
-use support::{START, World, key, user};
+use support::{START, Settle, World, key, user};
 
 const DOCUMENTS: usize = 3;
 const EDITORS: usize = 4;
@@ -317,9 +317,9 @@ impl<'a> Worker<'a> {
         let mut settled = self.scene.settled.lock().unwrap();
         self.scene.in_hand.lock().unwrap().remove(&callback.key);
         if fails {
-            delivery.fail()
+            delivery.failed()
         } else {
-            delivery.ack()
+            delivery.acked()
         };
         settled.push((callback, !fails));
     }

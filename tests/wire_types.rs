@@ -20,11 +20,11 @@ fn every_callback() -> Vec<Callback> {
     let mut all = Vec::new();
     for delivery in world.callbacks.try_iter() {
         let saves = matches!(delivery.callback().status, Status::Save | Status::ForceSave);
-        all.push((*if saves { delivery.fail() } else { delivery.ack() }).clone());
+        all.push((*if saves { delivery.failed() } else { delivery.acked() }).clone());
         world.pass(seconds(10));
     }
     drop(world.edit("other", "ben"));
-    all.extend(world.callbacks.try_iter().map(|delivery| (*delivery.ack()).clone()));
+    all.extend(world.callbacks.try_iter().map(|delivery| (*delivery.acked()).clone()));
     all
 }
 

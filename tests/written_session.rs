@@ -44,7 +44,7 @@ fn three_users_and_a_limit_of_two() {
     assert_eq!((save.callback().status, brief(save.callback())), (Status::Save, "2 -cleo [cleo]".to_owned()));
     let turns = &save.callback().history.as_ref().unwrap().changes;
     assert_eq!(turns.iter().map(|turn| turn.author.id.as_str()).collect::<Vec<_>>(), ["ann", "ben", "cleo"]);
-    save.ack();
+    save.acked();
     assert_eq!((world.engine.documents(), world.told()), (0, vec![]));
 }
 

@@ -11,6 +11,7 @@ use coedit::{
 use super::Model;
 use super::op::Op;
 use super::settings::{CAPS, DAYS, LIMITS, SMALL, Settings};
+use super::settle::Settle;
 
 /// The engine and the model, side by side.
 pub struct Both {
@@ -192,9 +193,11 @@ impl Both {
                 assert_eq!(delivery.as_ref().map(|delivery| delivery.callback().clone()), self.model.take());
                 self.in_hand.extend(delivery);
             }
-            Op::Ack { delivery, url } => self.settle(*delivery, true, *url, |delivery| drop(delivery.ack())),
+            Op::Ack { delivery, url } => {
+                self.settle(*delivery, true, *url, |delivery| drop(delivery.acked()))
+            }
             Op::Fail { delivery, url } => {
-                self.settle(*delivery, false, *url, |delivery| drop(delivery.fail()));
+                self.settle(*delivery, false, *url, |delivery| drop(delivery.failed()));
             }
             Op::Die(delivery) => self.settle(*delivery, false, false, drop),
             Op::DeleteForgotten(document) => {
@@ -336,13 +339,13 @@ impl Both {
         }
         while let Some(delivery) = self.in_hand.pop() {
             let key = delivery.callback().key.clone();
-            delivery.ack();
+            delivery.acked();
             self.model.settle(&key, true, None);
         }
         loop {
             while let Ok(delivery) = self.callbacks.try_recv() {
                 let key = delivery.callback().key.clone();
-                assert_eq!(Some(&*delivery.ack()), self.model.take().as_ref());
+                assert_eq!(Some(&*delivery.acked()), self.model.take().as_ref());
                 self.model.settle(&key, true, None);
             }
             let Some(due) = self.model.next_deadline() else { break };

@@ -9,6 +9,8 @@ mod document;
 mod limits;
 pub mod op;
 pub mod settings;
+#[path = "../support/settle.rs"]
+mod settle;
 mod usage;
 
 use coedit::{

@@ -5,6 +5,7 @@ pub mod crowd;
 pub mod limits;
 pub mod lines;
 pub mod random;
+pub mod settle;
 pub mod story;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use coedit::{
     Notices, Status, Timestamp, User, UserId,
 };
 use serde_json::Value;
+pub use settle::Settle;
 
 /// 2023-11-22T00:00:00Z, where every test's clock starts.
 pub const START: u64 = 1_700_611_200_000;
@@ -80,12 +82,12 @@ impl World {
 
     /// The next callback, acknowledged.
     pub fn ack(&self) -> Box<Callback> {
-        self.take().ack()
+        self.take().acked()
     }
 
     /// Every callback there is, acknowledged, in a short form: see [`brief`].
     pub fn told(&self) -> Vec<String> {
-        let told = self.callbacks.try_iter().map(|delivery| brief(&delivery.ack())).collect();
+        let told = self.callbacks.try_iter().map(|delivery| brief(&delivery.acked())).collect();
         self.engine.validate().unwrap();
         told
     }
@@ -95,7 +97,7 @@ impl World {
     }
 
     pub fn statuses(&self) -> Vec<Status> {
-        self.callbacks.try_iter().map(|delivery| delivery.ack().status).collect()
+        self.callbacks.try_iter().map(|delivery| delivery.acked().status).collect()
     }
 }
 
