@@ -1,4 +1,4 @@
-//! What a connection may do, what it asked for, and why it got less.
+//! What a connection may do, why it got less than it asked for, and who has which access.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,28 +8,28 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{ConnectionId, DocumentKey, User, UserId};
 use crate::time::Timestamp;
 
-/// What a connection may do.
+/// What a connection may do. A later variant may do more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Access {
-    /// Look at the document as it was when it was opened.
+    /// The connection sees the document as it was when the connection opened it.
     View,
-    /// Look at the document and see changes of others as they come.
+    /// The connection sees the document and the changes of others as they come.
     LiveView,
-    /// Change the document.
+    /// The connection may change the document.
     Edit,
 }
 
-/// All of them, the least first.
+/// All accesses, in the order of their declaration.
 pub(crate) const ACCESSES: [Access; 3] = [Access::View, Access::LiveView, Access::Edit];
 
 impl Access {
-    /// Where it stands in [`ACCESSES`].
-    pub(crate) const fn place(self) -> usize {
+    /// Returns its index in [`ACCESSES`].
+    pub(crate) const fn index(self) -> usize {
         self as usize
     }
 
-    /// As the wire names it.
+    /// Returns its name on the wire.
     pub const fn name(self) -> &'static str {
         match self {
             Access::View => "view",
@@ -50,23 +50,26 @@ impl fmt::Display for Access {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Reason {
-    /// As many connections as the engine's limit allows hold edit access.
+    /// All seats with edit access are in use, see [`Config::edit_limit`](crate::Config::edit_limit).
     ConnectionLimit,
-    /// As many connections as the engine's limit allows hold live-view access.
+    /// All seats with live-view access are in use, see [`Config::live_limit`](crate::Config::live_limit).
     LiveViewLimit,
-    /// As many connections as the limit of a document allows hold edit access to this one.
+    /// All seats with edit access to this document are in use, see
+    /// [`Config::document_limit`](crate::Config::document_limit).
     DocumentLimit,
-    /// The user holds as many connections with edit access, over all documents, as the limit of a user allows.
+    /// The user holds as many seats with edit access, over all documents, as one user may, see
+    /// [`Config::user_limit`](crate::Config::user_limit).
     UserLimit,
-    /// As many named users as the quota allows count already, and this is none of them.
+    /// The user is not a named user, and there are as many as may be, see
+    /// [`Config::named_users`](crate::Config::named_users).
     UserQuota,
-    /// The document is being saved: ask again once the save is settled.
+    /// The storage is saving the document. Ask again when the save is acknowledged or given up.
     Saving,
     /// The engine gives out no edit access any more, see [`Engine::drain`](crate::Engine::drain).
     Draining,
 }
 
-/// All of them, in the order of their declaration: [`Reason::place`] finds each.
+/// All reasons, in the order of their declaration.
 pub(crate) const REASONS: [Reason; 7] = [
     Reason::ConnectionLimit,
     Reason::LiveViewLimit,
@@ -78,12 +81,12 @@ pub(crate) const REASONS: [Reason; 7] = [
 ];
 
 impl Reason {
-    /// Where it stands in [`REASONS`].
-    pub(crate) const fn place(self) -> usize {
+    /// Returns its index in [`REASONS`].
+    pub(crate) const fn index(self) -> usize {
         self as usize
     }
 
-    /// As the wire names it.
+    /// Returns its name on the wire.
     pub const fn name(self) -> &'static str {
         match self {
             Reason::ConnectionLimit => "connection-limit",
@@ -103,17 +106,17 @@ impl fmt::Display for Reason {
     }
 }
 
-/// What a connection got, and why not more.
+/// The access that a connection got, and why it is not more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grant {
-    /// The access it has.
+    /// The access that the connection has.
     pub access: Access,
-    /// Why it is less than it asked for; `None` if it is not.
+    /// Why it is less than the connection asked for; `None` if it is not.
     pub reason: Option<Reason>,
 }
 
 impl Grant {
-    /// What was asked for, or view with the reason.
+    /// The access that was asked for, or view access if it was `refused`.
     pub(crate) fn of(asked: Access, refused: Option<Reason>) -> Self {
         Grant { access: if refused.is_none() { asked } else { Access::View }, reason: refused }
     }
@@ -122,15 +125,15 @@ impl Grant {
 /// A user with at least one connection to a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Participant {
-    /// Who it is.
+    /// The user.
     pub user: User,
-    /// The most that any of the user's connections may do.
+    /// The highest access of the user's connections to this document.
     pub access: Access,
     /// How many connections the user has to this document.
     pub connections: u32,
 }
 
-/// Whose seats of a limit are taken: one user's on one document.
+/// One user who holds seats of one access on one document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Holder {
@@ -138,29 +141,30 @@ pub struct Holder {
     pub key: DocumentKey,
     /// The user.
     pub user: UserId,
-    /// Which access: edit or live view.
+    /// The access: edit or live view.
     pub access: Access,
-    /// How many connections have it.
+    /// How many of the user's connections to the document have this access.
     pub connections: u32,
-    /// When one of them was opened or made a change for the last time, or up to four seconds before; it ends in 2106.
+    /// When one of these connections was last opened or made a change, rounded down to a whole second. It does not go
+    /// beyond the year 2106.
     pub active: Timestamp,
 }
 
-/// A document whose last save was given up.
+/// A document whose last save was given up. Its changes are still unsaved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forgotten {
     /// The document.
     pub key: DocumentKey,
-    /// Where the host said that it put the file; `None` if it said nothing.
+    /// The URL at which the host keeps the file; `None` if the host gave none.
     pub url: Option<Arc<str>>,
 }
 
-/// What a `drop` did.
+/// The result of a `drop`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dropped {
-    /// The connections that lost edit or live-view access. They are still open, view-only.
+    /// The connections that lost edit or live-view access. They stay open with view access.
     pub connections: Vec<ConnectionId>,
-    /// The ids that are of no participant of the document.
+    /// The given ids that belong to no participant of the document.
     pub unmatched: Vec<UserId>,
 }
 
@@ -169,8 +173,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_stands_at_its_place() {
-        assert!(ACCESSES.iter().enumerate().all(|(place, access)| access.place() == place));
-        assert!(REASONS.iter().enumerate().all(|(place, reason)| reason.place() == place));
+    fn the_lists_hold_every_variant_at_its_index() {
+        assert!(ACCESSES.iter().enumerate().all(|(index, access)| access.index() == index));
+        assert!(REASONS.iter().enumerate().all(|(index, reason)| reason.index() == index));
     }
 }

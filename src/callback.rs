@@ -1,4 +1,4 @@
-//! What goes out to the document storage.
+//! The callback: one message to the document storage.
 
 use std::sync::Arc;
 
@@ -9,19 +9,20 @@ use crate::ids::{DocumentKey, UserId};
 use crate::time::{Timestamp, seconds};
 
 numbered! {
-    /// What a callback is about.
+    /// What a callback reports or asks for.
     pub enum Status {
-        /// Somebody edits: a connection with edit access came or went. Also answers `info`.
+        /// A connection with edit access joined or left, and the document is still open. Also the answer to `info`.
         Editing = 1,
-        /// The last editor went and something was changed: save it.
+        /// Save the document: the last editor left and it was changed since the last save of status 2.
         Save = 2,
-        /// The save of status 2 was given up.
+        /// A save of status 2 was given up.
         SaveFailed = 3,
-        /// The last editor went and nothing was changed.
+        /// The last editor left and the document was not changed since the last save of status 2. Also the answer to
+        /// `info` for such a document.
         Closed = 4,
-        /// Save, and go on editing.
+        /// Save the document while it is edited.
         ForceSave = 6,
-        /// The save of status 6 was given up.
+        /// A force save of status 6 was given up.
         ForceSaveFailed = 7,
     }
 }
@@ -29,66 +30,66 @@ numbered! {
 numbered! {
     /// What a user did.
     pub enum ActionKind {
-        /// Left, or lost edit access.
+        /// A connection of the user left, or lost edit access.
         Left = 0,
-        /// Came with edit access.
-        Came = 1,
-        /// Asked for a force save.
-        AskedForSave = 2,
+        /// A connection of the user joined, with edit access.
+        Joined = 1,
+        /// The user asked for a force save.
+        ForceSaveRequested = 2,
     }
 }
 
 numbered! {
-    /// What a force save came from.
+    /// What asked for a force save.
     pub enum ForceSaveType {
-        /// The command of the command service.
+        /// The `forcesave` command of the command service.
         Command = 0,
-        /// The save button of an editor.
+        /// A user who pressed the save button.
         Button = 1,
-        /// The engine's timer, see [`Config::force_save_interval`](crate::Config::force_save_interval).
+        /// The engine, by [`Config::force_save_interval`](crate::Config::force_save_interval).
         Timer = 2,
-        /// A form that was submitted.
+        /// A user who submitted a form.
         Form = 3,
     }
 }
 
-/// One thing that one user did.
+/// One action of one user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Action {
-    /// What it was.
+    /// What the user did.
     #[serde(rename = "type")]
     pub kind: ActionKind,
-    /// Who did it.
+    /// The user.
     #[serde(rename = "userid")]
     pub user: UserId,
 }
 
-/// Who made a turn of changes.
+/// The user who made the changes of a [`Turn`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Author {
     /// The user's id.
     pub id: UserId,
-    /// The user's name, if the host gave one.
+    /// The user's name; `None` if the host gave none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<Arc<str>>,
 }
 
-/// Consecutive changes of one user.
+/// A run of consecutive changes by one user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Turn {
-    /// When the turn began, in whole seconds.
+    /// When the turn began, rounded down to whole seconds.
     #[serde(with = "seconds")]
     pub created: Timestamp,
-    /// Whose it is.
+    /// The user who made the changes.
     #[serde(rename = "user")]
     pub author: Author,
 }
 
-/// Who changed the document, turn by turn, since its last save of status 2.
+/// Who changed the document since its last save of status 2.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct History {
-    /// The turns, oldest first. Past [`Bounds::turns`](crate::Bounds::turns) the two oldest become one.
+    /// The turns, oldest first, at most [`Bounds::turns`](crate::Bounds::turns). Beyond that the two oldest are merged.
     pub changes: Vec<Turn>,
     /// The version of coedit.
     pub server_version: String,
@@ -96,54 +97,55 @@ pub struct History {
 
 /// One message to the document storage.
 ///
-/// Serialized it is the JSON object that callback handlers know. A member that does not apply is absent, never `null`;
-/// `actions` on the wire is an array that holds exactly [`action`](Self::action).
+/// It serializes to the JSON object that callback handlers expect. A field that does not apply is absent, never `null`.
+/// [`action`](Self::action) becomes an array `actions` with exactly one element.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Callback {
     /// The document.
     pub key: DocumentKey,
-    /// What it is about.
+    /// What the callback reports or asks for.
     pub status: Status,
-    /// Status 1: who edits right after the action, in order of joining. Status 2, 3, 6, 7: who changed it last.
+    /// With status 1, the users with edit access right after the action, in order of joining. With status 2, 3, 6 and
+    /// 7, the user who made the last change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub users: Option<Vec<UserId>>,
-    /// What happened, if somebody did something.
+    /// What a user did to cause this callback; `None` if no user caused it.
     #[serde(rename = "actions", default, skip_serializing_if = "Option::is_none", with = "one_action")]
     pub action: Option<Action>,
-    /// What came with the request that this answers.
+    /// The `userdata` of the request that this callback answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub userdata: Option<Arc<str>>,
-    /// Status 6 and 7: what the force save came from.
+    /// With status 6 and 7, what asked for the force save.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forcesavetype: Option<ForceSaveType>,
-    /// Status 2, 3, 6, 7: the time of the last change that the save holds, by the clock's
-    /// [coarse](crate::Clock::coarse) time where no timer saves.
+    /// With status 2, 3, 6 and 7, the time of the last change that the save contains. It is read from
+    /// [`Clock::coarse`](crate::Clock::coarse) unless there are timed force saves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lastsave: Option<Timestamp>,
-    /// Status 2 and 3: whether a force save already holds everything.
+    /// With status 2 and 3, true if an acknowledged force save already contains every change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notmodified: Option<bool>,
-    /// Status 2 and 3: who changed what when.
+    /// With status 2 and 3, who changed the document and when.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<History>,
-    /// Where the file is, in the host's storage. The host adds it before it forwards the callback.
+    /// The URL of the file in the host's storage. The engine leaves it empty; a host may set it before it forwards the
+    /// callback.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// The file's type, without a dot. The host adds it.
+    /// The file's extension, without a dot. Set by the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filetype: Option<String>,
-    /// Where the changes are. The host adds it.
+    /// The URL of the changes. Set by the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changesurl: Option<String>,
-    /// Where a submitted form's data is. The host adds it.
+    /// The URL of the data of a submitted form. Set by the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub formsdataurl: Option<String>,
 }
 
 impl Callback {
-    /// A callback of `status` on `key`, with every other member absent.
-    #[inline]
+    /// Makes a callback of `status` about the document `key`. Every other field is `None`.
     pub fn new(key: DocumentKey, status: Status) -> Self {
         Callback {
             key,
@@ -163,11 +165,11 @@ impl Callback {
     }
 }
 
-/// The wire's array of exactly one action.
+/// Serde form of [`Callback::action`]: an array with exactly one element.
 mod one_action {
     use super::{Action, Deserialize, Deserializer, Serialize, Serializer, de};
 
-    #[expect(clippy::ref_option, reason = "the form that serde calls")]
+    #[expect(clippy::ref_option, reason = "serde requires this signature")]
     pub(super) fn serialize<S: Serializer>(
         action: &Option<Action>,
         serializer: S,

@@ -1,4 +1,4 @@
-//! A connection in the hands of a host.
+//! The owned handle of one open connection.
 
 use std::sync::Arc;
 
@@ -7,9 +7,11 @@ use crate::error::ChangeError;
 use crate::ids::ConnectionId;
 use crate::registry::Handle;
 
-/// An open connection: one editor tab. Dropped, it closes.
+/// An open connection: one editor tab. The connection closes when this is dropped.
 ///
-/// It is a handle of its engine as well: as long as one is alive, so is the engine.
+/// It is also a handle of its [`Engine`](crate::Engine): the engine lives as long as any of its connections. Every method
+/// takes one shard lock, except [`id`](Self::id), [`granted`](Self::granted) and [`into_id`](Self::into_id), which take
+/// none.
 ///
 /// ```
 /// use coedit::{Access, ChangeError, Config, DocumentKey, Engine, User};
@@ -28,12 +30,11 @@ pub struct Connection {
     handle: Arc<Handle>,
     id: ConnectionId,
     grant: Grant,
-    /// Whether dropping this closes it.
+    /// Whether the connection closes when this is dropped.
     owned: bool,
 }
 
 impl Connection {
-    #[inline]
     pub(crate) fn new(handle: Arc<Handle>, id: ConnectionId, grant: Grant) -> Self {
         Connection { handle, id, grant, owned: true }
     }
@@ -42,40 +43,45 @@ impl Connection {
         Self::new(handle, id, Grant { access, reason: None })
     }
 
-    /// Its bare name.
+    /// Returns the id, for the methods of [`Engine`](crate::Engine) that take one.
     pub fn id(&self) -> ConnectionId {
         self.id
     }
 
-    /// What it got when it was opened (or adopted), and why not more. [`access`](Self::access) says what it has now.
+    /// Returns the access that the connection got when it was opened, and the reason if it got less than it asked for.
+    ///
+    /// [`access`](Self::access) returns the access that it has now. After [`Engine::adopt`](crate::Engine::adopt) this is
+    /// the access at that time, without a reason.
     pub fn granted(&self) -> Grant {
         self.grant
     }
 
-    /// What it may do now; `None` if it was closed by its bare id.
+    /// Returns the access that the connection has now, or `None` if it was closed by its id.
     pub fn access(&self) -> Option<Access> {
         self.handle.registry.access(self.id)
     }
 
-    /// Whether it may edit now.
+    /// Returns true if the connection has edit access now.
     pub fn may_edit(&self) -> bool {
         self.access() == Some(Access::Edit)
     }
 
-    /// It changed its document. Accepted only while it may edit.
+    /// Records that the connection changed its document. The same as [`Engine::change`](crate::Engine::change).
+    ///
+    /// Returns [`ChangeError::ViewOnly`] if the connection has no edit access now, and [`ChangeError::Unknown`] if it was
+    /// closed by its id.
     pub fn change(&self) -> Result<(), ChangeError> {
         self.handle.registry.change(self.id)
     }
 
-    /// Closes it on purpose. The same as dropping it.
-    #[inline]
+    /// Closes the connection. The same as dropping it.
     pub fn close(self) {}
 
-    /// Its transport broke. The same as [`close`](Self::close).
-    #[inline]
+    /// Reports that the transport of the connection broke. The same as [`close`](Self::close).
     pub fn lost(self) {}
 
-    /// Lets go of it without closing it: from now on the host keeps books.
+    /// Returns the id and leaves the connection open. Close it with [`Engine::close`](crate::Engine::close), or own it
+    /// again with [`Engine::adopt`](crate::Engine::adopt).
     pub fn into_id(mut self) -> ConnectionId {
         self.owned = false;
         self.id
@@ -83,10 +89,9 @@ impl Connection {
 }
 
 impl Drop for Connection {
-    #[inline]
     fn drop(&mut self) {
         if self.owned {
-            // Closed before by its bare id: nothing to do.
+            // An error means that it was closed by its id before.
             let _ = self.handle.registry.close(self.id);
         }
     }

@@ -1,10 +1,10 @@
-//! What can go wrong, one type a method, and the code by which the wire knows it.
+//! Errors: one type for each method that can fail, and their codes on the wire.
 
 use std::fmt;
 
 use crate::ids::Malformed;
 
-/// Declares a fieldless enum that serde knows by its numbers.
+/// Declares a fieldless enum that serializes as a number.
 macro_rules! numbered {
     ($(#[$attribute:meta])* pub enum $name:ident { $($(#[$doc:meta])* $variant:ident = $number:literal,)+ }) => {
         $(#[$attribute])*
@@ -13,7 +13,7 @@ macro_rules! numbered {
         pub enum $name { $($(#[$doc])* $variant = $number,)+ }
 
         impl $name {
-            /// The number that stands for it on the wire.
+            /// Returns its number on the wire.
             pub const fn number(self) -> u8 {
                 self as u8
             }
@@ -39,7 +39,7 @@ macro_rules! numbered {
 }
 pub(crate) use numbered;
 
-/// A number that stands for nothing in its place.
+/// A number on the wire that is no variant of the enum it was read as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownNumber(pub u8);
 
@@ -52,27 +52,27 @@ impl fmt::Display for UnknownNumber {
 impl std::error::Error for UnknownNumber {}
 
 numbered! {
-    /// The `error` member of a reply.
+    /// The `error` field of a reply of the command service.
     #[non_exhaustive]
     pub enum ErrorCode {
-        /// Done.
+        /// Success.
         None = 0,
-        /// The key is missing or malformed, or there is no such document, connection or forgotten file.
+        /// The key is missing or malformed, or there is no such document, connection or forgotten document.
         Key = 1,
-        /// The callback address is not correct. Never sent by coedit.
+        /// The callback URL is not correct. coedit never sends it.
         CallbackAddress = 2,
-        /// Internal error, or a bound of the engine was reached.
+        /// An internal error, or the engine reached one of its bounds.
         Internal = 3,
-        /// Nothing was changed since the last save.
+        /// There are no changes since the last save.
         NotChanged = 4,
-        /// The command is not correct: unknown, or a parameter is missing or ill-formed.
+        /// The command is unknown, or a parameter is missing or malformed.
         Command = 5,
-        /// Invalid token. Never sent by coedit.
+        /// The token is not valid. coedit never sends it.
         Token = 6,
     }
 }
 
-/// Declares the error of a method: each variant with its wire code and its sentence.
+/// Declares the error of a method: each variant with its code on the wire and its message.
 macro_rules! method_error {
     ($(#[$attribute:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident => $code:ident, $text:literal;)+ }) => {
         $(#[$attribute])*
@@ -81,7 +81,7 @@ macro_rules! method_error {
         pub enum $name { $($(#[$doc])* $variant,)+ }
 
         impl $name {
-            /// The code that stands for it in a reply.
+            /// Returns its code in a reply of the command service.
             pub const fn code(self) -> ErrorCode {
                 match self { $($name::$variant => ErrorCode::$code,)+ }
             }
@@ -98,85 +98,87 @@ macro_rules! method_error {
 }
 
 method_error! {
-    /// Why [`Engine::open`](crate::Engine::open) let nobody in. Being past a limit is no error: it is an answer.
+    /// Why [`Engine::open`](crate::Engine::open) failed. A limit is no error: past it a user gets view access.
     OpenError {
-        /// The engine holds as many connections or documents as it can name.
-        Full => Internal, "the engine holds as many connections or documents as it can name";
-        /// As many connections are open, viewers counted in, as
+        /// The engine has as many connections or documents open as it can number (2³²).
+        Full => Internal, "the engine has as many connections or documents open as it can number";
+        /// As many connections are open, viewers included, as
         /// [`Config::max_connections`](crate::Config::max_connections) allows.
-        TooMany => Internal, "as many connections are open as the engine's cap allows";
+        TooMany => Internal, "as many connections are open as max_connections allows";
     }
 }
 
 method_error! {
-    /// The connection is closed, or never was.
+    /// The connection is not open.
     ConnectionError {
-        /// No such connection is open.
+        /// There is no open connection with this id.
         Unknown => Key, "no such connection is open";
     }
 }
 
 method_error! {
-    /// Why a change was not accepted.
+    /// Why the engine refused a change.
     ChangeError {
-        /// No such connection is open.
+        /// There is no open connection with this id.
         Unknown => Key, "no such connection is open";
-        /// The connection may not edit: it came in view-only, or its access was dropped.
-        ViewOnly => Command, "the connection may not edit";
+        /// The connection has no edit access: it got view access, or its edit access was dropped.
+        ViewOnly => Command, "the connection has no edit access";
     }
 }
 
 method_error! {
     /// The document is not open.
     DocumentError {
-        /// Nobody is in the document and nothing of it is unsaved.
+        /// Nobody is in the document and no save of it is pending.
         NotOpen => Key, "the document is not open";
     }
 }
 
 method_error! {
-    /// Why [`Engine::info`](crate::Engine::info) gave no answer.
+    /// Why [`Engine::info`](crate::Engine::info) failed.
     InfoError {
-        /// The userdata is too long.
+        /// The `userdata` is longer than 4,096 bytes.
         Userdata => Command, "userdata is at most 4,096 bytes";
-        /// Nobody is in the document and nothing of it is unsaved.
+        /// Nobody is in the document and no save of it is pending.
         NotOpen => Key, "the document is not open";
-        /// As many requests of this document, or as many documents, as the bounds allow wait for the storage.
+        /// The storage has too many requests of this document, or too many documents, to take first. See
+        /// [`Bounds::asked`](crate::Bounds::asked) and [`Bounds::waiting_documents`](crate::Bounds::waiting_documents).
         TooManyAsked => Internal, "too many requests of this document, or too many documents, wait for the storage";
     }
 }
 
 method_error! {
-    /// Why a force save was not taken up.
+    /// Why the engine refused a force save.
     ForceSaveError {
-        /// The userdata is too long.
+        /// The `userdata` is longer than 4,096 bytes.
         Userdata => Command, "userdata is at most 4,096 bytes";
-        /// Nobody is in the document and nothing of it is unsaved.
+        /// Nobody is in the document and no save of it is pending.
         NotOpen => Key, "the document is not open";
-        /// No such connection is open.
+        /// There is no open connection with this id.
         UnknownConnection => Key, "no such connection is open";
-        /// Nothing was changed since the last save; a save under way counts as one.
-        NotChanged => NotChanged, "nothing was changed since the last save";
-        /// As many requests of this document as the bound allows wait for the storage.
+        /// There are no changes since the last save or force save, including one that is under way.
+        NotChanged => NotChanged, "there are no changes since the last save";
+        /// The storage has too many requests of this document to take first. See
+        /// [`Bounds::asked`](crate::Bounds::asked).
         TooManyAsked => Internal, "too many requests of this document wait for the storage";
     }
 }
 
 method_error! {
-    /// Why a title was not passed on.
+    /// Why [`Engine::rename`](crate::Engine::rename) failed.
     MetaError {
-        /// The title is too long.
+        /// The title is longer than 4,096 bytes.
         Title => Command, "a title is at most 4,096 bytes";
-        /// Nobody is in the document and nothing of it is unsaved.
+        /// Nobody is in the document and no save of it is pending.
         NotOpen => Key, "the document is not open";
     }
 }
 
 method_error! {
-    /// The document is not among the forgotten ones.
+    /// The document is not forgotten.
     ForgottenError {
-        /// Its last save did not fail for good, or it was deleted or saved since.
-        NotForgotten => Key, "the document is not among the forgotten ones";
+        /// Its last save was not given up, or it was saved or deleted since.
+        NotForgotten => Key, "the document is not forgotten";
     }
 }
 
@@ -198,12 +200,12 @@ impl From<Malformed> for MetaError {
     }
 }
 
-/// A setting of a [`Config`](crate::Config) is out of its bounds.
+/// A setting of a [`Config`](crate::Config) is out of bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConfigError {
-    /// The setting.
+    /// The name of the setting.
     pub setting: &'static str,
-    /// What it must be.
+    /// The bounds, as a phrase that follows "must be".
     pub rule: &'static str,
 }
 

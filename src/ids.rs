@@ -1,42 +1,40 @@
-//! Names: of documents, of users, and of connections; and the short texts that users give.
+//! Document keys, users and connection ids, and the bounds of the short texts that a host passes in.
 
 use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use smol_str::SmolStr;
 
-use crate::text::{Inline, Text, Thin};
-
-/// Most bytes of a [`DocumentKey`].
+/// The most bytes of a [`DocumentKey`].
 pub const KEY_MAX: usize = 128;
-/// Most bytes of a [`UserId`].
+/// The most bytes of a [`UserId`].
 pub const USER_ID_MAX: usize = 240;
-/// Most bytes of a user's name.
+/// The most bytes of a user's name.
 pub const USER_NAME_MAX: usize = 1024;
-/// Most bytes of the `userdata` that comes with a request and goes back with its callback.
+/// The most bytes of the `userdata` of a request, which its callback returns.
 pub const USERDATA_MAX: usize = 4096;
-/// Most bytes of a document's title.
+/// The most bytes of a document's title.
 pub const TITLE_MAX: usize = 4096;
-/// Most bytes of the address at which a host keeps a file that could not be saved.
+/// The most bytes of the URL at which a host keeps a file that could not be saved.
 pub const URL_MAX: usize = 4096;
 
-/// A text breaks the rule for what it is to be; the message names the rule.
+/// A text is too long, or holds characters that are not allowed. The message names the rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Malformed {
-    /// Not 1 to 128 characters out of `0-9 a-z A-Z - . _ =`.
+    /// A document key is not 1 to 128 characters out of `0-9 a-z A-Z - . _ =`.
     Key,
-    /// Not 1 to 240 bytes without control characters.
+    /// A user id is not 1 to 240 bytes without control characters.
     UserId,
-    /// More than 1,024 bytes.
+    /// A user name is longer than 1,024 bytes.
     UserName,
-    /// More than 4,096 bytes.
+    /// The `userdata` of a request is longer than 4,096 bytes.
     Userdata,
-    /// More than 4,096 bytes.
+    /// A title is longer than 4,096 bytes.
     Title,
-    /// More than 4,096 bytes.
+    /// A URL is longer than 4,096 bytes.
     Url,
 }
 
@@ -55,14 +53,14 @@ impl fmt::Display for Malformed {
 
 impl std::error::Error for Malformed {}
 
-/// `text` if it is at most `most` bytes long.
+/// Returns `text` if it has at most `most` bytes, else the error `otherwise`.
 pub(crate) fn bounded(text: &str, most: usize, otherwise: Malformed) -> Result<&str, Malformed> {
     if text.len() <= most { Ok(text) } else { Err(otherwise) }
 }
 
-/// The name of a document: 1 to 128 characters out of `0-9 a-z A-Z - . _ =`, chosen by the host.
+/// The key of a document: 1 to 128 characters out of `0-9 a-z A-Z - . _ =`, chosen by the host.
 ///
-/// Cheap to clone; up to 23 bytes are kept without an allocation.
+/// A clone never allocates. A key of up to 23 bytes is stored in place, a longer one is shared.
 ///
 /// ```
 /// use coedit::DocumentKey;
@@ -72,15 +70,15 @@ pub(crate) fn bounded(text: &str, most: usize, otherwise: Malformed) -> Result<&
 /// assert!(DocumentKey::new("no/slashes").is_err());
 /// # Ok::<(), coedit::Malformed>(())
 /// ```
-#[derive(Clone)]
-pub struct DocumentKey(Text<Arc<str>, 23>);
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DocumentKey(SmolStr);
 
-/// What a user is known by: 1 to 240 bytes of UTF-8 without control characters, compared byte for byte.
+/// The id of a user: 1 to 240 bytes of UTF-8 without control characters, compared byte by byte.
 ///
-/// Cheap to clone; up to 15 bytes are kept without an allocation. A user is not a connection: one user may hold
-/// several, on one document or on many.
-#[derive(Clone)]
-pub struct UserId(Text<Thin, 15>);
+/// A clone never allocates. An id of up to 23 bytes is stored in place, a longer one is shared. One user may have
+/// several connections, to one document or to many.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UserId(SmolStr);
 
 impl DocumentKey {
     fn check(text: &str) -> Result<(), Malformed> {
@@ -97,39 +95,25 @@ impl UserId {
     }
 }
 
-impl UserId {
-    /// A byte that tells most ids apart without looking at them: of the bytes at both ends and the length, mixed by a
-    /// multiplication. Never zero. Whoever chooses ids with equal tags wins nothing but a comparison.
-    pub(crate) fn tag(&self) -> u8 {
-        const ODD: u64 = 0x9E37_79B9_7F4A_7C15;
-        let (first, last, len) = match &self.0 {
-            Text::Inline(Inline { len, bytes }) => (bytes.first_chunk(), bytes.last_chunk(), *len as u64),
-            Text::Shared(text) => {
-                let bytes = text.as_ref().as_bytes();
-                (bytes.first_chunk(), bytes.last_chunk(), bytes.len() as u64)
-            }
-        };
-        let word = |bytes: Option<&[u8; 8]>| bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes));
-        let mixed = (word(first) ^ word(last).rotate_left(21) ^ len).wrapping_mul(ODD);
-        mixed.to_be_bytes()[0] | 1
-    }
-}
-
 macro_rules! text_name {
     ($name:ident) => {
         impl $name {
-            /// Checks `text` against the rule above.
+            /// Checks `text` and copies it. It allocates if `text` is longer than 23 bytes.
+            ///
+            /// # Errors
+            ///
+            #[doc = concat!("[`Malformed`] if `text` breaks the rule of [`", stringify!($name), "`].")]
             pub fn new(text: &str) -> Result<Self, Malformed> {
                 Self::check(text)?;
-                Ok($name(Text::new(text)))
+                Ok($name(SmolStr::new(text)))
             }
 
-            /// The name as text.
+            /// Returns the text.
             pub fn as_str(&self) -> &str {
                 self.0.as_str()
             }
 
-            /// The name as bytes.
+            /// Returns the text as bytes.
             pub fn as_bytes(&self) -> &[u8] {
                 self.0.as_bytes()
             }
@@ -143,42 +127,15 @@ macro_rules! text_name {
             }
         }
 
-        impl PartialEq for $name {
-            fn eq(&self, other: &Self) -> bool {
-                self.0 == other.0
-            }
-        }
-
-        impl Eq for $name {}
-
         impl PartialEq<str> for $name {
             fn eq(&self, other: &str) -> bool {
-                self.as_bytes() == other.as_bytes()
+                self.as_str() == other
             }
         }
 
         impl PartialEq<&str> for $name {
             fn eq(&self, other: &&str) -> bool {
-                self.as_bytes() == other.as_bytes()
-            }
-        }
-
-        impl PartialOrd for $name {
-            fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-                Some(self.cmp(other))
-            }
-        }
-
-        impl Ord for $name {
-            fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-                self.as_bytes().cmp(other.as_bytes())
-            }
-        }
-
-        impl Hash for $name {
-            #[inline]
-            fn hash<H: Hasher>(&self, state: &mut H) {
-                self.0.hash(state);
+                self.as_str() == *other
             }
         }
 
@@ -211,7 +168,7 @@ macro_rules! text_name {
 text_name!(DocumentKey);
 text_name!(UserId);
 
-/// A user as the host knows it: an id, and a name if there is one to show.
+/// A user as the host knows it: an id, and optionally a name to show. A clone never allocates.
 ///
 /// ```
 /// use coedit::User;
@@ -220,91 +177,69 @@ text_name!(UserId);
 /// assert_eq!((ann.id().as_str(), ann.name()), ("u-17", Some("Ann")));
 /// # Ok::<(), coedit::Malformed>(())
 /// ```
-#[derive(Clone, PartialEq, Eq)]
-pub struct User(Person);
-
-/// As small as the id alone.
-#[derive(PartialEq, Eq)]
-enum Person {
-    Bare(UserId),
-    Named(Arc<(UserId, Arc<str>)>),
-}
-
-impl Clone for Person {
-    /// Not inlined, for the reason that a text's is not.
-    #[inline(never)]
-    fn clone(&self) -> Self {
-        match self {
-            Person::Bare(UserId(Text::Inline(text))) => Person::Bare(UserId(Text::Inline(*text))),
-            Person::Bare(id) => Person::Bare(id.clone()),
-            Person::Named(person) => Person::Named(person.clone()),
-        }
-    }
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    id: UserId,
+    name: Option<Arc<str>>,
 }
 
 impl User {
-    /// A user without a name.
+    /// Makes a user without a name.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed::UserId`] if `id` breaks the rule of [`UserId`].
     pub fn new(id: &str) -> Result<Self, Malformed> {
         Ok(UserId::new(id)?.into())
     }
 
-    /// The same user with a name of 0 to 1,024 bytes.
+    /// Returns the same user with a name of 0 to 1,024 bytes. It replaces any earlier name.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed::UserName`] if `name` is longer.
     pub fn named(self, name: &str) -> Result<Self, Malformed> {
-        let name = bounded(name, USER_NAME_MAX, Malformed::UserName)?.into();
-        Ok(User(Person::Named(Arc::new((self.id().clone(), name)))))
+        let name = bounded(name, USER_NAME_MAX, Malformed::UserName)?;
+        Ok(User { name: Some(name.into()), ..self })
     }
 
-    /// What the user is known by.
+    /// Returns the user's id.
     pub fn id(&self) -> &UserId {
-        match &self.0 {
-            Person::Bare(id) => id,
-            Person::Named(person) => &person.0,
-        }
+        &self.id
     }
 
-    /// The name, if the host gave one.
+    /// Returns the user's name; `None` if the host gave none.
     pub fn name(&self) -> Option<&str> {
-        match &self.0 {
-            Person::Bare(_) => None,
-            Person::Named(person) => Some(&person.1),
-        }
+        self.name.as_deref()
     }
 
-    /// Takes over a name that was given later.
+    /// Takes over the name of `from`, if it has one.
     pub(crate) fn learn_name(&mut self, from: &User) {
-        if from.name().is_some() && self.name() != from.name() {
-            self.clone_from(from);
+        if from.name.is_some() && self.name != from.name {
+            self.name.clone_from(&from.name);
         }
     }
 
     pub(crate) fn shared_name(&self) -> Option<Arc<str>> {
-        match &self.0 {
-            Person::Bare(_) => None,
-            Person::Named(person) => Some(person.1.clone()),
-        }
-    }
-}
-
-impl fmt::Debug for User {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("User").field("id", self.id()).field("name", &self.name()).finish()
+        self.name.clone()
     }
 }
 
 impl From<UserId> for User {
     fn from(id: UserId) -> Self {
-        User(Person::Bare(id))
+        User { id, name: None }
     }
 }
 
-/// The bare name of a connection: 64 bits that a host may keep in its own books.
+/// The id of a connection: 64 bits, for a host's own tables.
 ///
-/// It names a place in the engine and how often that place was used before, so it goes straight to its connection, and
-/// one whose connection is gone is recognised and never means another. It means nothing to another engine.
+/// An engine never uses an id for two connections: a call with the id of a closed connection fails. An id has a meaning
+/// only for the engine that returned it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId {
-    /// Slot times shards plus shard.
+    /// The slot times the number of shards, plus the shard.
     place: u32,
+    /// How many connections used the slot before.
     generation: u32,
 }
 
@@ -321,12 +256,13 @@ impl ConnectionId {
         self.generation
     }
 
-    /// The id as a number, for a host's own tables.
+    /// Returns the id as a number. [`from_bits`](Self::from_bits) turns it back into the id.
     pub fn to_bits(self) -> u64 {
         u64::from(self.generation) << 32 | u64::from(self.place)
     }
 
-    /// The id that [`to_bits`](Self::to_bits) gave. Any number is safe: one that was never given out names nothing.
+    /// Returns the id whose [`to_bits`](Self::to_bits) is `bits`. Every number is accepted; calls with an id that the
+    /// engine never returned fail like calls with the id of a closed connection.
     #[expect(clippy::cast_possible_truncation, reason = "the two halves of the number")]
     pub fn from_bits(bits: u64) -> Self {
         ConnectionId { place: bits as u32, generation: (bits >> 32) as u32 }
@@ -356,7 +292,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_of_every_length_come_back_whole() {
+    fn texts_of_every_length_are_kept_whole() {
         for len in 1..=KEY_MAX {
             let text = "k".repeat(len);
             let key = DocumentKey::new(&text).unwrap();
@@ -366,22 +302,32 @@ mod tests {
     }
 
     #[test]
-    fn names_take_two_words_or_three() {
+    fn names_are_small() {
         assert_eq!(size_of::<DocumentKey>(), 24);
-        assert_eq!(size_of::<Option<UserId>>(), 16);
-        assert_eq!(size_of::<Option<User>>(), 16);
+        assert_eq!(size_of::<UserId>(), 24);
+        assert_eq!(size_of::<Option<UserId>>(), 24);
+        assert_eq!(size_of::<User>(), 40);
         assert_eq!(size_of::<ConnectionId>(), 8);
     }
 
     #[test]
-    fn short_and_long_users_compare_by_their_bytes() {
+    fn user_ids_are_compared_by_their_bytes() {
         let texts: Vec<String> = (1..=USER_ID_MAX).map(|len| "u".repeat(len)).collect();
         for (one, other) in texts.iter().zip(texts.iter().skip(1)) {
             let user = UserId::new(one).unwrap();
             assert_eq!((user.as_str(), &user), (one.as_str(), &UserId::new(one).unwrap()));
-            assert_ne!(user, UserId::new(other).unwrap());
+            assert!(user < UserId::new(other).unwrap());
         }
-        assert_eq!(User::new("u").unwrap().named("U").unwrap().named("V").unwrap().name(), Some("V"));
+    }
+
+    #[test]
+    fn a_later_name_replaces_the_earlier() {
+        let mut user = User::new("u").unwrap().named("U").unwrap().named("V").unwrap();
+        assert_eq!(user.name(), Some("V"));
+        user.learn_name(&User::new("u").unwrap());
+        assert_eq!(user.name(), Some("V"), "no name is no news");
+        user.learn_name(&User::new("u").unwrap().named("W").unwrap());
+        assert_eq!(user.name(), Some("W"));
     }
 
     #[test]

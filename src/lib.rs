@@ -1,8 +1,8 @@
-//! A co-editing session engine: it answers *who may edit this document right now?*
+//! A co-editing session engine. It answers one question: *who may edit this document right now?*
 //!
-//! A host server links it in. The [`Engine`] knows who has which document open, through which connections; gives out edit
-//! access up to a limit and lets everyone past it in view-only; answers `info`; carries out `drop`; and tells the document
-//! storage, as [`Callback`]s over a queue, who came, who went and when to save. In process: no network, no async runtime,
+//! A host server links it in. The [`Engine`] knows who has which document open, through which connections. It gives out edit
+//! access up to a limit and lets everyone past it in view-only. It answers `info`, carries out `drop`, and tells the document
+//! storage, as [`Callback`]s over a channel, who joined, who left and when to save. In process: no network, no async runtime,
 //! no thread of its own unless the host asks for one.
 //!
 //! ```
@@ -15,10 +15,10 @@
 //! let ann = engine.open(&report, &User::new("ann")?, Access::Edit)?;
 //! let ben = engine.open(&report, &User::new("ben")?, Access::Edit)?;
 //! assert!(ann.may_edit());
-//! assert_eq!(ben.granted().reason, Some(Reason::ConnectionLimit)); // in, view-only
+//! assert_eq!(ben.granted().reason, Some(Reason::ConnectionLimit)); // Ben is in, view-only.
 //! ann.change()?;
 //!
-//! // Tell the storage what happened. Each callback is outstanding until it is acknowledged.
+//! // Tell the storage what happened. A callback is outstanding until it is acknowledged.
 //! for delivery in storage.try_iter() {
 //!     assert_eq!(delivery.callback().status, Status::Editing);
 //!     delivery.ack();
@@ -28,128 +28,130 @@
 //!
 //! # Words
 //!
-//! *Document key*: names a document; hosts choose it. *Session*: what the engine knows of one document while anybody is in
-//! it or anything of it is unsaved. *Connection*: one editor tab; belongs to one user and one document. *Participant*: a
-//! user with at least one connection. *Access*: edit, live view (sees changes as they come), view. *Seat*: one unit of a
-//! limit, held by a connection while it has the access that the limit counts; or, as [`SeatCount`] says, by all of a user's
-//! connections to a document together. *Callback*: a message to the document storage. *Notice*: a message to the host's
-//! transport.
+//! | word | meaning |
+//! |---|---|
+//! | document, key | a document, and the name that the host chose for it |
+//! | user, connection | a person, and one editor tab of that person on one document |
+//! | participant | a user with at least one connection to a document |
+//! | join, leave | a connection with edit access begins, ends |
+//! | access | edit, live view (sees changes as they come), view |
+//! | limit, seat | how many may have an access, and one unit of it |
+//! | session | what the engine knows of one document while anybody is in it or anything of it is not settled |
+//! | callback, delivery | a message to the document storage, and the same in the hands of a worker, to be acknowledged |
+//! | notice | a message to the host's transport |
+//! | outbox | what the storage has not acknowledged yet, of one document |
+//! | forgotten | a document whose save was given up: its changes are still unsaved |
+//! | host | the program that embeds the engine |
+//!
+//! # Callbacks
+//!
+//! [`Engine::callbacks`] gives the [`Callbacks`]: blocking for threads ([`Callbacks::recv`]), a doorbell for `select!`
+//! ([`Callbacks::ready`]), and a future for async hosts ([`Callbacks::next`], with the feature `async`, which is on by
+//! default). A worker that spawns a task for each delivery keeps serving while one request hangs. A delivery that is dropped
+//! has failed, and is handed out again after a pause.
+//!
+//! ```
+//! use coedit::{Callback, Callbacks};
+//!
+//! /// Sends every callback to the storage. `spawn` runs a future on the host's runtime.
+//! async fn serve(callbacks: Callbacks, spawn: impl Fn(Task)) {
+//!     while let Some(delivery) = callbacks.next().await {
+//!         spawn(Box::pin(async move {
+//!             if post(delivery.callback()).await.is_ok() {
+//!                 delivery.ack();
+//!             }
+//!         }));
+//!     }
+//! }
+//! # type Task = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+//! # async fn post(_: &Callback) -> Result<(), ()> { Ok(()) }
+//! # struct Unpark(std::thread::Thread);
+//! # impl std::task::Wake for Unpark { fn wake(self: std::sync::Arc<Self>) { self.0.unpark() } }
+//! # fn block_on(task: impl Future<Output = ()>) {
+//! #     let waker = std::sync::Arc::new(Unpark(std::thread::current())).into();
+//! #     let mut task = std::pin::pin!(task);
+//! #     while task.as_mut().poll(&mut std::task::Context::from_waker(&waker)).is_pending() { std::thread::park() }
+//! # }
+//! # let engine = coedit::Engine::new(coedit::Config::new())?;
+//! # let callbacks = engine.callbacks();
+//! # let key = coedit::DocumentKey::new("report")?;
+//! # let tab = engine.open(&key, &coedit::User::new("ann")?, coedit::Access::Edit)?;
+//! # let worker = std::thread::spawn(move || block_on(serve(callbacks, |task| block_on(task))));
+//! # drop((tab, engine));
+//! # worker.join().unwrap();
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Notices
+//!
+//! [`Engine::notices`] subscribes to what the transport has to pass on: who lost its access, a new title, a limit that comes
+//! near, a callback that was given up. It is a crossbeam channel, so that it works in `select!`. Each call is a subscription
+//! of its own. What a connection may do is always to be asked of the engine; a notice only says that it changed.
 //!
 //! # Limits
 //!
-//! On edit and live-view access of the whole engine, on the editors of a document, on what one user edits, on [named
-//! users](NamedUsers): past any of them an open gets view access, with the [`Reason`]. Above them a cap of all connections,
-//! past which nobody gets in. [`Config`] sets them, the `set_…` methods of [`Engine`] change them while it runs.
-//! [`Engine::would_admit`] asks what an open would get, [`Engine::holders`] tells who has the seats, [`Engine::usage`] how
-//! many were needed, and [`Notice::Limit`] says when one comes near.
+//! There are limits of edit and live-view access of the whole engine, of the editors of a document, of what one user edits,
+//! and of [named users](NamedUsers). Past any of them an open gets view access, with the [`Reason`]. Above them is a cap of
+//! all connections, past which nobody gets in. [`Config`] sets them, and the `set_…` methods of [`Engine`] change them while
+//! it runs. [`Engine::would_admit`] asks what an open would get, [`Engine::holders`] lists who has the seats,
+//! [`Engine::usage`] tells how many were needed, and [`Notice::Limit`] says when a limit comes near.
 //!
 //! # Time
 //!
 //! Time is an input. Nothing falls due but in [`Engine::tick`]: call it when [`Engine::next_deadline`] says, or let
 //! [`Engine::spawn_timer`] do so. With a [`ManualClock`] every run is reproducible.
 //!
-//! # Waking a task
+//! # Inside
 //!
-//! A host on an async runtime needs no thread that blocks: [`Config::on_callbacks`] is called when the queue stops being
-//! empty, and wakes the task that takes from it until it is empty again.
+//! An open passes through five stops, and every other call goes the same way:
 //!
-//! ```
-//! use std::future::poll_fn;
-//! use std::sync::{Arc, Mutex};
-//! use std::task::{Context, Poll, Waker};
+//! | stop | what happens there |
+//! |---|---|
+//! | `Engine::open` | makes an owned [`Connection`] of the result |
+//! | `Registry::open` | locks the shard of the document, and makes the calls below |
+//! | `Admission::admit` | asks every limit, and takes every seat or none |
+//! | `Session::join` | the rules of the document: participants, phase, outbox |
+//! | `Registry::finish` | updates the shard's books, unlocks, and hands the document to the workers |
 //!
-//! use coedit::{Access, Callbacks, Config, Delivery, DocumentKey, Engine, TryRecvError, User};
-//!
-//! /// The waker of the task that takes callbacks.
-//! #[derive(Clone, Default)]
-//! struct Storage(Arc<Mutex<Option<Waker>>>);
-//!
-//! impl Storage {
-//!     fn wake(&self) {
-//!         if let Some(waker) = self.0.lock().unwrap().take() {
-//!             waker.wake();
-//!         }
-//!     }
-//!
-//!     /// The next callback; `None` once the engine is gone.
-//!     async fn next(&self, callbacks: &Callbacks) -> Option<Delivery> {
-//!         poll_fn(|task| {
-//!             // First the waker, then the look: what comes in between is not missed.
-//!             *self.0.lock().unwrap() = Some(task.waker().clone());
-//!             match callbacks.try_recv() {
-//!                 Ok(delivery) => Poll::Ready(Some(delivery)),
-//!                 Err(TryRecvError::Empty) => Poll::Pending,
-//!                 Err(TryRecvError::Disconnected) => Poll::Ready(None),
-//!             }
-//!         })
-//!         .await
-//!     }
-//! }
-//!
-//! let storage = Storage::default();
-//! let hook = storage.clone();
-//! let engine = Engine::new(Config::new().on_callbacks(move || hook.wake()))?;
-//! let callbacks = engine.callbacks();
-//! let worker = async {
-//!     let mut seen = Vec::new();
-//!     while let Some(delivery) = storage.next(&callbacks).await {
-//!         seen.push(delivery.ack().status.number());
-//!     }
-//!     seen
-//! };
-//!
-//! // Any executor will do; here the task is polled by hand, and once more when the hook woke it.
-//! # struct Flag(std::sync::atomic::AtomicBool);
-//! # impl std::task::Wake for Flag {
-//! #     fn wake(self: Arc<Self>) { self.0.store(true, std::sync::atomic::Ordering::SeqCst) }
-//! # }
-//! # let woken = Arc::new(Flag(false.into()));
-//! # let waker = Waker::from(woken.clone());
-//! # let mut task = Context::from_waker(&waker);
-//! # let mut worker = std::pin::pin!(worker);
-//! # use std::future::Future;
-//! # use std::sync::atomic::Ordering::SeqCst;
-//! assert!(worker.as_mut().poll(&mut task).is_pending());
-//! let tab = engine.open(&DocumentKey::new("report")?, &User::new("ann")?, Access::Edit)?;
-//! assert!(woken.0.swap(false, SeqCst));
-//! assert!(worker.as_mut().poll(&mut task).is_pending());
-//! drop((tab, engine));
-//! assert!(woken.0.swap(false, SeqCst));
-//! assert_eq!(worker.as_mut().poll(&mut task), Poll::Ready(vec![1, 4]));
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
-//!
-//! # The layout
+//! With what they call, apart from getters and conversions: `Registry::locate`, `hold`, `record_open`; `Shard::find`,
+//! `connect`, `update`; `Admission::take_seats`; `SeatPool::try_take`; `Participants::join`; `Outbox::joined`; `Ready::push`.
+//! A close takes `Engine::close`, `Registry::close`, `hold`; `Shard::disconnect`; `Session::leave`, `end_edit`;
+//! `Participants::leave`, `release`; `Outbox::left`; `Registry::apply`, `release`, `finish`; `Admission::release_access`;
+//! `Shard::update`; `Ready::push`.
 //!
 //! Files import only from further down this list.
 //!
 //! | where | what |
 //! |---|---|
-//! | `bin/coedit/` | the program: the JSON door on standard input and output, and `plan` |
+//! | `bin/coedit/` | the program: `serve`, `replay`, `plan` |
 //! | [`door`] | JSON lines to engine calls and back |
-//! | `engine.rs` | [`Engine`]: validates, picks, delegates |
-//! | `connection.rs`, `delivery.rs`, `timer.rs` | what a host holds in its hands: [`Connection`], [`Callbacks`], [`Delivery`], [`Notices`], [`Timer`] |
-//! | `registry/` | what threads share: the shards and the one lock over each, the ready queue, the sleeper. The lock rule stands here |
-//! | `registry/shard/` | some of the documents and the connections to them, for `&mut self` |
-//! | `session/` | the heart: one document as a pure state machine. Its rules read top to bottom: `mod.rs` (commands), `phase.rs` (the one transition function), `roster.rs`, `standing.rs` (what the shard asks after every call), `changes.rs`, `outbox.rs`, `telling.rs`, `storage.rs` (what the storage is told, and its answers). `ordered/`, `queue.rs`, `spares.rs` keep it small |
-//! | [`capacity`] | how many connections a crowd needs: formulas, and what was seen |
-//! | `usage/` | how much the engine is used, over windows of time: [`Usage`] |
-//! | `seats.rs`, `quota.rs`, `pool.rs` | limits: all of them at once, those by user, and one compare-and-swap |
-//! | `config.rs` | [`Config`], [`Bounds`] |
-//! | `callback.rs`, `notice.rs`, `license.rs`, `access.rs` | what goes out |
-//! | `time.rs`, `ids.rs`, `error.rs` | moments and clocks, names, errors |
-//! | `table.rs`, `text.rs` | a hash table of numbers; short text |
-//! | `sync.rs` | locks and atomics; a model checker swaps them |
+//! | `engine/`, `connection.rs`, `receive.rs`, `delivery.rs`, `timer.rs` | what a host holds in its hands |
+//! | `registry/` | what threads share: the shards and the lock over each (`mod.rs` has the lock rule, `open` and `close`), `apply.rs` (carries out effects), `shard.rs` and `books.rs` (for `&mut self`), `ready.rs` (the channel), `tick.rs`, `end.rs` |
+//! | `session/` | one document as a pure state machine, with no lock, clock or channel |
+//! | `admission/` | every limit, and who gets a seat |
+//! | `notices.rs` | the subscriptions to notices |
+//! | [`capacity`], `usage/` | how many connections a crowd needs, and how many were used |
+//! | `config/`, `access.rs`, `callback.rs`, `error.rs`, `ids.rs`, `license.rs`, `limits.rs`, `notice.rs`, `seats.rs`, `time/` | the vocabulary: plain types that import no machinery |
+//! | `hash.rs`, `sync.rs` | the hasher; locks, atomics and channels, which a model checker swaps |
 //!
-//! # The rules of the code
+//! The rules of the code: at most one shard lock is held at a time, and under it no host code runs and no precise clock is
+//! read. Methods are written for `&mut self`, and the lock stands one layer above. Every queue has a bound, and [`Bounds`]
+//! names it. No error changes anything. An `expect` documents an invariant of the engine: if it fails, that is a bug.
+//! [`Engine::validate`] recounts every total.
 //!
-//! At most one shard's lock is held at a time, and under it no host code runs, no clock is read and nothing is sent.
-//! Methods are written for `&mut self`; the lock stands one layer above. A seat is freed by its owner. Every queue has a
-//! bound, and [`Bounds`] names it. No error changes anything. [`Engine::validate`] recounts every total.
+//! These cache lines are written by all threads:
+//!
+//! | line | written by | why it is shared |
+//! |---|---|---|
+//! | seats of edit (or live-view) access | an open and a close with that access | a limit of the whole engine is one number, and usage is exact |
+//! | all connections | every open and close | the cap is exact |
+//! | the tail of the channel of ready documents | an open or a close after which the document is not in the channel yet | any worker may serve any document |
+//! | the count of the engine's handles | an open and a close of an owned [`Connection`], not of a bare id | the last handle ends the engine |
 
-#![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![warn(clippy::unwrap_used, clippy::panic)]
 
 mod access;
+mod admission;
 mod callback;
 pub mod capacity;
 mod config;
@@ -158,17 +160,17 @@ mod delivery;
 pub mod door;
 mod engine;
 mod error;
+mod hash;
 mod ids;
 mod license;
+mod limits;
 mod notice;
-mod pool;
-mod quota;
+mod notices;
+mod receive;
 mod registry;
 mod seats;
 mod session;
 mod sync;
-mod table;
-mod text;
 mod time;
 mod timer;
 mod usage;
@@ -177,7 +179,7 @@ pub use access::{Access, Dropped, Forgotten, Grant, Holder, Participant, Reason}
 pub use callback::{Action, ActionKind, Author, Callback, ForceSaveType, History, Status, Turn};
 pub use config::{Bounds, Config};
 pub use connection::Connection;
-pub use delivery::{Callbacks, Delivery, Notices, RecvError, RecvTimeoutError, TryRecvError};
+pub use delivery::Delivery;
 pub use engine::Engine;
 pub use error::{
     ChangeError, ConfigError, ConnectionError, DocumentError, ErrorCode, ForceSaveError, ForgottenError,
@@ -187,15 +189,15 @@ pub use ids::{
     ConnectionId, DocumentKey, KEY_MAX, Malformed, TITLE_MAX, URL_MAX, USER_ID_MAX, USER_NAME_MAX,
     USERDATA_MAX, User, UserId,
 };
-pub use license::{License, LicenseServer, LicenseTerms, Limit, Limits, NamedUser, Quota, VERSION};
+pub use license::{License, LicenseServer, LicenseTerms, NamedUser, Quota, VERSION};
+pub use limits::{Limit, Limits, NamedUsers, SeatCount};
 pub use notice::{LimitLevel, Notice, Pool};
-pub use quota::NamedUsers;
-pub use seats::SeatCount;
+pub use receive::{Callbacks, RecvError, RecvTimeoutError, TryRecvError};
 pub use time::{Clock, ManualClock, SystemClock, Timestamp, TimestampError};
 pub use timer::Timer;
 pub use usage::{Level, Month, Usage, Window};
 
 /// The README's examples are tests.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "async"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

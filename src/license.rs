@@ -1,45 +1,17 @@
-//! What the engine says of itself and of the limits in force.
+//! The answer to the `license` command: the version and the limits in force.
 
 use serde::{Deserialize, Serialize};
 
 use crate::ids::UserId;
-use crate::quota::NamedUsers;
+use crate::limits::Limits;
 
-/// The version of coedit, as in [`Engine::version`](crate::Engine::version) and every history.
+/// The version of coedit. [`Engine::version`](crate::Engine::version) and every [`History`](crate::History) hold it too.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 const BUILD_DATE: &str = "2026-11-23";
 const BUILD_NUMBER: u32 = 1;
-/// coedit does not expire, and the clients that read this want a date.
+/// coedit does not expire, but clients require a date.
 const NO_END: &str = "9999-12-31T23:59:59.999Z";
-
-/// A limit and how much of it is used. Of edit and live-view access it counts connections, or with
-/// [`SeatCount::UsersOfDocuments`](crate::SeatCount::UsersOfDocuments) users of documents.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Limit {
-    /// How many there may be; `None` without a limit.
-    pub limit: Option<u32>,
-    /// How many there are. May be above a limit that was lowered.
-    pub in_use: u32,
-}
-
-/// The limits in force.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Limits {
-    /// Connections with edit access.
-    pub edit: Limit,
-    /// Connections with live-view access.
-    pub live: Limit,
-    /// Connections with edit access to one document.
-    pub document: Option<u32>,
-    /// Connections with edit access of one user, over all documents.
-    pub user: Option<u32>,
-    /// All connections, viewers counted in; they are counted only under a cap.
-    pub connections: Limit,
-    /// Named users.
-    pub named_users: NamedUsers,
-}
 
 /// The answer to `license`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,68 +19,68 @@ pub struct Limits {
 pub struct License {
     /// The limits in force.
     pub license: LicenseTerms,
-    /// The server that enforces them.
+    /// The server.
     pub server: LicenseServer,
-    /// The named users that count against them.
+    /// The named users.
     pub quota: Quota,
 }
 
-/// The limits in force, as the command service names them.
+/// The limits in force, with the field names of the command service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct LicenseTerms {
-    /// When they end.
+    /// When the license ends: always the end of the year 9999.
     pub end_date: String,
     /// Always false.
     pub trial: bool,
     /// Always false.
     pub customization: bool,
-    /// Edit connections; 0 without a limit.
+    /// The most connections with edit access; 0 means no limit.
     pub connections: u32,
-    /// Live-view connections; 0 without a limit.
+    /// The most connections with live-view access; 0 means no limit.
     pub connections_view: u32,
-    /// Named users who may edit; 0 without a limit.
+    /// The most named users with edit access; 0 means no limit.
     pub users_count: u32,
-    /// Named users who may have the live view; 0 without a limit.
+    /// The most named users with live-view access; 0 means no limit.
     pub users_view_count: u32,
-    /// Days after which a named user no longer counts; 0 without a limit by users.
+    /// [`NamedUsers::expire_days`](crate::NamedUsers::expire_days); 0 if there is no limit of named users.
     pub users_expire: u32,
 }
 
-/// The server, as the command service names it.
+/// The server, with the field names of the command service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct LicenseServer {
-    /// 3: the terms are valid.
+    /// Always 3: the license is valid.
     pub result_type: u32,
-    /// 0.
+    /// Always 0.
     pub package_type: u32,
-    /// When this version was made.
+    /// The date of the build, as `YYYY-MM-DD`.
     pub build_date: String,
-    /// Its version.
+    /// The version.
     pub build_version: String,
-    /// Its number among the builds of that version.
+    /// The number of the build of this version.
     pub build_number: u32,
 }
 
-/// The named users that count.
+/// The named users that count now.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Quota {
-    /// Those who may edit.
+    /// Those with edit access.
     pub users: Vec<NamedUser>,
-    /// Those who may have the live view.
+    /// Those with live-view access.
     pub users_view: Vec<NamedUser>,
 }
 
-/// A named user that counts.
+/// One named user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct NamedUser {
-    /// Who.
+    /// The user.
     pub userid: UserId,
-    /// Until when: the end of a day, UTC.
+    /// Until when the user counts: the end of a day, UTC.
     pub expire: String,
 }
 

@@ -1,16 +1,16 @@
-//! What goes out to the host's transport, for one connection or for all of a document.
+//! The notice: one message to the host's transport.
 
 use serde::{Deserialize, Serialize};
 
 use crate::callback::Status;
 use crate::ids::{ConnectionId, DocumentKey, UserId};
 
-/// A message to the transport, told once, without an acknowledgement.
+/// A message to the host's transport. It is sent once and not acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Notice {
-    /// A connection lost its edit or live-view access by a `drop`. It may stay on as a viewer.
+    /// A connection lost its edit or live-view access by a `drop`. It stays open with view access.
     Dropped {
         /// The connection.
         connection: ConnectionId,
@@ -19,7 +19,7 @@ pub enum Notice {
         /// Its user.
         user: UserId,
     },
-    /// The document has a new title: tell every connection of it.
+    /// The document has a new title. Forward it to every connection of the document.
     Meta {
         /// The document.
         key: DocumentKey,
@@ -30,24 +30,31 @@ pub enum Notice {
     Storage {
         /// The document.
         key: DocumentKey,
-        /// What the callback was about.
+        /// The status of the callback.
         status: Status,
     },
-    /// A limit comes near, is reached, or is clear again. Each once: what comes and goes in between is not told. Those that
-    /// several threads cause may cross on their way; [`Engine::limits`](crate::Engine::limits) knows.
+    /// A limit changed its level. There is one notice for each change, none while the level stays. Two notices that
+    /// different threads cause at the same time may arrive in either order;
+    /// [`Engine::limits`](crate::Engine::limits) returns the current state.
     Limit {
-        /// Whose limit.
+        /// What the limit counts.
         pool: Pool,
-        /// What it has come to.
+        /// The new level.
         level: LimitLevel,
-        /// How many seats were in use at that moment.
+        /// How many seats were in use when the level changed.
         in_use: u32,
-        /// The limit; 0 if it was lifted.
+        /// The limit; 0 if it was removed.
         limit: u32,
+    },
+    /// Notices were not kept for this receiver, because as many as [`Bounds::notices`](crate::Bounds::notices) waited.
+    /// It comes before the next notice that is kept, or last when the engine ends.
+    Missed {
+        /// How many.
+        count: u64,
     },
 }
 
-/// What a limit of the whole engine is about.
+/// What a limit of the whole engine counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -56,20 +63,20 @@ pub enum Pool {
     Edit,
     /// Connections with live-view access.
     Live,
-    /// Named users who may edit.
+    /// Named users with edit access.
     Users,
-    /// Named users who may have the live view.
+    /// Named users with live-view access.
     UsersView,
 }
 
-/// What a limit has come to.
+/// How full a limit is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LimitLevel {
-    /// Fewer are in use again than where the warning comes, by ten points of a hundred.
+    /// The use fell ten percentage points below the level of the warning.
     Clear,
-    /// As many are in use as [`Config::warn_at`](crate::Config::warn_at) says, 70 of a hundred by default.
+    /// The use rose to [`Config::warn_at`](crate::Config::warn_at) percent of the limit, 70 by default.
     Warning,
-    /// All are in use, and somebody got less access for it.
+    /// All seats are in use, and a connection got less access than it asked for.
     Reached,
 }

@@ -1,8 +1,9 @@
-//! The primitives at which threads meet. A model checker puts its own in their place (`--cfg shuttle`), so that every
-//! interleaving it picks is one of the engine's real code.
+//! The primitives through which threads synchronise. With `--cfg shuttle` a model checker's take their place, so that it
+//! runs the engine's real code in every interleaving that it picks.
 
 #[cfg(not(shuttle))]
 mod primitives {
+    pub(crate) use crossbeam_channel as channel;
     pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
     pub(crate) use std::thread::{JoinHandle, current};
@@ -14,11 +15,11 @@ mod primitives {
 
 #[cfg(shuttle)]
 mod primitives {
-    //! The same shapes over shuttle. A wait with a time-out lets others in and is over: time is not what is checked.
+    //! The same interfaces over shuttle. A wait with a time-out yields once and ends, since time is not checked.
     #![allow(clippy::unwrap_used, reason = "a poisoned lock is a failed check")]
 
     use std::ops::{Deref, DerefMut};
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
     pub(crate) use shuttle::thread::{JoinHandle, current};
@@ -27,10 +28,10 @@ mod primitives {
         shuttle::thread::Builder::new().name(name.to_owned()).spawn(run)
     }
 
-    #[derive(Debug)]
+    #[derive(Debug, Default)]
     pub(crate) struct Mutex<T>(shuttle::sync::Mutex<T>);
 
-    /// Empty only while its condition variable waits.
+    /// `None` only while its condition variable waits.
     pub(crate) struct MutexGuard<'a, T>(Option<shuttle::sync::MutexGuard<'a, T>>, &'a Mutex<T>);
 
     impl<T> Mutex<T> {
@@ -57,15 +58,6 @@ mod primitives {
         }
     }
 
-    pub(crate) struct TimedOut;
-
-    impl TimedOut {
-        #[expect(clippy::unused_self, reason = "the shape of the real one")]
-        pub(crate) fn timed_out(&self) -> bool {
-            true
-        }
-    }
-
     #[derive(Debug)]
     pub(crate) struct Condvar(shuttle::sync::Condvar);
 
@@ -84,11 +76,6 @@ mod primitives {
             guard.0 = Some(guard.1.0.lock().unwrap());
         }
 
-        pub(crate) fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, _until: Instant) -> TimedOut {
-            self.wait_for(guard, Duration::ZERO);
-            TimedOut
-        }
-
         pub(crate) fn notify_one(&self) {
             self.0.notify_one();
         }
@@ -97,12 +84,82 @@ mod primitives {
             self.0.notify_all();
         }
     }
+
+    pub(crate) mod channel {
+        //! An unbounded channel with the part of crossbeam's interface that the engine uses.
+
+        use std::collections::VecDeque;
+        use std::sync::Arc;
+        use std::time::{Duration, Instant};
+
+        use super::{Condvar, Mutex};
+
+        #[derive(Debug)]
+        struct Shared<T> {
+            values: Mutex<VecDeque<T>>,
+            arrived: Condvar,
+        }
+
+        #[derive(Debug)]
+        pub(crate) struct Sender<T>(Arc<Shared<T>>);
+
+        #[derive(Debug)]
+        pub(crate) struct Receiver<T>(Arc<Shared<T>>);
+
+        #[derive(Debug)]
+        pub(crate) struct Disconnected;
+
+        pub(crate) fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
+            let shared = Arc::new(Shared { values: Mutex::new(VecDeque::new()), arrived: Condvar::new() });
+            (Sender(shared.clone()), Receiver(shared))
+        }
+
+        impl<T> Sender<T> {
+            pub(crate) fn send(&self, value: T) -> Result<(), Disconnected> {
+                self.0.values.lock().push_back(value);
+                self.0.arrived.notify_one();
+                Ok(())
+            }
+        }
+
+        impl<T> Receiver<T> {
+            pub(crate) fn try_recv(&self) -> Result<T, Disconnected> {
+                self.0.values.lock().pop_front().ok_or(Disconnected)
+            }
+
+            pub(crate) fn recv(&self) -> Result<T, Disconnected> {
+                let mut values = self.0.values.lock();
+                loop {
+                    match values.pop_front() {
+                        Some(value) => return Ok(value),
+                        None => self.0.arrived.wait(&mut values),
+                    }
+                }
+            }
+
+            pub(crate) fn recv_deadline(&self, _deadline: Instant) -> Result<T, Disconnected> {
+                let mut values = self.0.values.lock();
+                if values.is_empty() {
+                    self.0.arrived.wait_for(&mut values, Duration::ZERO);
+                }
+                values.pop_front().ok_or(Disconnected)
+            }
+
+            pub(crate) fn is_empty(&self) -> bool {
+                self.len() == 0
+            }
+
+            pub(crate) fn len(&self) -> usize {
+                self.0.values.lock().len()
+            }
+        }
+    }
 }
 
 pub(crate) use primitives::*;
 
-/// On cache lines of its own, and on the pair that is fetched together: who writes it disturbs nobody who reads what would
-/// stand beside it.
+/// Keeps a value on cache lines of its own, so that threads that write it do not slow down those that read its
+/// neighbours. 128 bytes, since processors fetch lines in pairs.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(crate) struct Apart<T>(T);
@@ -116,7 +173,6 @@ impl<T> Apart<T> {
 impl<T> std::ops::Deref for Apart<T> {
     type Target = T;
 
-    #[inline]
     fn deref(&self) -> &T {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! The built-in timer thread.
+//! The optional thread that runs deadlines.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,9 +6,12 @@ use std::sync::Arc;
 use crate::registry::Registry;
 use crate::sync::{AtomicBool, JoinHandle, Ordering, current, spawn};
 
-/// A thread that keeps an engine's time. Dropped, it stops; so it does when the last handle of the engine is gone.
+/// A thread that calls [`Engine::tick`](crate::Engine::tick) whenever something is due.
+/// [`Engine::spawn_timer`](crate::Engine::spawn_timer) starts it.
 ///
-/// It sleeps until the next deadline and is woken only for an earlier one. It keeps no engine alive.
+/// The thread stops when this is dropped, or when the last handle of the engine is dropped. Dropping this waits until the
+/// thread has stopped. The thread sleeps until the next deadline and wakes early only for an earlier one. A timer does not
+/// keep the engine alive.
 #[must_use = "a timer that is dropped stops"]
 pub struct Timer {
     registry: Arc<Registry>,
@@ -18,19 +21,19 @@ pub struct Timer {
 
 impl Timer {
     pub(crate) fn spawn(registry: Arc<Registry>) -> std::io::Result<Self> {
-        if !registry.take_over_time() {
+        if !registry.claim_timer() {
             return Err(std::io::ErrorKind::AlreadyExists.into());
         }
         let stopped = Arc::new(AtomicBool::new(false));
         let thread = {
             let (registry, stopped) = (registry.clone(), stopped.clone());
-            let keep_time = move || registry.keep_time(|| stopped.load(Ordering::SeqCst));
-            spawn("coedit-timer", keep_time)
+            let run = move || registry.run_timer(|| stopped.load(Ordering::SeqCst));
+            spawn("coedit-timer", run)
         };
         match thread {
             Ok(thread) => Ok(Timer { registry, stopped, thread: Some(thread) }),
             Err(error) => {
-                registry.leave_time();
+                registry.release_timer();
                 Err(error)
             }
         }
@@ -42,7 +45,7 @@ impl Drop for Timer {
         self.stopped.store(true, Ordering::SeqCst);
         self.registry.wake_timer();
         let Some(thread) = self.thread.take() else { return };
-        // A hook may drop the timer on its own thread, which cannot wait for itself.
+        // The clock is host code and may drop the timer on the timer's own thread, which cannot join itself.
         if thread.thread().id() != current().id() {
             let _ = thread.join();
         }

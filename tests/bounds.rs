@@ -1,4 +1,4 @@
-//! Every bound, at its edge and one past it.
+//! Tests every bound at its limit and one past it.
 mod support;
 use support::*;
 
@@ -17,7 +17,7 @@ fn bounded(bounds: Bounds) -> World {
     World::new(|config| config.bounds(bounds))
 }
 
-/// The setting that is refused, if one is.
+/// Returns the setting that the engine refuses, if any.
 fn refused(config: Config) -> Option<&'static str> {
     Engine::new(config.callbacks(false)).err().map(|error| {
         assert_eq!(error.to_string(), format!("{} must be {}", error.setting, error.rule));
@@ -26,13 +26,13 @@ fn refused(config: Config) -> Option<&'static str> {
 }
 
 #[test]
-fn settings_are_taken_at_their_edge_and_refused_past_it() {
+fn settings_are_accepted_at_their_bound_and_refused_past_it() {
     type Set<T> = fn(Config, T) -> Config;
-    fn check<T: Copy + std::fmt::Debug>(name: &str, set: Set<T>, taken: &[T], not: &[T]) {
-        for value in taken {
+    fn check<T: Copy + std::fmt::Debug>(name: &str, set: Set<T>, accepted: &[T], refused_values: &[T]) {
+        for value in accepted {
             assert_eq!(refused(set(Config::new().shards(1), *value)), None, "{name} {value:?}");
         }
-        for value in not {
+        for value in refused_values {
             assert_eq!(refused(set(Config::new().shards(1), *value)), Some(name), "{name} {value:?}");
         }
     }
@@ -54,7 +54,7 @@ fn settings_are_taken_at_their_edge_and_refused_past_it() {
         &[None, Some(millisecond), Some(DAYS_30)],
         &[Some(Duration::ZERO), Some(millisecond.checked_sub(NANO).unwrap()), Some(DAYS_30 + NANO)],
     );
-    check("shards", Config::shards, &[1, 2, 64, 256], &[0, 3, 255, 512, usize::MAX]);
+    check("shards", Config::shards, &[1, 2, 64, 1024], &[0, 3, 1023, 2048, usize::MAX]);
     check(
         "bounds.waiting_actions",
         |config, waiting_actions| config.bounds(Bounds { waiting_actions, ..Bounds::default() }),
@@ -90,7 +90,7 @@ fn settings_are_taken_at_their_edge_and_refused_past_it() {
 }
 
 #[test]
-fn a_limit_is_set_at_its_edge_and_refused_past_it() {
+fn a_limit_is_accepted_at_its_bound_and_refused_past_it() {
     let world = World::new(|config| config.edit_limit(Some(7)).live_limit(Some(8)));
     let limits = || (world.engine.limits().edit.limit, world.engine.limits().live.limit);
     for set in [Engine::set_edit_limit, Engine::set_live_limit] {
@@ -120,7 +120,7 @@ fn delays_are_whole_milliseconds_rounded_up() {
 }
 
 #[test]
-fn names_and_texts_are_taken_at_their_edge_and_refused_past_it() {
+fn names_and_texts_are_accepted_at_their_bound_and_refused_past_it() {
     assert_eq!((KEY_MAX, USER_ID_MAX, USER_NAME_MAX), (128, 240, 1_024));
     assert_eq!((USERDATA_MAX, TITLE_MAX, URL_MAX), (4_096, 4_096, 4_096));
     let every = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-._=";
@@ -130,7 +130,7 @@ fn names_and_texts_are_taken_at_their_edge_and_refused_past_it() {
     for text in ["", &"k".repeat(129), "a b", "a/b", "ä", "a\n", "a,b", "a+b", "a:b", "\0"] {
         assert_eq!(DocumentKey::new(text), Err(Malformed::Key), "{text:?}");
     }
-    // Bytes count, not characters: "ä" has two.
+    // The bound counts bytes, not characters. "ä" has two bytes.
     for text in ["u", " ", "a b/ä", &"u".repeat(240), &"ä".repeat(120)] {
         assert_eq!(UserId::new(text).unwrap().as_str(), text);
     }
@@ -150,16 +150,16 @@ fn names_and_texts_are_taken_at_their_edge_and_refused_past_it() {
 fn user_ids_are_compared_byte_for_byte() {
     let world = World::plain();
     let open: Vec<Connection> =
-        ["ann", "Ann", "ann ", "\u{e4}", "a\u{308}"].map(|who| world.edit("doc", who)).into();
+        ["ann", "Ann", "ann ", "\u{e4}", "a\u{308}"].map(|name| world.edit("doc", name)).into();
     assert_eq!(world.engine.editors(&key("doc")).len(), open.len());
 }
 
 #[test]
-fn userdata_comes_back_whole_at_its_edge_and_is_refused_past_it() {
+fn userdata_is_returned_whole_at_its_bound_and_refused_past_it() {
     let world = World::plain();
     let ann = world.edit("doc", "ann");
     ann.change().unwrap();
-    assert_eq!(world.told(), ["1 +ann [ann]"]);
+    assert_eq!(world.acknowledge_all(), ["1 +ann [ann]"]);
     for data in [String::new(), "d".repeat(4_096), "ä".repeat(2_048)] {
         world.engine.info(&key("doc"), Some(&data)).unwrap();
         assert_eq!(world.ack().userdata.as_deref(), Some(data.as_str()));
@@ -173,25 +173,25 @@ fn userdata_comes_back_whole_at_its_edge_and_is_refused_past_it() {
     }
     world.engine.info(&key("doc"), None).unwrap();
     assert_eq!(world.ack().userdata, None);
-    assert!(world.told().is_empty());
+    assert!(world.acknowledge_all().is_empty());
 }
 
 #[test]
-fn a_title_is_passed_on_whole_at_its_edge_and_refused_past_it() {
+fn a_title_is_sent_whole_at_its_bound_and_refused_past_it() {
     let world = World::plain();
     let _ann = world.open("doc", "ann", Access::View);
     for title in [String::new(), "t".repeat(4_096), "ä".repeat(2_048)] {
         world.engine.rename(&key("doc"), &title).unwrap();
-        assert_eq!(world.noticed(), [Notice::Meta { key: key("doc"), title }]);
+        assert_eq!(world.take_notices(), [Notice::Meta { key: key("doc"), title }]);
     }
     for title in ["t".repeat(4_097), "ä".repeat(2_048) + "t"] {
         assert_eq!(world.engine.rename(&key("doc"), &title), Err(MetaError::Title));
     }
-    assert_eq!(world.noticed(), []);
+    assert_eq!(world.take_notices(), []);
 }
 
 #[test]
-fn a_url_is_kept_whole_at_its_edge_and_refused_past_it() {
+fn a_url_is_kept_whole_at_its_bound_and_refused_past_it() {
     let world = World::new(|config| config.retry_pauses([]));
     let ann = world.edit("doc", "ann");
     ann.change().unwrap();
@@ -207,14 +207,14 @@ fn a_url_is_kept_whole_at_its_edge_and_refused_past_it() {
 }
 
 #[test]
-fn as_many_requests_as_the_bound_may_be_unanswered() {
+fn the_bound_limits_unanswered_requests() {
     for (bound, world) in [(64, World::plain()), (1, bounded(Bounds { asked: 1, ..Bounds::default() }))] {
         let doc = key("doc");
         let ann = world.edit("doc", "ann");
         let _other = world.edit("other", "ann");
         ann.change().unwrap();
-        assert_eq!(world.told(), ["1 +ann [ann]", "1 +ann [ann]"]);
-        // A force save counts as one.
+        assert_eq!(world.acknowledge_all(), ["1 +ann [ann]", "1 +ann [ann]"]);
+        // A force save counts as a request.
         world.engine.force_save(&doc, None).unwrap();
         ann.change().unwrap();
         (1..bound).for_each(|_| drop(world.engine.info(&doc, None).unwrap()));
@@ -228,19 +228,19 @@ fn as_many_requests_as_the_bound_may_be_unanswered() {
         assert_eq!(InfoError::TooManyAsked.code(), ErrorCode::Internal);
         assert_eq!(ForceSaveError::TooManyAsked.code(), ErrorCode::Internal);
         world.engine.info(&key("other"), None).unwrap();
-        // One with a worker is unanswered still; once it is acknowledged there is room for one.
+        // A request that a worker holds is still unanswered. After its acknowledgement one more request is accepted.
         let in_hand = world.take();
         assert_eq!(in_hand.callback().status, Status::ForceSave);
         too_many();
         in_hand.acked();
         world.engine.info(&doc, None).unwrap();
         too_many();
-        assert_eq!(world.told().len(), bound + 1);
+        assert_eq!(world.acknowledge_all().len(), bound + 1);
     }
 }
 
 #[test]
-fn past_the_bound_of_requests_editing_and_saving_go_on() {
+fn past_the_bound_of_requests_editing_and_saving_continue() {
     let world = bounded(Bounds { asked: 1, ..Bounds::default() });
     let ann = world.edit("doc", "ann");
     world.engine.info(&key("doc"), None).unwrap();
@@ -248,27 +248,30 @@ fn past_the_bound_of_requests_editing_and_saving_go_on() {
     drop(world.edit("doc", "ben"));
     drop(ann);
     world.pass(seconds(10));
-    assert_eq!(world.told(), ["1 +ann [ann]", "1 [ann]", "1 +ben [ann ben]", "1 -ben [ann]", "2 -ann [ann]"]);
+    assert_eq!(
+        world.acknowledge_all(),
+        ["1 +ann [ann]", "1 [ann]", "1 +ben [ann ben]", "1 -ben [ann]", "2 -ann [ann]"]
+    );
 }
 
 #[test]
-fn past_the_bound_of_turns_the_oldest_merge() {
+fn past_the_bound_of_turns_the_oldest_turns_merge() {
     for (bound, made) in [(100, 99), (100, 100), (100, 101), (100, 150), (1, 1), (1, 2), (3, 4)] {
         let world =
             if bound == 100 { World::plain() } else { bounded(Bounds { turns: bound, ..Bounds::default() }) };
         let open: Vec<Connection> = (0..made).map(|n| world.edit("doc", &format!("user-{n}"))).collect();
         for connection in &open {
             connection.change().unwrap();
-            // A second change of the same user is the same turn.
+            // A second change of the same user belongs to the same turn.
             connection.change().unwrap();
             world.clock.advance(seconds(1));
         }
         world.engine.drop_all(&key("doc")).unwrap();
-        let save = world.callbacks.try_iter().map(coedit::Delivery::ack).last().unwrap();
+        let save = world.callbacks.try_iter().map(Settle::acked).last().unwrap();
         assert_eq!(save.status, Status::Save);
         let turns = &save.history.as_ref().unwrap().changes;
         assert_eq!(turns.len(), made.min(bound), "{made} turns under a bound of {bound}");
-        // The merged one begins when the oldest began; the latest are as they were.
+        // The merged turn starts when the oldest turn started. The latest turns are unchanged.
         assert_eq!(turns[0].created, Timestamp::from_millis(START));
         let latest: Vec<_> =
             turns[1..].iter().map(|turn| (turn.created, turn.author.id.to_string())).collect();
@@ -280,58 +283,58 @@ fn past_the_bound_of_turns_the_oldest_merge() {
     }
 }
 
-/// How many callbacks tell of ann's coming and of ben, who comes and goes `pairs` times beside her.
-fn told_of_pairs(bound: usize, pairs: usize) -> usize {
+/// Lets ann join, then lets ben join and leave `pairs` times. Returns the number of callbacks.
+fn callbacks_for_pairs(bound: usize, pairs: usize) -> usize {
     let world = bounded(Bounds { waiting_actions: bound, ..Bounds::default() });
     let _ann = world.edit("doc", "ann");
     (0..pairs).for_each(|_| drop(world.edit("doc", "ben")));
-    world.told().len()
+    world.acknowledge_all().len()
 }
 
 #[test]
-fn actions_wait_one_by_one_up_to_the_bound() {
-    // Ann's coming is the first of them.
-    for (bound, pairs, told) in
+fn each_action_waits_up_to_the_bound() {
+    // Ann's join is the first action.
+    for (bound, pairs, callbacks) in
         [(1, 1, 1), (2, 1, 2 + 1), (3, 1, 3), (3, 2, 3), (4, 2, 4 + 1), (5, 2, 5), (5, 3, 5)]
     {
-        assert_eq!(told_of_pairs(bound, pairs), told, "{pairs} pairs, {bound} may wait");
+        assert_eq!(callbacks_for_pairs(bound, pairs), callbacks, "{pairs} pairs, bound {bound}");
     }
 }
 
 #[test]
-fn an_action_that_is_with_a_worker_does_not_wait() {
+fn an_action_in_the_hands_of_a_worker_does_not_count_as_waiting() {
     let world = bounded(Bounds { waiting_actions: 2, ..Bounds::default() });
     let _ann = world.edit("doc", "ann");
     let in_hand = world.take();
     drop(world.edit("doc", "ben"));
     drop(world.edit("doc", "cat"));
     in_hand.acked();
-    assert_eq!(world.told(), ["1 +ben [ann ben]", "1 -ben [ann]"]);
-    // There is room again.
+    assert_eq!(world.acknowledge_all(), ["1 +ben [ann ben]", "1 -ben [ann]"]);
+    // New actions can wait again.
     drop(world.edit("doc", "dan"));
-    assert_eq!(world.told(), ["1 +dan [ann dan]", "1 -dan [ann]"]);
+    assert_eq!(world.acknowledge_all(), ["1 +dan [ann dan]", "1 -dan [ann]"]);
 }
 
 #[test]
-fn requests_that_wait_are_no_actions_that_wait() {
+fn waiting_requests_do_not_count_as_waiting_actions() {
     let world = bounded(Bounds { waiting_actions: 3, ..Bounds::default() });
     let _ann = world.edit("doc", "ann");
     (0..5).for_each(|_| drop(world.engine.info(&key("doc"), None).unwrap()));
     drop(world.edit("doc", "ben"));
-    let told = world.told();
-    // Three actions wait, as many as the bound: each is told.
-    assert_eq!(told[6..], ["1 +ben [ann ben]", "1 -ben [ann]"], "{told:?}");
+    let callbacks = world.acknowledge_all();
+    // Three actions wait, as many as the bound. Each gets a callback.
+    assert_eq!(callbacks[6..], ["1 +ben [ann ben]", "1 -ben [ann]"], "{callbacks:?}");
 }
 
 #[test]
-fn documents_wait_whole_up_to_the_bound() {
-    for (bound, told) in [(1, 2), (2, 4), (4, 8), (5, 10), (9, 10)] {
+fn past_the_bound_of_waiting_documents_a_closed_document_gets_no_callback() {
+    for (bound, callbacks) in [(1, 2), (2, 4), (4, 8), (5, 10), (9, 10)] {
         let world = bounded(Bounds { waiting_documents: bound, ..Bounds::default() });
         (0..5).for_each(|n| drop(world.edit(&format!("doc-{n}"), "ann")));
-        assert_eq!(world.told().len(), told, "5 documents, {bound} may wait");
-        // What was told makes room.
+        assert_eq!(world.acknowledge_all().len(), callbacks, "5 documents, bound {bound}");
+        // After these callbacks another document can wait.
         drop(world.edit("late", "ann"));
-        assert_eq!(world.told(), ["1 +ann [ann]", "4 -ann"]);
+        assert_eq!(world.acknowledge_all(), ["1 +ann [ann]", "4 -ann"]);
     }
 }
 
@@ -341,24 +344,21 @@ fn the_default_bound_of_waiting_documents_is_65_536() {
     for n in 0..65_540 {
         drop(world.edit(&format!("doc-{n}"), "ann"));
     }
-    assert_eq!(world.callbacks.try_iter().map(coedit::Delivery::ack).count(), 2 * 65_536);
+    assert_eq!(world.callbacks.try_iter().map(Settle::acked).count(), 2 * 65_536);
 }
 
 #[test]
-fn notices_wait_up_to_the_bound_and_the_rest_is_counted() {
+fn notices_wait_up_to_the_bound_and_missed_ones_are_counted() {
     for bound in [1, 3] {
         let world = bounded(Bounds { notices: bound, ..Bounds::default() });
         let _ann = world.open("doc", "ann", Access::View);
         let rename = |title: &str| world.engine.rename(&key("doc"), title).unwrap();
         (0..bound).for_each(|_| rename("kept"));
-        assert_eq!(world.notices.missed(), 0);
         rename("missed");
         rename("missed");
-        assert_eq!(world.notices.missed(), 2);
-        let kept = Notice::Meta { key: key("doc"), title: "kept".to_owned() };
-        assert_eq!(world.noticed(), vec![kept; bound]);
+        let title = |title: &str| Notice::Meta { key: key("doc"), title: title.to_owned() };
+        assert_eq!(world.take_notices(), vec![title("kept"); bound]);
         rename("later");
-        assert_eq!(world.noticed(), [Notice::Meta { key: key("doc"), title: "later".to_owned() }]);
-        assert_eq!(world.notices.missed(), 2);
+        assert_eq!(world.take_notices(), [Notice::Missed { count: 2 }, title("later")]);
     }
 }

@@ -1,4 +1,4 @@
-//! How many connections a crowd needs: the formulas against published tables and independent sums.
+//! Compares the capacity formulas with published tables and with independent sums.
 
 use coedit::capacity::{
     CONNECTIONS_MAX, LOAD_MAX, Observed, RuleOfThumb, connections_for, connections_for_group, engset,
@@ -6,8 +6,8 @@ use coedit::capacity::{
 };
 use proptest::prelude::*;
 
-/// Loads, in erlangs, out of the tables of Erlang's B formula that telephone engineers use, which give two digits (three for
-/// one connection): a row for a number of connections, a column for a share of 0.1 %, 1 %, 2 % and 5 %.
+/// Loads in erlangs from the Erlang B tables of telephone engineers. Each row is a number of connections. The columns are
+/// shares of 0.1 %, 1 %, 2 % and 5 %. The tables have two decimals, for small loads three.
 const TABLE: [(u32, [f64; 4]); 9] = [
     (1, [0.001, 0.0101, 0.0204, 0.0526]),
     (2, [0.0458, 0.153, 0.223, 0.381]),
@@ -35,7 +35,7 @@ fn erlang_b_agrees_with_the_published_tables() {
     }
 }
 
-/// `1 / B = 1 + n/A + n(n-1)/A² + …`, summed as it stands.
+/// Adds up the definition: `1 / B = 1 + n/A + n(n-1)/A² + …`.
 fn erlang_b_summed(load: f64, connections: u32) -> f64 {
     let (mut sum, mut term) = (1.0, 1.0);
     for step in 0..connections {
@@ -49,7 +49,7 @@ fn erlang_b_summed(load: f64, connections: u32) -> f64 {
 fn erlang_b_agrees_with_the_sum_that_defines_it() {
     for load in [0.001, 0.5, 1.0, 7.3, 40.0, 180.0, 950.0] {
         for (connections, share) in (0..1_200).zip(erlang_b_curve(load).unwrap()) {
-            // Below that the sum is no number any more.
+            // Smaller shares overflow the sum.
             if share < 1e-290 {
                 break;
             }
@@ -62,8 +62,8 @@ fn erlang_b_agrees_with_the_sum_that_defines_it() {
     }
 }
 
-/// The share of opens in fractions of whole numbers, for a group at work `part` of `parts` of the time: with `others` the
-/// group without the one who opens, `C(others, n) oddsⁿ / (C(others, 0) odds⁰ + … + C(others, n) oddsⁿ)`.
+/// The Engset formula as an exact fraction, for users who work `part` of `parts` of the time. `others` are the users of the
+/// group without the one who opens: `C(others, n) oddsⁿ / (C(others, 0) odds⁰ + … + C(others, n) oddsⁿ)`.
 fn engset_exact(users: u32, (part, parts): (u128, u128), connections: u32) -> (u128, u128) {
     let others = u128::from(users - 1);
     let choose =
@@ -91,25 +91,25 @@ fn engset_agrees_with_exact_fractions() {
     }
 }
 
-/// By hand: three users at work half of the time on one connection. Of the two others none is in with a weight of 1, one of
-/// them with a weight of 2.
+/// The first case: three users work half of the time and share one connection. Of the two other users, none has a connection
+/// with a weight of 1, and one of them has it with a weight of 2.
 #[test]
-fn engset_by_hand() {
+fn engset_agrees_with_cases_computed_by_hand() {
     assert_eq!(engset(3, 0.5, 1), Ok(2.0 / 3.0));
     assert_eq!((engset(0, 0.5, 0), engset(1, 0.5, 0), engset(1, 0.5, 1)), (Ok(0.0), Ok(1.0), Ok(0.0)));
     assert_eq!((engset(7, 1.0, 6), engset(7, 1.0, 7), engset(7, 0.0, 1)), (Ok(1.0), Ok(0.0), Ok(0.0)));
 }
 
 #[test]
-fn a_large_group_is_a_crowd_and_a_small_one_needs_less() {
-    let crowd = erlang_b(20.0, 25).unwrap();
+fn engset_approaches_erlang_b_as_the_group_grows() {
+    let unlimited = erlang_b(20.0, 25).unwrap();
     let group = |users: u32| engset(users, 20.0 / f64::from(users), 25).unwrap();
-    assert!((group(10_000_000) - crowd).abs() < 1e-6);
-    assert!(group(40) < group(100) && group(100) < group(1_000) && group(1_000) < crowd);
+    assert!((group(10_000_000) - unlimited).abs() < 1e-6);
+    assert!(group(40) < group(100) && group(100) < group(1_000) && group(1_000) < unlimited);
 }
 
 #[test]
-fn numbers_out_of_their_bounds_are_refused() {
+fn parameters_outside_their_bounds_are_errors() {
     for load in [-1.0, -f64::MIN_POSITIVE, f64::NAN, f64::INFINITY, LOAD_MAX * 1.001] {
         assert!(erlang_b(load, 1).is_err() && connections_for(load, 0.5).is_err(), "{load}");
         assert!(erlang_b_curve(load).is_err());
@@ -122,17 +122,17 @@ fn numbers_out_of_their_bounds_are_refused() {
         assert!(engset(3, at_work, 1).is_err() && connections_for_group(3, at_work, 0.5).is_err());
         assert!(engset_curve(3, at_work).is_err());
     }
-    let over = CONNECTIONS_MAX + 1;
-    assert!(engset(over, 0.5, 1).is_err() && engset(1, 0.5, over).is_err());
-    assert!(erlang_b(1.0, over).is_err() && load_for(over, 0.5).is_err());
+    let too_many = CONNECTIONS_MAX + 1;
+    assert!(engset(too_many, 0.5, 1).is_err() && engset(1, 0.5, too_many).is_err());
+    assert!(erlang_b(1.0, too_many).is_err() && load_for(too_many, 0.5).is_err());
     let error = erlang_b(f64::NAN, 1).unwrap_err();
     assert_eq!(error.to_string(), "the load must be 0 to 10,000,000 erlangs");
 }
 
 #[test]
-fn the_ends_of_the_bounds_are_answered() {
+fn parameters_at_their_bounds_are_accepted() {
     assert_eq!((erlang_b(0.0, 0), erlang_b(0.0, 1), erlang_b(5.0, 0)), (Ok(1.0), Ok(0.0), Ok(1.0)));
-    assert_eq!(erlang_b(1.0, 1_000_000), Ok(0.0), "too small for a number");
+    assert_eq!(erlang_b(1.0, 1_000_000), Ok(0.0), "too small for an f64");
     assert_eq!(erlang_b(f64::MIN_POSITIVE, 2), Ok(0.0));
     assert!(connections_for(1.0, f64::MIN_POSITIVE).unwrap() < 200);
     assert!(load_for(1, f64::MIN_POSITIVE).unwrap() <= 2.0 * f64::MIN_POSITIVE);
@@ -142,9 +142,9 @@ fn the_ends_of_the_bounds_are_answered() {
 }
 
 proptest! {
-    /// The answer fits, and one connection fewer does not.
+    /// The result is enough, and one connection fewer is not.
     #[test]
-    fn the_inverses_are_the_smallest_that_fit(load in 0.0..2_000.0, share in 1e-6..0.9, users in 1_u32..500) {
+    fn connections_for_is_the_smallest_number_that_is_enough(load in 0.0..2_000.0, share in 1e-6..0.9, users in 1_u32..500) {
         let connections = connections_for(load, share).unwrap();
         prop_assert!(erlang_b(load, connections).unwrap() <= share);
         prop_assert!(erlang_b(load, connections - 1).unwrap() > share);
@@ -154,9 +154,9 @@ proptest! {
         prop_assert!(engset(users, at_work, connections - 1).unwrap() > share);
     }
 
-    /// A little more load is too much.
+    /// The result fits, and a slightly higher load does not.
     #[test]
-    fn the_load_is_the_largest_that_fits(connections in 1_u32..400, share in 1e-6..0.9) {
+    fn load_for_is_the_largest_load_that_fits(connections in 1_u32..400, share in 1e-6..0.9) {
         let load = load_for(connections, share).unwrap();
         prop_assert!(erlang_b(load, connections).unwrap() <= share);
         prop_assert!(erlang_b(load * (1.0 + 1e-9), connections).unwrap() > share);
@@ -164,7 +164,7 @@ proptest! {
 }
 
 #[test]
-fn the_smallest_share_has_an_end() {
+fn load_for_ends_with_the_smallest_share() {
     for connections in [1, 2, 100] {
         let load = load_for(connections, f64::from_bits(1)).unwrap();
         assert!(load >= 0.0 && erlang_b(load, connections).unwrap() <= f64::from_bits(1));

@@ -1,4 +1,4 @@
-//! Connections: who owns them, when they close, what they may do, and who the participants are.
+//! Connections: their owners, their closing, their access, and the participants of a document.
 mod support;
 use support::*;
 
@@ -6,10 +6,10 @@ use coedit::{Access, ChangeError, Connection, ConnectionError, ConnectionId, Gra
 
 const EDIT: Grant = Grant { access: Access::Edit, reason: None };
 
-/// The participants in short: `ann edit 2`.
+/// Returns each participant in a short form, such as `ann edit 2`.
 fn participants(world: &World, document: &str) -> Vec<String> {
-    let there = world.engine.participants(&key(document));
-    there.iter().map(|one| format!("{} {} {}", one.user.id(), one.access, one.connections)).collect()
+    let participants = world.engine.participants(&key(document));
+    participants.iter().map(|one| format!("{} {} {}", one.user.id(), one.access, one.connections)).collect()
 }
 
 fn editors(world: &World, document: &str) -> Vec<String> {
@@ -28,7 +28,7 @@ fn a_connection_closes_on_drop_close_and_lost() {
         close(ann);
         assert_eq!((world.engine.access(bare), world.engine.may_edit(bare)), (None, false));
         assert!(participants(&world, "doc").is_empty() && !world.engine.is_open(&key("doc")));
-        assert_eq!(world.told(), ["1 +ann [ann]", "4 -ann"]);
+        assert_eq!(world.acknowledge_all(), ["1 +ann [ann]", "4 -ann"]);
     }
 }
 
@@ -40,7 +40,11 @@ fn a_bare_id_stays_open_until_it_is_closed() {
         assert_eq!(world.engine.access(bare), Some(Access::Edit));
         assert_eq!(world.engine.change(bare), Ok(()));
         assert_eq!(close(&world.engine, bare), Ok(()));
-        assert_eq!(close(&world.engine, bare), Err(ConnectionError::Unknown), "closed once only");
+        assert_eq!(
+            close(&world.engine, bare),
+            Err(ConnectionError::Unknown),
+            "a connection closes only once"
+        );
         assert_eq!(world.engine.change(bare), Err(ChangeError::Unknown));
         world.engine.validate().unwrap();
     }
@@ -52,12 +56,12 @@ fn an_adopted_id_is_owned_again() {
     let bare = world.edit("doc", "ann").into_id();
     let owned = world.engine.adopt(bare).unwrap();
     assert_eq!((owned.id(), owned.granted(), owned.access()), (bare, EDIT, Some(Access::Edit)));
-    assert_eq!(owned.into_id(), bare, "letting go of it again does not close it");
+    assert_eq!(owned.into_id(), bare, "`into_id` does not close the connection");
     assert!(world.engine.may_edit(bare));
     drop(world.engine.adopt(bare).unwrap());
     assert_eq!(world.engine.adopt(bare).unwrap_err(), ConnectionError::Unknown);
 
-    // What it got is what it has when it is adopted, whatever it once asked for.
+    // An adopted connection reports its current access as granted, whatever it requested before.
     let ann = world.edit("doc", "ann");
     let viewer = world.open("doc", "ben", Access::Edit);
     assert_eq!(viewer.granted(), Grant { access: Access::View, reason: Some(Reason::ConnectionLimit) });
@@ -69,23 +73,23 @@ fn an_adopted_id_is_owned_again() {
 }
 
 #[test]
-fn the_close_of_a_second_owner_does_nothing() {
+fn a_second_owner_closes_the_connection_only_once() {
     let world = World::plain();
     let first = world.edit("doc", "ann");
     let second = world.engine.adopt(first.id()).unwrap();
     drop(second);
     assert_eq!((first.access(), first.may_edit()), (None, false));
     assert_eq!(first.change(), Err(ChangeError::Unknown));
-    // The place is taken by another by now, and the first owner does not close that.
+    // A new connection uses the same slot now. The first owner does not close it.
     let ben = world.edit("doc", "ben");
     drop(first);
     assert_eq!(ben.access(), Some(Access::Edit));
     assert_eq!(world.engine.limits().edit.in_use, 1);
-    assert_eq!(world.told(), ["1 +ann [ann]", "4 -ann", "1 +ben [ben]"]);
+    assert_eq!(world.acknowledge_all(), ["1 +ann [ann]", "4 -ann", "1 +ben [ben]"]);
 }
 
 #[test]
-fn a_stale_id_is_never_anothers() {
+fn a_stale_id_never_names_another_connection() {
     let world = World::new(|config| config.shards(1));
     let mut stale: Vec<ConnectionId> = Vec::new();
     for round in 0..50 {
@@ -103,21 +107,21 @@ fn a_stale_id_is_never_anothers() {
 }
 
 #[test]
-fn ids_come_back_from_their_bits_and_other_numbers_name_nothing() {
+fn ids_survive_a_round_trip_through_bits_and_other_numbers_are_unknown() {
     let world = World::plain();
     let open: Vec<Connection> = (0..20).map(|n| world.edit(&format!("doc-{n}"), "ann")).collect();
     let given: Vec<u64> = open.iter().map(|connection| connection.id().to_bits()).collect();
     for (connection, bits) in open.iter().zip(&given) {
         let again = ConnectionId::from_bits(*bits);
         assert_eq!((again, world.engine.access(again)), (connection.id(), Some(Access::Edit)));
-        // Every number that differs in one bit, and some that are far off.
+        // Every number that differs in one bit, and some other numbers.
         let others = (0..64).map(|bit| bits ^ (1 << bit)).chain([0, 1, u64::MAX, u64::MAX - 1, 1 << 63]);
         for other in others.filter(|other| !given.contains(other)) {
-            let nobody = ConnectionId::from_bits(other);
-            assert_eq!(nobody.to_bits(), other);
-            assert_eq!(world.engine.access(nobody), None, "{other:x}");
-            assert_eq!(world.engine.close(nobody), Err(ConnectionError::Unknown), "{other:x}");
-            assert_eq!(world.engine.adopt(nobody).unwrap_err(), ConnectionError::Unknown, "{other:x}");
+            let unknown = ConnectionId::from_bits(other);
+            assert_eq!(unknown.to_bits(), other);
+            assert_eq!(world.engine.access(unknown), None, "{other:x}");
+            assert_eq!(world.engine.close(unknown), Err(ConnectionError::Unknown), "{other:x}");
+            assert_eq!(world.engine.adopt(unknown).unwrap_err(), ConnectionError::Unknown, "{other:x}");
         }
     }
     assert_eq!(world.engine.documents(), 20);
@@ -125,7 +129,7 @@ fn ids_come_back_from_their_bits_and_other_numbers_name_nothing() {
 }
 
 #[test]
-fn what_it_was_granted_stays_and_what_it_has_moves() {
+fn the_granted_access_is_fixed_and_the_current_access_changes() {
     let world = World::plain();
     let ann = world.edit("doc", "ann");
     world.engine.drop_connection(ann.id()).unwrap();
@@ -150,7 +154,7 @@ fn only_an_edit_connection_may_change() {
 }
 
 #[test]
-fn participants_come_in_the_order_of_joining_with_their_best_access_and_their_tabs() {
+fn participants_are_in_order_of_arrival_with_their_highest_access_and_their_connections() {
     let world = World::plain();
     assert!(participants(&world, "doc").is_empty());
     let ann_view = world.open("doc", "ann", Access::View);
@@ -160,15 +164,15 @@ fn participants_come_in_the_order_of_joining_with_their_best_access_and_their_ta
     assert_eq!(participants(&world, "doc"), ["ann liveview 2", "ben edit 1", "cat liveview 1"]);
     let ann_edit = world.edit("doc", "ann");
     assert_eq!(participants(&world, "doc"), ["ann edit 3", "ben edit 1", "cat liveview 1"]);
-    // As editors ben was first.
+    // Ben was the first to edit.
     assert_eq!(editors(&world, "doc"), ["ben", "ann"]);
-    // Whoever keeps a tab keeps the place.
+    // A user who keeps a connection keeps the position.
     drop(ann_view);
     drop(ann_live);
     assert_eq!(participants(&world, "doc"), ["ann edit 1", "ben edit 1", "cat liveview 1"]);
     world.engine.drop_users(&key("doc"), &[id("ann")]).unwrap();
     assert_eq!(participants(&world, "doc"), ["ann view 1", "ben edit 1", "cat liveview 1"]);
-    // Whoever goes altogether comes back as the last.
+    // A user who closes every connection returns at the end of the list.
     drop(ann_edit);
     let _ann = world.open("doc", "ann", Access::View);
     assert_eq!(participants(&world, "doc"), ["ben edit 1", "cat liveview 1", "ann view 1"]);
@@ -177,7 +181,7 @@ fn participants_come_in_the_order_of_joining_with_their_best_access_and_their_ta
 }
 
 #[test]
-fn a_participant_carries_the_name_that_was_given_last() {
+fn a_participant_has_the_last_name_that_was_given() {
     let world = World::plain();
     let name = || world.engine.participants(&key("doc"))[0].user.name().map(str::to_owned);
     let open = |user: coedit::User| world.engine.open(&key("doc"), &user, Access::Edit).unwrap();
@@ -186,11 +190,11 @@ fn a_participant_carries_the_name_that_was_given_last() {
     let _second = open(user("u").named("Ann").unwrap());
     assert_eq!(name().as_deref(), Some("Ann"));
     let _third = open(user("u"));
-    assert_eq!(name().as_deref(), Some("Ann"), "none given is none taken away");
+    assert_eq!(name().as_deref(), Some("Ann"), "a connection without a name keeps the earlier name");
 }
 
 #[test]
-fn editors_are_distinct_and_in_the_order_of_joining() {
+fn editors_are_distinct_and_in_order_of_joining() {
     let world = World::plain();
     let first = world.edit("doc", "ann");
     let ben = world.edit("doc", "ben");
@@ -199,9 +203,13 @@ fn editors_are_distinct_and_in_the_order_of_joining() {
     let _live = world.open("doc", "dan", Access::LiveView);
     assert_eq!(editors(&world, "doc"), ["ann", "ben"]);
     drop(first);
-    assert_eq!(editors(&world, "doc"), ["ann", "ben"], "the second tab is still there");
+    assert_eq!(editors(&world, "doc"), ["ann", "ben"], "the second connection is still open");
     drop(second);
     assert_eq!(editors(&world, "doc"), ["ben"]);
+    let again = world.edit("doc", "ann");
+    assert_eq!(editors(&world, "doc"), ["ann", "ben"], "the leave was not handed out yet");
+    drop(again);
+    world.acknowledge_all();
     let _again = world.edit("doc", "ann");
     assert_eq!(editors(&world, "doc"), ["ben", "ann"]);
     drop(ben);
@@ -210,12 +218,12 @@ fn editors_are_distinct_and_in_the_order_of_joining() {
 }
 
 #[test]
-fn many_users_with_several_tabs_keep_their_order() {
+fn many_users_with_several_connections_keep_their_order() {
     let world = World::plain();
     let names: Vec<String> = (0..60).map(|n| format!("user-{n}")).collect();
     let mut tabs: Vec<Connection> = (0..3).flat_map(|_| &names).map(|name| world.edit("doc", name)).collect();
     assert_eq!(editors(&world, "doc"), names);
-    // The first and the second tab of all, and all tabs of every third user.
+    // Closes the first two connections of every user, and then all connections of every third user.
     let rest = tabs.split_off(120);
     drop(tabs);
     assert_eq!(editors(&world, "doc"), names);
@@ -229,28 +237,28 @@ fn many_users_with_several_tabs_keep_their_order() {
 }
 
 #[test]
-fn documents_and_is_open_count_who_is_in_and_saves_to_come() {
+fn a_document_is_open_while_it_has_connections_or_a_pending_save() {
     let world = World::plain();
-    let seen = || (world.engine.documents(), world.engine.is_open(&key("doc")));
-    assert_eq!(seen(), (0, false));
+    let state = || (world.engine.documents(), world.engine.is_open(&key("doc")));
+    assert_eq!(state(), (0, false));
     let viewer = world.open("doc", "ann", Access::View);
-    assert_eq!(seen(), (1, true));
+    assert_eq!(state(), (1, true));
     let other = world.open("other", "ann", Access::View);
-    assert_eq!(seen(), (2, true));
+    assert_eq!(state(), (2, true));
     drop(viewer);
-    assert_eq!(seen(), (1, false));
+    assert_eq!(state(), (1, false));
     drop(other);
     let ann = world.edit("doc", "ann");
     drop(ann);
-    assert_eq!(seen(), (0, false), "what the storage has not heard keeps nothing open");
+    assert_eq!(state(), (0, false), "waiting callbacks do not keep a document open");
     let ann = world.edit("doc", "ann");
     ann.change().unwrap();
     drop(ann);
-    assert_eq!(seen(), (1, true), "a save is to come");
+    assert_eq!(state(), (1, true), "a save is pending");
     world.pass(seconds(10));
-    assert_eq!(seen(), (1, true), "it is due");
-    assert_eq!(world.told(), ["1 +ann [ann]", "4 -ann", "1 +ann [ann]", "2 -ann [ann]"]);
-    assert_eq!(seen(), (0, false));
+    assert_eq!(state(), (1, true), "the save is due");
+    assert_eq!(world.acknowledge_all(), ["1 +ann [ann]", "4 -ann", "1 +ann [ann]", "2 -ann [ann]"]);
+    assert_eq!(state(), (0, false));
 }
 
 #[test]
@@ -265,7 +273,7 @@ fn live_view_has_a_limit_of_its_own() {
     let limits = world.engine.limits();
     assert_eq!((limits.live.limit, limits.live.in_use), (Some(2), 2));
     assert_eq!((limits.edit.limit, limits.edit.in_use), (Some(1), 1));
-    // A seat comes back by closing and by dropping.
+    // Closing a connection and dropping its access both release the seat.
     drop(first);
     let third = world.open("a", "cat", Access::LiveView);
     assert_eq!(third.access(), Some(Access::LiveView));
@@ -281,20 +289,20 @@ fn live_view_has_a_limit_of_its_own() {
 }
 
 #[test]
-fn viewers_live_or_plain_cause_no_callbacks() {
+fn viewers_and_live_viewers_cause_no_callbacks() {
     let world = World::plain();
     let live = world.open("doc", "ann", Access::LiveView);
     let view = world.open("doc", "ben", Access::View);
     world.engine.drop_all(&key("doc")).unwrap();
     drop((live, view));
-    assert!(world.told().is_empty());
+    assert!(world.acknowledge_all().is_empty());
     let refused = World::new(|config| config.edit_limit(Some(0)));
     drop(refused.open("doc", "ann", Access::Edit));
-    assert!(refused.told().is_empty());
+    assert!(refused.acknowledge_all().is_empty());
 }
 
 #[test]
-fn a_drop_takes_edit_and_live_view_of_all_tabs_and_nothing_else() {
+fn a_drop_removes_edit_and_live_view_from_all_connections_of_the_user() {
     let world = World::plain();
     let tabs: Vec<Connection> = [Access::Edit, Access::View, Access::LiveView, Access::Edit]
         .map(|asked| world.open("doc", "ann", asked))
@@ -311,10 +319,10 @@ fn a_drop_takes_edit_and_live_view_of_all_tabs_and_nothing_else() {
     assert!(tabs.iter().all(|tab| tab.access() == Some(Access::View)));
     assert!(ben.may_edit() && elsewhere.may_edit());
     assert_eq!(participants(&world, "doc"), ["ann view 4", "ben edit 1"]);
-    // Once more there is nothing to take, and ann is no stranger.
+    // A second drop finds nothing to remove, and ann is still a participant.
     let again = world.engine.drop_users(&key("doc"), &[id("ann")]).unwrap();
     assert_eq!((again.connections, again.unmatched), (vec![], vec![]));
-    // One user named twice is dropped once.
+    // A user who is named twice is dropped once.
     let twice = world.engine.drop_users(&key("doc"), &[id("ben"), id("ben")]).unwrap();
     assert_eq!((twice.connections, twice.unmatched), (vec![ben.id()], vec![]));
     assert_eq!(world.engine.drop_users(&key("doc"), &[]).unwrap(), coedit::Dropped::default());
@@ -322,20 +330,20 @@ fn a_drop_takes_edit_and_live_view_of_all_tabs_and_nothing_else() {
 }
 
 #[test]
-fn a_dropped_connection_is_told_as_a_leave_and_its_close_as_nothing() {
+fn a_dropped_connection_causes_a_leave_and_its_close_causes_nothing() {
     let world = World::plain();
     let first = world.edit("doc", "ann");
     let second = world.edit("doc", "ann");
     let ben = world.edit("doc", "ben");
-    assert_eq!(world.told(), ["1 +ann [ann]", "1 +ann [ann]", "1 +ben [ann ben]"]);
+    assert_eq!(world.acknowledge_all(), ["1 +ann [ann]", "1 +ann [ann]", "1 +ben [ann ben]"]);
     assert_eq!(world.engine.drop_connection(first.id()).unwrap().connections, [first.id()]);
-    assert_eq!(world.told(), ["1 -ann [ann ben]"], "the second tab is still there");
+    assert_eq!(world.acknowledge_all(), ["1 -ann [ann ben]"], "the second connection is still open");
     world.engine.drop_connection(second.id()).unwrap();
-    assert_eq!(world.told(), ["1 -ann [ben]"]);
+    assert_eq!(world.acknowledge_all(), ["1 -ann [ben]"]);
     drop((first, second));
-    assert!(world.told().is_empty());
+    assert!(world.acknowledge_all().is_empty());
     drop(ben);
-    assert_eq!(world.told(), ["4 -ben"]);
+    assert_eq!(world.acknowledge_all(), ["4 -ben"]);
 }
 
 #[test]

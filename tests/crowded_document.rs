@@ -1,25 +1,27 @@
-//! One document and a crowd that comes, goes and is dropped, while more actions wait for the storage than may. What the
-//! engine says is compared with naive lists after every step, what it tells with a replay of all that it told before.
+//! Many users join, leave and are dropped on one document, while more actions happen than may wait for the storage. After
+//! every step the test compares the engine with naive lists, and its callbacks with a replay of all earlier callbacks.
 //!
-//! `COEDIT_SEEDS=10000 cargo test --release --test crowded_document` runs so many seeds, `COEDIT_SEED=7` that one. A
-//! failure says its seed.
+//! `COEDIT_SEEDS=10000 cargo test --release --test crowded_document` runs 10000 seeds. `COEDIT_SEED=7` runs only seed 7. A
+//! failure prints its seed.
 
 mod support;
+
+use std::collections::HashSet;
 
 use coedit::{
     Access, Bounds, Callback, Callbacks, ConnectionId, Delivery, DocumentKey, Engine, SeatCount, Status,
     TryRecvError, User, UserId,
 };
 use support::random::Random;
-use support::story::Stories;
+use support::replay::Replay;
 use support::{Settle, World, key, seconds, user};
 
 const STEPS: usize = 400;
-/// Every so many steps crowd and storage are in another mood.
-const MOOD: usize = 40;
+/// After this many steps the probabilities of joins and of failures change.
+const STEPS_PER_PHASE: usize = 40;
 const RETRIES: usize = 3;
 
-/// One connection, and what it may do as far as opens and drops tell.
+/// One connection, with the access that opens and drops gave it.
 #[derive(Clone)]
 struct Tab {
     id: ConnectionId,
@@ -27,17 +29,22 @@ struct Tab {
     access: Access,
 }
 
-/// Who is in the document, as naively as can be: everybody's tabs are gone through after every change.
+/// A naive list of the participants. It goes through all connections after every change.
 #[derive(Default)]
-struct Naive {
+struct NaiveDocument {
     tabs: Vec<Tab>,
-    /// In the order in which they came.
+    /// In the order in which they arrived.
     participants: Vec<UserId>,
     /// In the order in which they began to edit.
     editors: Vec<UserId>,
+    /// Users who stopped to edit. They keep their place among the editors if they come back before the storage was handed
+    /// their leave, which this list does not know.
+    stopped: HashSet<UserId>,
+    /// Those of them who came back.
+    returned: HashSet<UserId>,
 }
 
-impl Naive {
+impl NaiveDocument {
     fn open(&mut self, tab: Tab) {
         self.tabs.push(tab);
         self.update();
@@ -49,7 +56,7 @@ impl Naive {
         tab
     }
 
-    fn drop_those(&mut self, is_dropped: impl Fn(&Tab) -> bool) {
+    fn drop_matching(&mut self, is_dropped: impl Fn(&Tab) -> bool) {
         for tab in self.tabs.iter_mut().filter(|tab| is_dropped(tab)) {
             tab.access = Access::View;
         }
@@ -60,28 +67,57 @@ impl Naive {
         let present = users(self.tabs.iter());
         let editing = users(self.tabs.iter().filter(|tab| tab.access == Access::Edit));
         keep_order(&mut self.participants, &present);
+        let stopped = self.editors.iter().filter(|user| !editing.contains(user)).cloned();
+        self.stopped.extend(stopped);
+        self.returned.extend(self.stopped.iter().filter(|user| editing.contains(user)).cloned());
+        self.stopped.retain(|user| !editing.contains(user));
+        self.returned.retain(|user| editing.contains(user));
         keep_order(&mut self.editors, &editing);
     }
 
-    /// The most that the user may do, and through how many tabs the user is here.
-    fn presence(&self, user: &UserId) -> (Access, usize) {
+    /// Returns the highest access of the user and the number of the user's connections.
+    fn participation(&self, user: &UserId) -> (Access, usize) {
         let tabs = || self.tabs.iter().filter(|tab| tab.user == *user);
         (tabs().map(|tab| tab.access).max().unwrap(), tabs().count())
     }
 
-    /// The engine says the same of everybody, in the same order.
+    /// Checks that the engine has the same participants and editors in the same order.
     fn compare(&self, engine: &Engine, document: &DocumentKey) {
         let participants = engine.participants(document);
         let ids: Vec<&UserId> = participants.iter().map(|one| one.user.id()).collect();
         assert_eq!(ids, self.participants.iter().collect::<Vec<_>>(), "participants");
         for one in &participants {
-            let told = (one.access, one.connections as usize);
-            assert_eq!(told, self.presence(one.user.id()), "{}", one.user.id());
+            let actual = (one.access, one.connections as usize);
+            assert_eq!(actual, self.participation(one.user.id()), "{}", one.user.id());
         }
-        assert_eq!(engine.editors(document), self.editors, "editors");
+        self.compare_editors(&engine.editors(document));
         for tab in &self.tabs {
             assert_eq!(engine.access(tab.id), Some(tab.access), "a tab of {}", tab.user);
         }
+    }
+}
+
+impl NaiveDocument {
+    /// Checks that these are the editors. Those who did not return are in their order.
+    fn compare_editors(&self, editors: &[UserId]) {
+        let sorted = |users: &[UserId]| {
+            let mut users = users.to_vec();
+            users.sort();
+            users
+        };
+        assert_eq!(sorted(editors), sorted(&self.editors), "editors");
+        let stayed = |users: &[UserId]| -> Vec<UserId> {
+            users.iter().filter(|user| !self.returned.contains(user)).cloned().collect()
+        };
+        assert_eq!(stayed(editors), stayed(&self.editors), "the order of editors");
+    }
+
+    /// The storage was handed everything: whoever comes back from now on goes to the end.
+    fn all_handed_out(&mut self, editors: Vec<UserId>) {
+        self.compare_editors(&editors);
+        self.editors = editors;
+        self.stopped.clear();
+        self.returned.clear();
     }
 }
 
@@ -89,7 +125,7 @@ fn users<'a>(tabs: impl Iterator<Item = &'a Tab>) -> Vec<UserId> {
     tabs.map(|tab| tab.user.clone()).collect()
 }
 
-/// Who is there no more leaves the list, who is new comes last.
+/// Removes users who are gone and appends new ones.
 fn keep_order(list: &mut Vec<UserId>, present: &[UserId]) {
     list.retain(|user| present.contains(user));
     for user in present {
@@ -99,17 +135,17 @@ fn keep_order(list: &mut Vec<UserId>, present: &[UserId]) {
     }
 }
 
-/// The document storage: it has one callback in hand, for as long as it likes.
+/// The document storage. It holds one callback for an arbitrary time.
 struct Storage {
     callbacks: Callbacks,
     in_hand: Option<Delivery>,
-    /// How many in a hundred callbacks fail now.
+    /// The percentage of callbacks that fail now.
     failing: usize,
-    /// The replay: panics where a callback lists others than those who edit by all actions told.
-    stories: Stories,
-    /// What requests were answered at once: the storage hears of each with its place here as its userdata.
+    /// Panics if a callback lists other users than the editors that all earlier callbacks give.
+    replay: Replay,
+    /// The answers to the requests. The userdata of a request is the index of its answer.
     answers: Vec<Vec<UserId>>,
-    /// The status of the last callback that told an action.
+    /// The status of the last callback with an action.
     last_action: Option<Status>,
 }
 
@@ -119,21 +155,21 @@ impl Storage {
             callbacks,
             in_hand: None,
             failing: 0,
-            stories: Stories::new(RETRIES),
+            replay: Replay::new(RETRIES),
             answers: Vec::new(),
             last_action: None,
         }
     }
 
-    /// Settles what is in hand and takes the next; whether there was one.
+    /// Settles the callback in hand and takes the next one. Returns true if there was one.
     fn serve(&mut self, random: &mut Random) -> bool {
         if let Some(delivery) = self.in_hand.take() {
             let fails = random.below(100) < self.failing;
-            self.hear(delivery.callback(), fails);
+            self.check_callback(delivery.callback(), fails);
             match (fails, random.one_in(2)) {
                 (false, _) => drop(delivery.acked()),
                 (true, false) => drop(delivery.failed()),
-                // The worker dies.
+                // The worker panics.
                 (true, true) => drop(delivery),
             }
         }
@@ -141,23 +177,26 @@ impl Storage {
         self.in_hand.is_some()
     }
 
-    fn hear(&mut self, callback: &Callback, fails: bool) {
-        self.stories.settled(callback, !fails);
+    fn check_callback(&mut self, callback: &Callback, fails: bool) {
+        self.replay.settled(callback, !fails);
         if callback.action.is_some() {
             self.last_action = Some(callback.status);
         }
         if let Some(userdata) = &callback.userdata {
             let place: usize = userdata.parse().unwrap();
-            let told = callback.users.as_deref().unwrap_or_default();
-            assert_eq!(told, self.answers[place], "who edited when it was asked: {callback:?}");
+            let users = callback.users.as_deref().unwrap_or_default();
+            assert_eq!(users, self.answers[place], "the editors at the time of the request: {callback:?}");
         }
     }
 
     fn check(&self) {
-        assert!(self.in_hand.is_none() || self.callbacks.try_recv().is_err(), "one outstanding");
+        assert!(
+            self.in_hand.is_none() || self.callbacks.try_recv().is_err(),
+            "only one callback is outstanding"
+        );
     }
 
-    /// Whoever was told to go last closed the document or had it saved.
+    /// Checks that the last action closed or saved the document.
     fn check_closed(&self) {
         assert_ne!(self.last_action, Some(Status::Editing), "the document was never closed");
     }
@@ -168,18 +207,18 @@ struct Crowd {
     world: World,
     document: DocumentKey,
     users: Vec<User>,
-    naive: Naive,
+    naive: NaiveDocument,
     storage: Storage,
-    /// Whether the document is ever changed. Where it is not, the last who goes closes it and nothing is saved.
+    /// True if users change the document. If not, the last leave closes it without a save.
     is_changed: bool,
-    /// How many in a hundred who come or go, come.
-    coming: usize,
+    /// The percentage of joins among joins and leaves.
+    join_percent: usize,
 }
 
 impl Crowd {
     fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
-        // Few and many, and about as many as make a document keep its users in another way.
+        // Small and large numbers, and numbers near the size at which a document stores its users in another way.
         let users = *random.pick(&[2, 3, 4, 7, 8, 9, 10, 12, 30, 100]);
         let waiting_actions = *random.pick(&[1, 2, 3, 4, 1_024]);
         let seat_count =
@@ -195,15 +234,15 @@ impl Crowd {
             world,
             document: key("document"),
             users: (0..users).map(member).collect(),
-            naive: Naive::default(),
-            coming: 50,
+            naive: NaiveDocument::default(),
+            join_percent: 50,
         }
     }
 
     fn run(mut self) {
         for step in 0..STEPS {
-            if step % MOOD == 0 {
-                self.change_mood();
+            if step % STEPS_PER_PHASE == 0 {
+                self.change_probabilities();
             }
             self.step();
             self.check();
@@ -211,73 +250,74 @@ impl Crowd {
         self.end();
     }
 
-    fn change_mood(&mut self) {
-        self.coming = *self.random.pick(&[20, 50, 80]);
+    fn change_probabilities(&mut self) {
+        self.join_percent = *self.random.pick(&[20, 50, 80]);
         self.storage.failing = *self.random.pick(&[0, 10, 50]);
     }
 
     fn step(&mut self) {
         match self.random.below(10) {
-            0..6 => self.come_or_go(),
-            6 => self.drop_somebody(),
-            7 => self.change_and_ask(),
+            0..6 => self.open_or_close(),
+            6 => self.drop_access(),
+            7 => self.change_and_send_commands(),
             8 => self.pass(),
             _ => self.serve(),
         }
     }
 
-    fn come_or_go(&mut self) {
-        if self.naive.tabs.is_empty() || self.random.below(100) < self.coming {
-            self.come();
+    fn open_or_close(&mut self) {
+        if self.naive.tabs.is_empty() || self.random.below(100) < self.join_percent {
+            self.open();
         } else {
-            self.go();
+            self.close();
         }
     }
 
-    fn come(&mut self) {
+    fn open(&mut self) {
         let user = self.random.pick(&self.users);
         let asked = *self.random.pick(&[Access::View, Access::LiveView, Access::Edit, Access::Edit]);
-        // Whoever asks to edit while the document is saved gets view access.
+        // A request for edit access gets view access while the document is saved.
         let (id, grant) = self.world.engine.admit(&self.document, user, asked).unwrap();
         self.naive.open(Tab { id, user: user.id().clone(), access: grant.access });
     }
 
-    fn go(&mut self) {
+    fn close(&mut self) {
         let Some(position) = self.position() else { return };
         let tab = self.naive.close(position);
         self.world.engine.close(tab.id).unwrap();
-        assert!(self.world.engine.close(tab.id).is_err(), "closed once");
+        assert!(self.world.engine.close(tab.id).is_err(), "a connection closes only once");
     }
 
-    fn drop_somebody(&mut self) {
+    fn drop_access(&mut self) {
         let Some(position) = self.position() else { return };
         let Tab { id, user, .. } = self.naive.tabs[position].clone();
         match self.random.below(20) {
             0 => {
                 self.world.engine.drop_all(&self.document).unwrap();
-                self.naive.drop_those(|_| true);
+                self.naive.drop_matching(|_| true);
             }
             1..10 => {
                 self.world.engine.drop_users(&self.document, std::slice::from_ref(&user)).unwrap();
-                self.naive.drop_those(|tab| tab.user == user);
+                self.naive.drop_matching(|tab| tab.user == user);
             }
             _ => {
                 self.world.engine.drop_connection(id).unwrap();
-                self.naive.drop_those(|tab| tab.id == id);
+                self.naive.drop_matching(|tab| tab.id == id);
             }
         }
     }
 
-    /// An answer to a request is told after all that was done before: what has cancelled out so far is queued.
-    fn change_and_ask(&mut self) {
+    /// An answer comes after everything that happened before its request. So the request queues the actions that the engine
+    /// has merged so far.
+    fn change_and_send_commands(&mut self) {
         if self.is_changed {
             self.change();
         }
         if self.random.one_in(4) {
-            self.ask();
+            self.request_info();
         }
         if self.random.one_in(4) {
-            // Refused where nothing is unsaved, or too much is asked.
+            // The engine refuses this if nothing is unsaved or too many requests wait.
             let _ = self.world.engine.force_save(&self.document, None);
         }
     }
@@ -285,15 +325,19 @@ impl Crowd {
     fn change(&mut self) {
         let Some(position) = self.position() else { return };
         let Tab { id, access, .. } = self.naive.tabs[position];
-        assert_eq!(self.world.engine.change(id).is_ok(), access == Access::Edit, "only who edits");
+        assert_eq!(
+            self.world.engine.change(id).is_ok(),
+            access == Access::Edit,
+            "only edit access may change a document"
+        );
     }
 
-    fn ask(&mut self) {
+    fn request_info(&mut self) {
         let place = self.storage.answers.len().to_string();
         let userdata = self.random.one_in(2).then_some(place.as_str());
-        // Refused where there is no document, or too much is asked.
+        // The engine refuses this if the document is not open or too many requests wait.
         let Ok(editors) = self.world.engine.info(&self.document, userdata) else { return };
-        assert_eq!(editors, self.naive.editors, "the answer to an info");
+        self.naive.compare_editors(&editors);
         if userdata.is_some() {
             self.storage.answers.push(editors);
         }
@@ -304,17 +348,26 @@ impl Crowd {
         self.world.pass(seconds(count));
     }
 
-    /// Between these the storage stalls, with something in hand or without.
+    /// The storage serves some callbacks. Between two calls it stalls, with or without a callback in hand.
     fn serve(&mut self) {
-        let most = *self.random.pick(&[1, 1, 5, 100]);
-        for _ in 0..most {
+        let max = *self.random.pick(&[1, 1, 5, 100]);
+        for _ in 0..max {
             if !self.storage.serve(&mut self.random) {
+                self.all_handed_out();
                 break;
             }
         }
     }
 
-    /// Where one of the tabs stands, if any is open.
+    /// With nothing waiting, nothing outstanding and no save to come, the storage knows everything.
+    fn all_handed_out(&mut self) {
+        let editors = self.world.engine.editors(&self.document);
+        if self.world.engine.next_deadline().is_none() && !editors.is_empty() {
+            self.naive.all_handed_out(editors);
+        }
+    }
+
+    /// Picks the position of one open connection.
     fn position(&mut self) -> Option<usize> {
         let open = self.naive.tabs.len();
         (open > 0).then(|| self.random.below(open))
@@ -328,28 +381,32 @@ impl Crowd {
 
     fn end(mut self) {
         if self.random.one_in(2) {
-            self.all_go();
+            self.close_all();
         }
-        self.tell_everything();
+        self.settle_everything();
         self.check();
-        self.check_told();
+        self.check_editors();
         if self.naive.tabs.is_empty() {
-            assert_eq!(self.world.engine.documents(), 0, "nobody is left");
+            assert_eq!(self.world.engine.documents(), 0, "no document is left");
             self.storage.check_closed();
         }
         let Crowd { world: World { engine, .. }, storage, .. } = self;
         drop(engine);
-        assert_ne!(storage.callbacks.try_recv().err(), Some(TryRecvError::Empty), "the engine is gone");
+        assert_ne!(
+            storage.callbacks.try_recv().err(),
+            Some(TryRecvError::Empty),
+            "the receiver is disconnected"
+        );
     }
 
-    fn all_go(&mut self) {
+    fn close_all(&mut self) {
         while !self.naive.tabs.is_empty() {
-            self.go();
+            self.close();
         }
     }
 
-    /// The storage has recovered, and time passes until no save and no retry is left.
-    fn tell_everything(&mut self) {
+    /// Lets the storage recover, and time pass until no save and no retry is left.
+    fn settle_everything(&mut self) {
         self.storage.failing = 0;
         loop {
             while self.storage.serve(&mut self.random) {}
@@ -359,17 +416,17 @@ impl Crowd {
         }
     }
 
-    /// By what was told those edit who edit.
-    fn check_told(&self) {
-        let mut told = self.storage.stories.editing(&self.document);
+    /// Checks that the callbacks give the editors of the naive list.
+    fn check_editors(&self) {
+        let mut replayed = self.storage.replay.editing(&self.document);
         let mut editors = self.naive.editors.clone();
-        told.sort();
+        replayed.sort();
         editors.sort();
-        assert_eq!(told, editors, "who edits by all that was told");
+        assert_eq!(replayed, editors, "the editors according to all callbacks");
     }
 }
 
-/// Every third has a long id: those are kept in another way.
+/// Every third user has a long id, which the engine stores in another way.
 fn member(number: usize) -> User {
     let start = if number.is_multiple_of(3) { "somebody-with-a-long-id-" } else { "u" };
     user(&format!("{start}{number}"))
@@ -384,10 +441,10 @@ fn seeds() -> Vec<u64> {
 }
 
 #[test]
-fn p4_a_crowded_document_is_told_truly_however_few_actions_may_wait() {
+fn p4_callbacks_of_a_crowded_document_are_consistent_under_any_bound_of_waiting_actions() {
     for seed in seeds() {
         std::panic::catch_unwind(|| Crowd::new(seed).run()).unwrap_or_else(|panic| {
-            eprintln!("the crowd of COEDIT_SEED={seed} broke a promise");
+            eprintln!("the run with COEDIT_SEED={seed} broke a promise");
             std::panic::resume_unwind(panic)
         });
     }

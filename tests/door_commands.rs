@@ -1,4 +1,4 @@
-//! The commands of the command service, as WIRE.md section 3 has them: replies, what each causes, errors.
+//! The commands of the command service: their replies, their effects and their errors.
 
 mod support;
 use support::lines::{at, by, open, view};
@@ -8,19 +8,20 @@ use coedit::door::Acknowledge;
 use coedit::{Access, Config, VERSION};
 use serde_json::{Value, json};
 
-/// A door that gives a callback up at its first failure.
-fn strict() -> Talk {
+/// A door with manual acknowledgement that gives up a callback at its first failure.
+fn without_retries() -> Talk {
     Talk::new(Config::new().retry_pauses(Vec::new()), Acknowledge::Manual)
 }
 
+/// Settles the callbacks of `key`, one for each of `errors`.
 fn acks(talk: &mut Talk, key: &str, errors: &[u8]) {
     for error in errors {
         assert_eq!(talk.error(json!({"c": "ack", "key": key, "error": error}).to_string()), 0);
     }
 }
 
-/// Makes `key` forgotten: its save is given up, and the storage has heard so.
-fn forget(talk: &mut Talk, key: &str, url: Option<&str>) {
+/// Makes `key` forgotten: its save is given up and the callback of status 3 is acknowledged.
+fn make_forgotten(talk: &mut Talk, key: &str, url: Option<&str>) {
     talk.say(open(key, key, "ann"));
     talk.say(by("change", key));
     acks(talk, key, &[0]);
@@ -34,13 +35,13 @@ fn forget(talk: &mut Talk, key: &str, url: Option<&str>) {
     talk.say(by("close", key));
 }
 
-/// The output, without the envelopes and whatever is not of this kind.
-fn only(kind: &str, said: &[Value]) -> Vec<Value> {
+/// The lines of this kind, without the envelopes.
+fn of_kind(kind: &str, said: &[Value]) -> Vec<Value> {
     said.iter().filter_map(|line| line.get(kind).cloned()).collect()
 }
 
 #[test]
-fn info_answers_with_the_editors_and_tells_the_storage() {
+fn info_replies_with_the_editors_and_sends_a_callback() {
     let mut talk = Talk::auto();
     for line in
         [open("k", "b1", "ben"), open("k", "a1", "ann"), open("k", "b2", "ben"), view("k", "v", "cara", true)]
@@ -57,26 +58,26 @@ fn info_answers_with_the_editors_and_tells_the_storage() {
     assert_eq!(
         talk.callbacks(r#"{"c":"info","key":"k"}"#),
         [json!({"key": "k", "status": 1, "users": ["ben", "ann"]})],
-        "no userdata asked, none sent"
+        "without userdata in the request there is none in the callback"
     );
     talk.say(by("close", "b1"));
     assert_eq!(
         talk.reply(r#"{"c":"info","key":"k"}"#)["users"],
         json!(["ben", "ann"]),
-        "ben has a second tab"
+        "ben still has a second tab"
     );
     talk.say(by("close", "b2"));
     assert_eq!(talk.reply(r#"{"c":"info","key":"k"}"#)["users"], json!(["ann"]));
 }
 
 #[test]
-fn info_where_nobody_edits_says_whether_a_save_is_to_come() {
+fn info_without_editors_says_whether_a_save_is_still_to_come() {
     let mut talk = Talk::auto();
     talk.say(at(0, &view("k", "v", "vic", false)));
     let info = |talk: &mut Talk| {
         let said = talk.say(r#"{"c":"info","key":"k","userdata":"u"}"#);
         assert_eq!(said[0], json!({"reply": {"error": 0, "key": "k", "users": []}}));
-        only("callback", &said)
+        of_kind("callback", &said)
     };
     let closed = [json!({"key": "k", "status": 4, "userdata": "u"})];
     assert_eq!(info(&mut talk), closed, "nobody ever edited");
@@ -88,11 +89,11 @@ fn info_where_nobody_edits_says_whether_a_save_is_to_come() {
     talk.say(by("close", "a"));
     assert_eq!(info(&mut talk), [json!({"key": "k", "status": 1, "users": [], "userdata": "u"})]);
     assert_eq!(talk.callbacks(at(10_000, r#"{"c":"version"}"#))[0]["status"], 2);
-    assert_eq!(info(&mut talk), closed, "all is saved");
+    assert_eq!(info(&mut talk), closed, "everything is saved");
 }
 
 #[test]
-fn drop_takes_the_access_of_the_named_users_at_once() {
+fn drop_makes_the_named_users_view_only_at_once() {
     let mut talk = Talk::auto();
     for line in
         [open("k", "a1", "ann"), open("k", "a2", "ann"), open("k", "b", "ben"), open("other", "x", "ann")]
@@ -103,7 +104,7 @@ fn drop_takes_the_access_of_the_named_users_at_once() {
     talk.say(view("k", "l", "liv", true));
     let said = talk.say(r#"{"c":"drop","key":"k","users":["ann","nobody"]}"#);
     assert_eq!(said[0], json!({"reply": {"error": 0, "key": "k"}}));
-    let mut notices = only("notice", &said);
+    let mut notices = of_kind("notice", &said);
     notices.sort_by_key(ToString::to_string);
     assert_eq!(
         notices,
@@ -112,34 +113,34 @@ fn drop_takes_the_access_of_the_named_users_at_once() {
     );
     let left = json!([{"type": 0, "userid": "ann"}]);
     let gone = |users: &[&str]| json!({"key": "k", "status": 1, "users": users, "actions": left});
-    assert_eq!(only("callback", &said), [gone(&["ann", "ben"]), gone(&["ben"])]);
+    assert_eq!(of_kind("callback", &said), [gone(&["ann", "ben"]), gone(&["ben"])]);
     for (label, error) in [("a1", 5), ("a2", 5), ("b", 0), ("x", 0)] {
         assert_eq!(talk.error(by("change", label)), error, "{label}");
     }
-    assert_eq!(talk.door.engine().limits().live.in_use, 1, "liv keeps the live view");
+    assert_eq!(talk.door.engine().limits().live.in_use, 1, "liv keeps live-view access");
     assert_eq!(
         talk.say(r#"{"c":"drop","key":"k","users":["ann"]}"#),
         [json!({"reply": {"error": 0, "key": "k"}})],
-        "nothing is left to take"
+        "ann has no access to lose"
     );
 }
 
 #[test]
-fn drop_without_users_takes_the_access_of_all_and_saves_at_once() {
+fn drop_without_users_makes_everybody_view_only_and_saves_at_once() {
     let mut talk = Talk::auto();
     talk.say(at(0, &open("k", "a", "ann")));
     talk.say(view("k", "l", "liv", true));
     talk.say(view("k", "v", "vic", false));
     talk.say(by("change", "a"));
     let said = talk.say(r#"{"c":"drop","key":"k"}"#);
-    let mut notices = only("notice", &said);
+    let mut notices = of_kind("notice", &said);
     notices.sort_by_key(ToString::to_string);
     assert_eq!(
         notices,
         [("a", "ann"), ("l", "liv")]
             .map(|(label, user)| json!({"type": "dropped", "connection": label, "key": "k", "user": user}))
     );
-    let callbacks = only("callback", &said);
+    let callbacks = of_kind("callback", &said);
     assert_eq!(callbacks.len(), 1);
     assert_eq!(
         (&callbacks[0]["status"], &callbacks[0]["actions"]),
@@ -152,7 +153,7 @@ fn drop_without_users_takes_the_access_of_all_and_saves_at_once() {
 }
 
 #[test]
-fn drop_takes_an_array_or_a_string_that_holds_one() {
+fn drop_accepts_an_array_or_a_string_that_contains_an_array() {
     for (users, dropped) in [
         (r#"["ann","ben"]"#, "ab"),
         (r#""[\"ann\",\"ben\"]""#, "ab"),
@@ -177,7 +178,7 @@ fn drop_takes_an_array_or_a_string_that_holds_one() {
 }
 
 #[test]
-fn forcesave_saves_what_is_unsaved_once() {
+fn forcesave_saves_the_unsaved_changes_once() {
     let mut talk = Talk::auto();
     let ask = r#"{"c":"forcesave","key":"k","userdata":"u"}"#;
     talk.say(at(0, &open("k", "a", "ann")));
@@ -191,7 +192,11 @@ fn forcesave_saves_what_is_unsaved_once() {
         [json!({"reply": {"error": 0, "key": "k"}}), json!({"callback": saved})]
     };
     assert_eq!(talk.say(ask), saved("ann", "01.500"));
-    assert_eq!(talk.say(ask), [json!({"reply": {"error": 4, "key": "k"}})], "nothing since the force save");
+    assert_eq!(
+        talk.say(ask),
+        [json!({"reply": {"error": 4, "key": "k"}})],
+        "nothing was changed since the force save"
+    );
     talk.say(open("k", "b", "ben"));
     talk.say(at(2250, &by("change", "b")));
     assert_eq!(talk.say(at(3000, ask)), saved("ben", "02.250"));
@@ -202,19 +207,23 @@ fn forcesave_saves_what_is_unsaved_once() {
 }
 
 #[test]
-fn forcesave_under_way_counts_as_a_save_until_it_is_given_up() {
-    let mut talk = strict();
+fn a_pending_force_save_counts_as_a_save_until_it_is_given_up() {
+    let mut talk = without_retries();
     let ask = r#"{"c":"forcesave","key":"k"}"#;
     talk.say(open("k", "a", "ann"));
     talk.say(by("change", "a"));
-    assert_eq!(talk.say(ask), [json!({"reply": {"error": 0, "key": "k"}})], "the coming is outstanding");
-    assert_eq!(talk.error(ask), 4, "one waits");
+    assert_eq!(
+        talk.say(ask),
+        [json!({"reply": {"error": 0, "key": "k"}})],
+        "the callback of the join is outstanding"
+    );
+    assert_eq!(talk.error(ask), 4, "a force save waits");
     acks(&mut talk, "k", &[0]);
-    assert_eq!(talk.error(ask), 4, "one is outstanding");
+    assert_eq!(talk.error(ask), 4, "a force save is outstanding");
     acks(&mut talk, "k", &[1]);
-    assert_eq!(talk.error(ask), 0, "it was given up");
+    assert_eq!(talk.error(ask), 0, "the force save was given up");
     acks(&mut talk, "k", &[0, 0]);
-    assert_eq!(talk.error(ask), 4, "it was acknowledged");
+    assert_eq!(talk.error(ask), 4, "the force save was acknowledged");
 }
 
 #[test]
@@ -234,14 +243,14 @@ fn the_65th_unanswered_request_of_a_document_is_error_3() {
     }
     assert_eq!(talk.error(r#"{"c":"info","key":"other"}"#), 0, "each document has its own bound");
     acks(&mut talk, "k", &[0]);
-    assert_eq!(talk.error(info), 3, "the coming was answered, none of the 64");
+    assert_eq!(talk.error(info), 3, "the acknowledged callback was the join, not one of the 64");
     acks(&mut talk, "k", &[0]);
     assert_eq!(talk.error(info), 0);
     assert_eq!(talk.error(info), 3);
 }
 
 #[test]
-fn meta_tells_the_document_its_title() {
+fn meta_sends_a_notice_with_the_new_title() {
     let mut talk = Talk::auto();
     talk.say(open("k", "a", "ann"));
     talk.say(view("k", "v", "vic", false));
@@ -264,7 +273,7 @@ fn version_is_a_string() {
 }
 
 #[test]
-fn license_tells_the_limits_in_force() {
+fn license_replies_with_the_limits_in_force() {
     for command in ["license", "licence"] {
         for (edit, live) in [(Some(20), Some(7)), (None, None)] {
             let mut talk = Talk::new(Config::new().edit_limit(edit).live_limit(live), Acknowledge::Auto);
@@ -295,7 +304,7 @@ fn license_tells_the_limits_in_force() {
 }
 
 #[test]
-fn license_follows_a_limit_that_was_changed() {
+fn license_reflects_a_changed_limit() {
     let mut talk = Talk::auto();
     talk.door.engine().set_edit_limit(Some(3)).unwrap();
     talk.door.engine().set_live_limit(Some(4)).unwrap();
@@ -305,7 +314,7 @@ fn license_follows_a_limit_that_was_changed() {
 
 #[test]
 fn forgotten_documents_are_listed_found_and_deleted() {
-    let mut talk = strict();
+    let mut talk = without_retries();
     for (line, key) in [
         (r#"{"c":"getForgottenList"}"#, None),
         (r#"{"c":"getForgottenList","key":""}"#, Some("")),
@@ -315,8 +324,8 @@ fn forgotten_documents_are_listed_found_and_deleted() {
         assert_eq!((&reply["error"], &reply["keys"]), (&json!(0), &json!([])));
         assert_eq!(reply["key"].as_str(), key);
     }
-    forget(&mut talk, "lost", Some("https://store/lost.docx"));
-    forget(&mut talk, "gone", None);
+    make_forgotten(&mut talk, "lost", Some("https://store/lost.docx"));
+    make_forgotten(&mut talk, "gone", None);
     let mut keys = talk.reply(r#"{"c":"getForgottenList"}"#)["keys"].as_array().unwrap().clone();
     keys.sort_by_key(ToString::to_string);
     assert_eq!(keys, ["gone", "lost"]);
@@ -334,7 +343,7 @@ fn forgotten_documents_are_listed_found_and_deleted() {
 }
 
 #[test]
-fn an_open_document_is_not_a_forgotten_one() {
+fn an_open_document_is_not_forgotten() {
     let mut talk = Talk::auto();
     talk.say(open("k", "a", "ann"));
     for command in ["getForgotten", "deleteForgotten"] {
@@ -342,8 +351,8 @@ fn an_open_document_is_not_a_forgotten_one() {
     }
 }
 
-/// Lines of all commands that name a document, with everything else in order.
-fn about(key: &Value) -> Vec<Value> {
+/// Every command that names a document, with valid parameters.
+fn commands_on(key: &Value) -> Vec<Value> {
     vec![
         json!({"c": "info", "key": key, "userdata": "u"}),
         json!({"c": "drop", "key": key, "users": ["ann"]}),
@@ -365,21 +374,21 @@ fn a_document_that_is_not_open_is_error_1() {
     talk.say(by("close", "a"));
     assert_eq!(talk.callbacks(at(10_000, r#"{"c":"version"}"#))[0]["status"], 2);
     for key in ["never", "closed", "saved"] {
-        for line in about(&json!(key)) {
+        for line in commands_on(&json!(key)) {
             assert_eq!(talk.say(line.to_string()), [json!({"reply": {"error": 1, "key": key}})], "{line}");
         }
     }
 }
 
 #[test]
-fn a_malformed_or_missing_key_is_error_1_and_echoed_as_it_came() {
+fn a_malformed_or_missing_key_is_error_1_and_is_echoed_verbatim() {
     let mut talk = Talk::auto();
     for key in [json!("a b"), json!(""), json!(7), json!(true), json!(null), json!(["k"]), json!({"k": 1})] {
-        for line in about(&key) {
+        for line in commands_on(&key) {
             assert_eq!(talk.say(line.to_string()), [json!({"reply": {"error": 1, "key": key}})], "{line}");
         }
     }
-    for mut line in about(&json!("k")) {
+    for mut line in commands_on(&json!("k")) {
         line.as_object_mut().unwrap().remove("key");
         assert_eq!(talk.say(line.to_string()), [json!({"reply": {"error": 1}})], "{line}");
     }
@@ -410,7 +419,7 @@ fn an_ill_formed_parameter_is_error_5() {
 }
 
 #[test]
-fn members_that_a_command_does_not_know_are_ignored() {
+fn unknown_members_are_ignored() {
     let ignored = r#","token":"e30.e30.x","iat":1700000000,"exp":1,"meta":null,"nonsense":[{"c":"drop"}]}"#;
     for line in [
         r#"{"c":"info","key":"k","userdata":"u"}"#,
@@ -432,7 +441,7 @@ fn members_that_a_command_does_not_know_are_ignored() {
 }
 
 #[test]
-fn id_and_key_come_back_as_they_went_whatever_their_type() {
+fn id_and_key_are_echoed_verbatim_whatever_their_type() {
     let values = [
         "7",
         "-1.50",
@@ -470,7 +479,7 @@ fn id_and_key_come_back_as_they_went_whatever_their_type() {
 }
 
 #[test]
-fn what_a_request_did_not_have_is_not_echoed() {
+fn an_absent_id_or_key_is_not_echoed() {
     let mut talk = Talk::auto();
     talk.say(open("k", "a", "ann"));
     let echoed = |reply: Value| (reply.get("id").is_some(), reply.get("key").is_some());
@@ -484,7 +493,7 @@ fn no_reply_waits_for_an_acknowledgement() {
     let mut talk = Talk::manual();
     talk.say(at(0, &open("k", "a", "ann")));
     talk.say(by("change", "a"));
-    for mut line in about(&json!("k")) {
+    for mut line in commands_on(&json!("k")) {
         line["id"] = json!("now");
         let reply = talk.reply(line.to_string());
         assert_eq!(reply["id"], "now", "the first callback is still outstanding");

@@ -1,5 +1,5 @@
-//! What comes in: WIRE.md sections 1 and 2. Every bound at its edge and one past it, which error comes first, and
-//! that bad input of any kind gets one readable reply and changes nothing.
+//! The input of the JSON door: every bound at its limit and one past it, and the order of errors. Bad input of any kind
+//! gets one readable reply and changes nothing.
 
 mod support;
 use support::lines::State;
@@ -9,12 +9,12 @@ use coedit::door::{Acknowledge, LINE_MAX, Lines};
 use coedit::{Config, Timestamp};
 use serde_json::{Value, json};
 
-/// A request to open `label` on `key` for editing.
+/// A request that opens `label` on `key` with edit access.
 fn open(key: &str, label: &str, user: &str) -> Value {
     json!({"c": "open", "key": key, "connection": label, "user": {"id": user}})
 }
 
-fn changed(label: &str) -> Value {
+fn change(label: &str) -> Value {
     json!({"c": "change", "connection": label})
 }
 
@@ -24,9 +24,9 @@ fn state(talk: &Talk) -> State {
     State::of(talk, &KEYS)
 }
 
-/// A door at [`START`] behind which there is something of everything: on `k` the editor `a` with something unsaved and
-/// the viewers `l` and `v`, `closing` waits for its save delay, `lost` is forgotten.
-fn furnished() -> Talk {
+/// A door at [`START`] with documents in different states. `k` has the editor `a`, an unsaved change, and the
+/// viewers `l` and `v`. `closing` waits for its save delay. `lost` is forgotten.
+fn populated() -> Talk {
     let mut talk = Talk::new(Config::new().retry_pauses(Vec::new()), Acknowledge::Manual);
     let ack = |talk: &mut Talk, key: &str, error: u8| {
         assert_eq!(talk.error(json!({"c": "ack", "key": key, "error": error, "url": "u"}).to_string()), 0);
@@ -36,7 +36,7 @@ fn furnished() -> Talk {
         line["at"] = START.into();
         talk.say(line.to_string());
         ack(&mut talk, name, 0);
-        assert_eq!(talk.error(changed(label).to_string()), 0);
+        assert_eq!(talk.error(change(label).to_string()), 0);
     }
     talk.say(r#"{"c":"drop","key":"lost"}"#);
     ack(&mut talk, "lost", 1);
@@ -57,8 +57,8 @@ fn furnished() -> Talk {
     talk
 }
 
-/// Says a line that is to be refused: one readable reply with this error and nothing else, and nothing changed.
-fn refuse(talk: &mut Talk, line: impl AsRef<[u8]>, error: u64) -> Value {
+/// Says a line and asserts that it is refused: one readable reply with this error, no other output, no change.
+fn assert_refused(talk: &mut Talk, line: impl AsRef<[u8]>, error: u64) -> Value {
     let line = line.as_ref();
     let shown = String::from_utf8_lossy(&line[..line.len().min(200)]).into_owned();
     let before = state(talk);
@@ -69,14 +69,14 @@ fn refuse(talk: &mut Talk, line: impl AsRef<[u8]>, error: u64) -> Value {
     said[0]["reply"].clone()
 }
 
-fn refuse_all<L: AsRef<[u8]>>(lines: impl IntoIterator<Item = (L, u64)>) {
-    let mut talk = furnished();
+fn assert_all_refused<L: AsRef<[u8]>>(lines: impl IntoIterator<Item = (L, u64)>) {
+    let mut talk = populated();
     for (line, error) in lines {
-        refuse(&mut talk, line, error);
+        assert_refused(&mut talk, line, error);
     }
 }
 
-/// `text` as it stands in JSON, in quotes.
+/// `text` as a JSON string.
 fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }
@@ -85,7 +85,7 @@ fn nested(levels: usize) -> String {
     format!("{}{}", "[".repeat(levels), "]".repeat(levels))
 }
 
-/// Feeds a stream of bytes and returns what came back.
+/// Feeds the pieces of a stream and returns the output.
 fn stream(talk: &mut Talk, parts: &[&[u8]]) -> Vec<Value> {
     let (mut lines, mut out) = (Lines::default(), Vec::new());
     let mut each = |line: Option<&[u8]>| match line {
@@ -99,21 +99,21 @@ fn stream(talk: &mut Talk, parts: &[&[u8]]) -> Vec<Value> {
     parsed(&out)
 }
 
-/// `{"c":"drop","key":"k","x":"…"}`, so many bytes long.
+/// The line `{"c":"drop","key":"k","x":"…"}` of `length` bytes.
 fn long_line(length: usize) -> Vec<u8> {
     let (head, tail) = (r#"{"c":"drop","key":"k","x":""#, r#""}"#);
     format!("{head}{}{tail}", "x".repeat(length - head.len() - tail.len())).into_bytes()
 }
 
 #[test]
-fn a_key_is_1_to_128_of_its_characters() {
+fn a_key_has_1_to_128_of_the_allowed_characters() {
     let every = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-._=";
     for key in ["k", &"k".repeat(128), every, ".", "..", "=-_."] {
         let mut talk = Talk::auto();
         let reply = talk.reply(open(key, "a", "ann").to_string());
         assert_eq!((&reply["error"], &reply["key"]), (&json!(0), &json!(key)));
     }
-    let mut talk = furnished();
+    let mut talk = populated();
     let mut bad: Vec<String> =
         ["", "é", "k\u{e9}", "ｋ", "\u{1F600}", "k\0", "\u{7f}"].map(Into::into).to_vec();
     bad.push("k".repeat(129));
@@ -121,14 +121,14 @@ fn a_key_is_1_to_128_of_its_characters() {
     bad.extend((' '..='~').filter(|one| !every.contains(*one)).map(|one| format!("k{one}")));
     for text in bad {
         for line in [open(&text, "new", "ann"), json!({"c": "info", "key": text})] {
-            let reply = refuse(&mut talk, line.to_string(), 1);
+            let reply = assert_refused(&mut talk, line.to_string(), 1);
             assert_eq!(reply, json!({"error": 1, "key": text}));
         }
     }
 }
 
 #[test]
-fn a_user_id_is_1_to_240_bytes_without_control_characters() {
+fn a_user_id_has_1_to_240_bytes_and_no_control_characters() {
     let good = [
         "u".to_owned(),
         "u".repeat(240),
@@ -155,11 +155,11 @@ fn a_user_id_is_1_to_240_bytes_without_control_characters() {
         "u\u{7f}".to_owned(),
         "u\u{85}".to_owned(),
     ];
-    let mut talk = furnished();
+    let mut talk = populated();
     for id in &bad {
-        refuse(&mut talk, open("k", "new", id).to_string(), 5);
-        refuse(&mut talk, json!({"c": "drop", "key": "k", "users": ["ann", id]}).to_string(), 5);
-        refuse(
+        assert_refused(&mut talk, open("k", "new", id).to_string(), 5);
+        assert_refused(&mut talk, json!({"c": "drop", "key": "k", "users": ["ann", id]}).to_string(), 5);
+        assert_refused(
             &mut talk,
             json!({"c": "drop", "key": "k", "users": json!(["ann", id]).to_string()}).to_string(),
             5,
@@ -180,7 +180,7 @@ fn user_ids_are_compared_byte_for_byte() {
 }
 
 #[test]
-fn names_userdata_and_labels_have_their_bounds_in_bytes() {
+fn names_userdata_and_labels_are_bounded_in_bytes() {
     let named = |name: String| {
         let mut line = open("k", "new", "ann");
         line["user"]["name"] = name.into();
@@ -193,31 +193,31 @@ fn names_userdata_and_labels_have_their_bounds_in_bytes() {
         [(&named, 1_024), (&info, 4_096), (&forcesave, 4_096), (&label, 240)];
     for (line, most) in rows {
         for text in ["x".repeat(most), "é".repeat(most / 2), "\0".repeat(most), "x".to_owned()] {
-            assert_eq!(furnished().error(line(text).to_string()), 0, "{most}");
+            assert_eq!(populated().error(line(text).to_string()), 0, "{most}");
         }
         for text in ["x".repeat(most + 1), format!("{}x", "é".repeat(most / 2)), "\0".repeat(most + 1)] {
-            refuse_all([(line(text).to_string(), 5)]);
+            assert_all_refused([(line(text).to_string(), 5)]);
         }
     }
     for line in [named(String::new()), info(String::new()), forcesave(String::new())] {
-        assert_eq!(furnished().error(line.to_string()), 0, "{line}");
+        assert_eq!(populated().error(line.to_string()), 0, "{line}");
     }
     for command in ["open", "change", "close", "lost", "forcesave"] {
         for bad in ["", &"x".repeat(241)] {
             let mut line = open("k", bad, "ann");
             line["c"] = command.into();
-            refuse_all([(line.to_string(), 5)]);
+            assert_all_refused([(line.to_string(), 5)]);
         }
     }
 }
 
 #[test]
-fn userdata_comes_back_untouched() {
+fn userdata_is_returned_unchanged() {
     let texts = ["a\0b", "\u{1F600}\"\\/\n\u{7f}", "{\"error\":1}", &"é".repeat(2_048), " "];
     for text in texts {
         let mut talk = Talk::auto();
         talk.say(open("k", "a", "ann").to_string());
-        talk.say(changed("a").to_string());
+        talk.say(change("a").to_string());
         for command in ["info", "forcesave"] {
             let line = json!({"c": command, "key": "k", "userdata": text}).to_string();
             assert_eq!(talk.callbacks(line)[0]["userdata"], text, "{command}");
@@ -226,19 +226,19 @@ fn userdata_comes_back_untouched() {
 }
 
 #[test]
-fn a_line_is_at_most_1_mib_and_a_longer_one_is_skipped() {
+fn a_line_has_at_most_1_mib_and_a_longer_one_is_skipped() {
     assert_eq!(LINE_MAX, 1_048_576);
     let next = br#"{"c":"info","key":"k","id":"next"}"#;
     let (most, over) = (long_line(LINE_MAX), long_line(LINE_MAX + 1));
     let is_next =
         |line: &Value| line["reply"] == json!({"error": 0, "key": "k", "id": "next", "users": ["ann"]});
 
-    let mut talk = furnished();
+    let mut talk = populated();
     let before = state(&talk);
     for parts in [&[&over, &b"\n"[..], next, b"\n"][..], &[&[&over, &b"\n"[..], next, b"\n"].concat()]] {
         let said = stream(&mut talk, parts);
         assert_eq!(said[0], json!({"reply": {"error": 5}}));
-        assert!(is_next(&said[1]), "the drop in it did nothing: {}", said[1]);
+        assert!(is_next(&said[1]), "the drop in the long line had no effect: {}", said[1]);
     }
     let tenfold = vec![b'['; 10 * LINE_MAX];
     let said = stream(&mut talk, &[&tenfold, &tenfold, b"\n", next]);
@@ -248,18 +248,18 @@ fn a_line_is_at_most_1_mib_and_a_longer_one_is_skipped() {
     assert_eq!(state(&talk).participants, before.participants);
 
     for parts in [&[&most, &b"\n"[..], next][..], &[&[&most, &b"\n"[..], next].concat()]] {
-        let said = stream(&mut furnished(), parts);
+        let said = stream(&mut populated(), parts);
         assert_eq!(said[0], json!({"reply": {"error": 0, "key": "k"}}));
         assert_eq!(
             said.last().unwrap()["reply"]["users"],
             json!([]),
-            "the drop in the longest line was done"
+            "the drop in a line of the maximum length was done"
         );
     }
 }
 
 #[test]
-fn lines_come_out_the_same_however_the_stream_is_cut() {
+fn the_output_does_not_depend_on_how_the_stream_is_split() {
     let text =
         b"{\"c\":\"version\",\"id\":1}\n\n{\"c\":\"version\",\"id\":2}\r\n{]\n{\"c\":\"version\",\"id\":3}";
     let expected = [
@@ -277,8 +277,8 @@ fn lines_come_out_the_same_however_the_stream_is_cut() {
 }
 
 #[test]
-fn the_form_of_the_key_then_of_the_rest_then_existence_then_state() {
-    let mut talk = furnished();
+fn errors_come_in_the_order_key_parameters_existence_state() {
+    let mut talk = populated();
     for (line, error) in [
         // The form of the key, whatever else is wrong.
         (r#"{"c":"open","key":"a b","connection":"","user":7,"mode":"x"}"#, 1),
@@ -289,7 +289,7 @@ fn the_form_of_the_key_then_of_the_rest_then_existence_then_state() {
         (r#"{"c":"meta","key":"a b"}"#, 1),
         (r#"{"c":"ack","key":"a b"}"#, 1),
         (r#"{"c":"getForgotten","key":"a b","at":"x"}"#, 1),
-        // The form of the rest, of what does not exist.
+        // The form of the other parameters, although the document or connection does not exist.
         (r#"{"c":"info","key":"never","userdata":7}"#, 5),
         (r#"{"c":"info","key":"never","at":"x"}"#, 5),
         (r#"{"c":"drop","key":"never","users":7}"#, 5),
@@ -311,13 +311,13 @@ fn the_form_of_the_key_then_of_the_rest_then_existence_then_state() {
         (r#"{"c":"close","connection":"never"}"#, 1),
         (r#"{"c":"lost","connection":"never"}"#, 1),
         (r#"{"c":"forcesave","connection":"never"}"#, 1),
-        // State. The form of the rest comes before it.
+        // State. The form of the parameters comes first.
         (r#"{"c":"change","connection":"v"}"#, 5),
         (r#"{"c":"ack","key":"k","error":0}"#, 5),
         (r#"{"c":"open","key":"k","connection":"a","user":{"id":"ben"}}"#, 5),
         (r#"{"c":"open","key":"a b","connection":"a","user":{"id":"ben"}}"#, 1),
     ] {
-        refuse(&mut talk, line, error);
+        assert_refused(&mut talk, line, error);
     }
     talk.say(r#"{"c":"forcesave","key":"k"}"#);
     for (line, error) in [
@@ -326,13 +326,13 @@ fn the_form_of_the_key_then_of_the_rest_then_existence_then_state() {
         (r#"{"c":"forcesave","key":"k","userdata":7}"#, 5),
         (r#"{"c":"forcesave","connection":"a","type":2}"#, 5),
     ] {
-        refuse(&mut talk, line, error);
+        assert_refused(&mut talk, line, error);
     }
 }
 
 #[test]
 fn p10_bad_input_changes_nothing() {
-    refuse_all(
+    assert_all_refused(
         [
             "",
             " ",
@@ -369,7 +369,7 @@ fn p10_bad_input_changes_nothing() {
 }
 
 #[test]
-fn p10_what_is_not_utf_8_changes_nothing() {
+fn p10_invalid_utf_8_changes_nothing() {
     for bad in
         [&b"\xff"[..], b"\xc3", b"\xc3\x28", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xc0\xaf", b"\0\xff"]
     {
@@ -380,14 +380,15 @@ fn p10_what_is_not_utf_8_changes_nothing() {
             (r#"{"c":"drop","key":"k",""#, r#"":1}"#),
             ("", r#"{"c":"drop","key":"k"}"#),
         ] {
-            let reply = refuse(&mut furnished(), [before.as_bytes(), bad, after.as_bytes()].concat(), 5);
+            let reply =
+                assert_refused(&mut populated(), [before.as_bytes(), bad, after.as_bytes()].concat(), 5);
             assert_eq!(reply, json!({"error": 5}));
         }
     }
 }
 
 #[test]
-fn p10_every_parameter_of_a_wrong_type_changes_nothing() {
+fn p10_a_parameter_of_the_wrong_type_changes_nothing() {
     let good = [
         json!({
             "c": "open", "key": "k", "connection": "new", "user": {"id": "u", "name": "U"},
@@ -424,8 +425,8 @@ fn p10_every_parameter_of_a_wrong_type_changes_nothing() {
         "at": ["0", "", 1.5, true, [], {}],
     });
     for line in &good {
-        assert_eq!(furnished().error(line.to_string()), 0, "{line}");
-        let mut talk = furnished();
+        assert_eq!(populated().error(line.to_string()), 0, "{line}");
+        let mut talk = populated();
         for (member, values) in wrong.as_object().unwrap() {
             if line.get(member).is_none() && member != "at" {
                 continue;
@@ -433,7 +434,7 @@ fn p10_every_parameter_of_a_wrong_type_changes_nothing() {
             for value in values.as_array().unwrap() {
                 let mut bad = line.clone();
                 bad[member] = value.clone();
-                refuse(&mut talk, bad.to_string(), if member == "key" { 1 } else { 5 });
+                assert_refused(&mut talk, bad.to_string(), if member == "key" { 1 } else { 5 });
             }
         }
         let required = |member: &str| match member {
@@ -443,14 +444,14 @@ fn p10_every_parameter_of_a_wrong_type_changes_nothing() {
         for member in line.as_object().unwrap().keys().filter(|member| required(member)) {
             let mut bad = line.clone();
             bad.as_object_mut().unwrap().remove(member);
-            refuse(&mut talk, bad.to_string(), if member == "key" { 1 } else { 5 });
+            assert_refused(&mut talk, bad.to_string(), if member == "key" { 1 } else { 5 });
         }
     }
 }
 
 #[test]
-fn p10_an_ack_of_a_wrong_form_settles_nothing() {
-    let mut talk = furnished();
+fn p10_a_malformed_ack_settles_nothing() {
+    let mut talk = populated();
     talk.say(r#"{"c":"info","key":"k"}"#);
     assert!(talk.door.engine().is_outstanding(&key("k")));
     for (line, error) in [
@@ -462,7 +463,7 @@ fn p10_an_ack_of_a_wrong_form_settles_nothing() {
         (r#"{"c":"ack","error":0}"#, 1),
         (r#"{"c":"ack","key":"K","error":0}"#, 1),
     ] {
-        refuse(&mut talk, line, error);
+        assert_refused(&mut talk, line, error);
     }
     assert_eq!(talk.error(r#"{"c":"ack","key":"k","error":0}"#), 0);
 }
@@ -470,7 +471,7 @@ fn p10_an_ack_of_a_wrong_form_settles_nothing() {
 #[test]
 fn p10_a_refused_line_does_not_move_the_clock() {
     let late = START + 3_600_000;
-    refuse_all([
+    assert_all_refused([
         (format!(r#"{{"at":{late},"c":"unheardOf"}}"#), 5),
         (format!(r#"{{"at":{late},"c":"info","key":"a b"}}"#), 1),
         (format!(r#"{{"at":{late},"c":"info","key":"k","userdata":7}}"#), 5),
@@ -482,7 +483,7 @@ fn p10_a_refused_line_does_not_move_the_clock() {
 #[test]
 fn p10_huge_numbers_change_nothing() {
     let digits = "9".repeat(400);
-    let mut talk = furnished();
+    let mut talk = populated();
     for number in
         ["1e999", "-1e999", &digits, &format!("-{digits}"), "1e-999999999999", &format!("0.{digits}")]
     {
@@ -497,19 +498,19 @@ fn p10_huge_numbers_change_nothing() {
             (r#"{"c":"meta","key":"k","meta":{"title":"#, "}}"),
             (r#"{"c":"#, "}"),
         ] {
-            refuse(&mut talk, format!("{before}{number}{after}"), 5);
+            assert_refused(&mut talk, format!("{before}{number}{after}"), 5);
         }
         let ignored = format!(r#"{{"c":"getForgotten","key":"lost","x":[{number}]}}"#);
-        assert_eq!(talk.error(ignored), 0, "what is not read can be as large as it likes");
+        assert_eq!(talk.error(ignored), 0, "a number in an unknown member may have any size");
     }
     for number in ["1e999", "0.5", &digits, "18446744073709551616"] {
-        refuse(&mut talk, format!(r#"{{"c":"drop","key":"k","at":{number}}}"#), 5);
+        assert_refused(&mut talk, format!(r#"{{"c":"drop","key":"k","at":{number}}}"#), 5);
     }
 }
 
 #[test]
 fn p10_deep_nesting_changes_nothing() {
-    let mut talk = furnished();
+    let mut talk = populated();
     for levels in [100, 100_000] {
         let deep = nested(levels);
         let objects = format!("{}1{}", r#"{"a":"#.repeat(levels), "}".repeat(levels));
@@ -525,27 +526,27 @@ fn p10_deep_nesting_changes_nothing() {
                 (r#"{"c":"change","connection":"#, "}"),
                 (r#"{"c":"#, "}"),
             ] {
-                refuse(&mut talk, format!("{before}{deep}{after}"), 5);
+                assert_refused(&mut talk, format!("{before}{deep}{after}"), 5);
             }
             let ignored = format!(r#"{{"x":{deep},"c":"getForgotten","key":"lost","token":{deep}}}"#);
-            assert_eq!(talk.error(ignored), 0, "what is not read can be as deep as it likes");
+            assert_eq!(talk.error(ignored), 0, "an unknown member may nest to any depth");
         }
-        refuse(&mut talk, &deep, 5);
-        refuse(&mut talk, format!(r#"{{"c":"drop","key":"k","users":{}}}"#, quoted(&deep)), 5);
-        refuse(&mut talk, format!(r#"{{"c":"drop","key":"k","x":{}}}"#, "[".repeat(levels)), 5);
+        assert_refused(&mut talk, &deep, 5);
+        assert_refused(&mut talk, format!(r#"{{"c":"drop","key":"k","users":{}}}"#, quoted(&deep)), 5);
+        assert_refused(&mut talk, format!(r#"{{"c":"drop","key":"k","x":{}}}"#, "[".repeat(levels)), 5);
     }
     let deep: Value = serde_json::from_str(&nested(100)).unwrap();
     let line = format!(r#"{{"c":"drop","key":{},"id":{}}}"#, nested(100), nested(100));
-    assert_eq!(refuse(&mut talk, line, 1), json!({"error": 1, "key": deep, "id": deep}));
+    assert_eq!(assert_refused(&mut talk, line, 1), json!({"error": 1, "key": deep, "id": deep}));
 }
 
-/// WIRE.md has both echoed verbatim, and every line out a JSON object: what no reader takes cannot be both, so only
-/// that the line is refused and the reply readable is asked here.
+/// A reply repeats `key` and `id` verbatim, and every line is valid JSON. For these values that is impossible. So the
+/// line must be refused with a readable reply, and the test does not check what the reply repeats.
 #[test]
-fn p10_a_key_or_id_that_no_reader_takes_back_gets_a_readable_refusal() {
-    let mut talk = furnished();
+fn p10_a_key_or_id_that_cannot_be_echoed_is_refused_with_a_readable_reply() {
+    let mut talk = populated();
     let deep = nested(100_000);
-    // Around the depth at which a common reader gives up.
+    // Depths around 128, where common readers stop.
     let depths = (124..130).map(nested).chain([deep]);
     let odd = [r#""\ud800""#, r#""\udc00x""#, r#"["\ud800"]"#, "1e999", "[-1e999]"].map(str::to_owned);
     for value in odd.into_iter().chain(depths) {
@@ -566,7 +567,7 @@ fn p10_a_key_or_id_that_no_reader_takes_back_gets_a_readable_refusal() {
 #[test]
 fn p10_lone_surrogates_and_nuls_change_nothing() {
     for text in [r"\ud800", r"\udc00", r"\ud83dx", r"\ud83d\ud83d", r"\udfff\ud800"] {
-        refuse_all(
+        assert_all_refused(
             [
                 format!(r#"{{"c":"open","key":"k","connection":"new","user":{{"id":"{text}"}}}}"#),
                 format!(r#"{{"c":"open","key":"k","connection":"new","user":{{"id":"u","name":"{text}"}}}}"#),
@@ -579,10 +580,10 @@ fn p10_lone_surrogates_and_nuls_change_nothing() {
             .map(|line| (line, 5)),
         );
         let ignored = format!(r#"{{"c":"getForgotten","key":"lost","x":"{text}"}}"#);
-        assert_eq!(furnished().error(ignored), 0, "{text} is not read");
+        assert_eq!(populated().error(ignored), 0, "{text} is in an unknown member");
     }
     for text in [r"\u0000", r"u\u0000", r"\u0001"] {
-        refuse_all([
+        assert_all_refused([
             (format!(r#"{{"c":"info","key":"{text}"}}"#), 1),
             (format!(r#"{{"c":"drop","key":"k{text}"}}"#), 1),
             (format!(r#"{{"c":"open","key":"k","connection":"new","user":{{"id":"{text}"}}}}"#), 5),
@@ -590,19 +591,19 @@ fn p10_lone_surrogates_and_nuls_change_nothing() {
         ]);
     }
     let pair = r#"{"c":"open","key":"k","connection":"new","user":{"id":"\ud83d\ude00"}}"#;
-    let mut talk = furnished();
+    let mut talk = populated();
     assert_eq!(talk.error(pair), 0);
     assert_eq!(talk.reply(r#"{"c":"info","key":"k"}"#)["users"], json!(["ann", "\u{1F600}"]));
 }
 
 #[test]
-fn of_two_members_of_one_name_the_last_counts() {
-    let mut talk = furnished();
+fn the_last_of_two_members_with_the_same_name_counts() {
+    let mut talk = populated();
     let line = r#"{"c":"drop","key":"k","c":"getForgotten","key":"k","key":"lost","id":1,"id":2}"#;
     assert_eq!(talk.say(line), [json!({"reply": {"error": 0, "key": "lost", "id": 2, "url": "u"}})]);
-    refuse(&mut talk, r#"{"c":"drop","key":"k","key":"a b"}"#, 1);
-    refuse(&mut talk, r#"{"c":"drop","key":"k","users":["ann"],"users":7}"#, 5);
-    refuse(&mut talk, r#"{"c":"open","key":"k","connection":"n","user":{"id":"u","id":7}}"#, 5);
+    assert_refused(&mut talk, r#"{"c":"drop","key":"k","key":"a b"}"#, 1);
+    assert_refused(&mut talk, r#"{"c":"drop","key":"k","users":["ann"],"users":7}"#, 5);
+    assert_refused(&mut talk, r#"{"c":"open","key":"k","connection":"n","user":{"id":"u","id":7}}"#, 5);
     assert_eq!(
         talk.reply(r#"{"c":"drop","key":"k","users":["ann"],"users":[]}"#),
         json!({"error": 0, "key": "k"})
@@ -612,34 +613,34 @@ fn of_two_members_of_one_name_the_last_counts() {
     assert_eq!(
         talk.reply(escaped),
         json!({"error": 0, "key": "lost", "url": "u"}),
-        "a name is what it spells"
+        "escapes in the name of a member are decoded"
     );
 }
 
 #[test]
-fn a_member_that_is_null_is_as_good_as_absent() {
+fn a_null_member_counts_as_absent() {
     for (line, members) in [
         (json!({"c": "info", "key": "k"}), &["userdata", "meta", "at", "token", "connection"][..]),
         (json!({"c": "forcesave", "key": "k"}), &["userdata", "meta", "at"]),
         (json!({"c": "forcesave", "connection": "a"}), &["type", "meta", "at"]),
         (open("k", "new", "u"), &["mode", "live", "meta", "at"]),
-        (changed("a"), &["at", "user", "meta"]),
+        (change("a"), &["at", "user", "meta"]),
     ] {
         let mut with_nulls = line.clone();
         for member in members {
             with_nulls[*member] = Value::Null;
         }
-        assert_eq!(furnished().say(with_nulls.to_string()), furnished().say(line.to_string()), "{line}");
-        assert_eq!(furnished().error(with_nulls.to_string()), 0, "{line}");
+        assert_eq!(populated().say(with_nulls.to_string()), populated().say(line.to_string()), "{line}");
+        assert_eq!(populated().error(with_nulls.to_string()), 0, "{line}");
     }
     let mut line = open("k", "new", "u");
     line["user"]["name"] = Value::Null;
-    assert_eq!(furnished().error(line.to_string()), 0);
+    assert_eq!(populated().error(line.to_string()), 0);
 }
 
-/// What is written in callbacks has years of four digits.
+/// Callbacks write years with four digits.
 #[test]
-fn an_at_past_the_year_9999_is_refused_and_the_last_before_it_is_not() {
+fn an_at_is_accepted_up_to_the_end_of_the_year_9999_and_refused_after_it() {
     let mut talk = Talk::auto();
     let last = Timestamp::MAX.as_millis();
     assert_eq!(talk.error(json!({"c": "version", "at": last + 1}).to_string()), 5);

@@ -1,4 +1,4 @@
-//! What the door says of limits: `usage`, `holders` and `would_admit`, their notices, and `license` with named users.
+//! Limits through the JSON door: `usage`, `holders`, `would_admit`, `license` with named users, and notices of limits.
 
 mod support;
 use support::lines::{State, at, by, open, view};
@@ -8,12 +8,13 @@ use coedit::door::{Acknowledge, Door};
 use coedit::{Config, Engine, NamedUsers, SeatCount, Timestamp};
 use serde_json::{Value, json};
 
+/// A line that asks which access an open would get.
 fn would_admit(key: &str, user: &str, mode: &str, live: bool) -> String {
     json!({"c": "would_admit", "key": key, "user": {"id": user}, "mode": mode, "live": live}).to_string()
 }
 
-/// A door whose clock stands at [`START`], with these limits.
-fn limited(set: impl FnOnce(Config) -> Config) -> Talk {
+/// A door at [`START`] with the limits that `set` configures.
+fn door_with(set: impl FnOnce(Config) -> Config) -> Talk {
     let mut talk = Talk::new(set(Config::new()), Acknowledge::Auto);
     talk.say(at(0, r#"{"c":"version"}"#));
     talk
@@ -24,9 +25,9 @@ fn holders(talk: &mut Talk, line: &str) -> Vec<Value> {
 }
 
 #[test]
-fn would_admit_answers_as_the_open_that_follows_and_changes_nothing() {
+fn would_admit_replies_like_the_following_open_and_changes_nothing() {
     let quota = NamedUsers { edit: Some(3), live: None, expire_days: 30 };
-    let mut talk = limited(|config| {
+    let mut talk = door_with(|config| {
         config
             .document_limit(Some(1))
             .user_limit(Some(1))
@@ -50,7 +51,7 @@ fn would_admit_answers_as_the_open_that_follows_and_changes_nothing() {
         }
         let before = State::of(&talk, &["a", "b", "c"]);
         let said = talk.say(would_admit(key, user, mode, live));
-        assert_eq!(said, [json!({"reply": expected})], "a reply, and nothing that it caused");
+        assert_eq!(said, [json!({"reply": expected})], "only a reply");
         assert_eq!(State::of(&talk, &["a", "b", "c"]), before);
         let label = number.to_string();
         let line = json!({"c": "open", "key": key, "connection": label, "user": {"id": user}, "mode": mode, "live": live});
@@ -65,21 +66,21 @@ fn would_admit_answers_as_the_open_that_follows_and_changes_nothing() {
 }
 
 #[test]
-fn past_the_cap_nobody_is_let_in_and_the_label_stays_free() {
-    let mut talk = limited(|config| config.max_connections(Some(1)));
+fn an_open_past_the_connection_cap_is_refused_and_its_label_stays_free() {
+    let mut talk = door_with(|config| config.max_connections(Some(1)));
     talk.say(open("k", "a", "ann"));
     let refused = [json!({"reply": {"error": 3, "key": "k"}})];
     assert_eq!(talk.say(would_admit("k", "ben", "view", false)), refused);
     assert_eq!(talk.say(view("k", "b", "ben", false)), refused);
     assert_eq!(talk.error(by("close", "b")), 1, "no such label is open");
-    assert_eq!(talk.error(open("k", "a", "ann")), 0, "an open label is answered as the first time");
+    assert_eq!(talk.error(open("k", "a", "ann")), 0, "opening an open label again is not refused");
     talk.say(by("close", "a"));
     assert_eq!(talk.reply(view("k", "b", "ben", false))["access"], "view");
 }
 
 #[test]
 fn p10_a_malformed_would_admit_gets_its_code_and_changes_nothing() {
-    let mut talk = limited(|config| config.edit_limit(Some(0)));
+    let mut talk = door_with(|config| config.edit_limit(Some(0)));
     talk.say(open("k", "a", "ann"));
     let before = State::of(&talk, &["k"]);
     let rows = [
@@ -107,12 +108,12 @@ fn p10_a_malformed_would_admit_gets_its_code_and_changes_nothing() {
     let unknown = r#"{"c":"would_admit","key":"new","user":{"id":"ann"},"connection":7,"id":"q"}"#;
     let expected =
         json!({"error": 0, "key": "new", "id": "q", "access": "view", "reason": "connection-limit"});
-    assert_eq!(talk.reply(unknown), expected, "no label is needed, nor an open document");
+    assert_eq!(talk.reply(unknown), expected, "the document need not be open, and other members are ignored");
 }
 
 #[test]
-fn holders_are_listed_longest_idle_first() {
-    let mut talk = limited(|config| config);
+fn holders_are_listed_with_the_longest_idle_first() {
+    let mut talk = door_with(|config| config);
     talk.say(at(0, &open("k", "a", "ann")));
     talk.say(at(60_000, &view("k", "l", "liv", true)));
     talk.say(at(120_000, &open("other", "b", "ben")));
@@ -135,8 +136,8 @@ fn holders_are_listed_longest_idle_first() {
 }
 
 #[test]
-fn holders_are_a_hundred_unless_the_request_says_how_many() {
-    let mut talk = limited(|config| config);
+fn holders_lists_at_most_100_unless_the_request_says_how_many() {
+    let mut talk = door_with(|config| config);
     for n in 0..101 {
         talk.say(open("k", &n.to_string(), &format!("user-{n}")));
     }
@@ -146,12 +147,12 @@ fn holders_are_a_hundred_unless_the_request_says_how_many() {
         let line = format!(r#"{{"c":"holders","most":{most}}}"#);
         assert_eq!(talk.say(&line), [json!({"reply": {"error": 5}})], "{line}");
     }
-    assert_eq!(talk.error(r#"{"c":"holders","key":"k"}"#), 0, "a member that it does not know");
+    assert_eq!(talk.error(r#"{"c":"holders","key":"k"}"#), 0, "holders ignores the key");
 }
 
 #[test]
-fn usage_is_told_as_the_library_tells_it() {
-    let mut talk = limited(|config| config.edit_limit(Some(1)));
+fn usage_replies_with_the_usage_of_the_engine() {
+    let mut talk = door_with(|config| config.edit_limit(Some(1)));
     talk.say(at(0, &open("k", "a", "ann")));
     talk.say(at(15_000, &open("k", "b", "ben")));
     let mut out = Vec::new();
@@ -168,15 +169,15 @@ fn usage_is_told_as_the_library_tells_it() {
         r#""edit":{"min":0,"average":0.008264462809917356,"max":1,"max_at":"2023-11-22T00:00:00.000Z"},"#,
         r#""live":{"min":0,"average":0.0,"max":0,"max_at":"2023-11-21T23:00:00.000Z"},"#,
     );
-    assert!(json.contains(hour), "30 seconds of an hour and half a minute: {json}");
+    assert!(json.contains(hour), "the average is over an hour and 30 seconds: {json}");
     assert!(json.contains(r#""opens":2,"edits":1,"fallbacks":{"connection-limit":1},"users":2}"#), "{json}");
-    let mut off = limited(|config| config.usage(false));
+    let mut off = door_with(|config| config.usage(false));
     assert_eq!(off.say(r#"{"c":"usage"}"#), [json!({"reply": {"error": 0, "usage": null}})]);
 }
 
 #[test]
-fn notices_of_limits_come_after_the_reply_and_before_the_callbacks() {
-    let mut talk = limited(|config| config.edit_limit(Some(1)));
+fn limit_notices_come_after_the_reply_and_before_the_callbacks() {
+    let mut talk = door_with(|config| config.edit_limit(Some(1)));
     let notice = |level: &str, in_use: u32| json!({"notice": {"type": "limit", "pool": "edit", "level": level, "in_use": in_use, "limit": 1}});
     let said = talk.say(open("k", "a", "ann"));
     assert_eq!(
@@ -187,7 +188,7 @@ fn notices_of_limits_come_after_the_reply_and_before_the_callbacks() {
     let reply =
         json!({"error": 0, "key": "k", "connection": "b", "access": "view", "reason": "connection-limit"});
     assert_eq!(talk.say(open("k", "b", "ben")), [json!({"reply": reply}), notice("reached", 1)]);
-    assert_eq!(talk.say(open("k", "c", "cara")).len(), 1, "it was said");
+    assert_eq!(talk.say(open("k", "c", "cara")).len(), 1, "the notice is sent only once");
     let said = talk.say(by("close", "a"));
     assert_eq!((said.len(), &said[1]), (3, &notice("clear", 0)));
     let said = talk.say(open("k", "a", "ann"));
@@ -201,9 +202,9 @@ fn notices_of_limits_come_after_the_reply_and_before_the_callbacks() {
 }
 
 #[test]
-fn every_pool_has_its_name_in_a_notice() {
+fn a_limit_notice_names_its_pool() {
     let one = |set: fn(Config) -> Config, line: String| {
-        let said = limited(set).say(line);
+        let said = door_with(set).say(line);
         said[1]["notice"]["pool"].clone()
     };
     let edit = || open("k", "a", "ann");
@@ -219,7 +220,7 @@ fn every_pool_has_its_name_in_a_notice() {
 #[test]
 fn license_lists_the_named_users_that_count() {
     let quota = NamedUsers { edit: Some(5), live: Some(6), expire_days: 30 };
-    let mut talk = limited(|config| {
+    let mut talk = door_with(|config| {
         config.named_users(quota).edit_limit(Some(20)).seat_count(SeatCount::UsersOfDocuments)
     });
     talk.say(at(0, &open("k", "a", "ann")));
@@ -247,9 +248,9 @@ fn license_lists_the_named_users_that_count() {
     assert_eq!(reply["quota"]["users_view"], json!([]));
 }
 
-/// Where seats are counted by users the peak of editing is of connections all the same.
+/// Even if seats are counted by users, the peak counts connections.
 #[test]
-fn the_tally_counts_connections_whatever_takes_a_seat() {
+fn the_tally_counts_edit_connections_even_if_seats_are_counted_by_users() {
     let config = Config::new().seat_count(SeatCount::UsersOfDocuments);
     let mut door = Door::new(Engine::new(config).unwrap(), Acknowledge::Auto);
     for label in ["a", "b", "c"] {

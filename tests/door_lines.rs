@@ -1,4 +1,4 @@
-//! The lines of the JSON door, as WIRE.md section 6 has them: connections, acknowledgements, time, order, the end.
+//! The lines of the JSON door: connections, acknowledgements, the clock, the order of lines, the end of the input.
 
 mod support;
 use support::lines::{at, by, open, view};
@@ -16,7 +16,7 @@ fn ack(key: &str, error: u8) -> String {
 
 const NOTHING: &str = r#"{"c":"version"}"#;
 
-/// The reply to an open.
+/// The reply to an `open`.
 fn opened(key: &str, label: &str, access: &str, reason: Option<&str>) -> Value {
     let mut reply = json!({"error": 0, "key": key, "connection": label, "access": access});
     if let Some(reason) = reason {
@@ -25,7 +25,7 @@ fn opened(key: &str, label: &str, access: &str, reason: Option<&str>) -> Value {
     reply
 }
 
-/// What each line of an output is, in short: `reply 0`, `notice meta`, `callback k 1`.
+/// A short form of each line of an output: `reply 0`, `notice meta`, `callback k 1`.
 fn kinds(said: &[Value]) -> Vec<String> {
     let kind = |line: &Value| {
         let (kind, body) = line.as_object().unwrap().iter().next().unwrap();
@@ -38,7 +38,7 @@ fn kinds(said: &[Value]) -> Vec<String> {
     said.iter().map(kind).collect()
 }
 
-/// A door with `key` changed and left by its only editor at [`START`].
+/// A door with the document `key`, whose only editor changed it and left at [`START`].
 fn closing(acknowledge: Acknowledge, key: &str) -> Talk {
     let mut talk = Talk::new(Config::new(), acknowledge);
     talk.say(at(0, &open(key, key, "ann")));
@@ -51,7 +51,7 @@ fn closing(acknowledge: Acknowledge, key: &str) -> Talk {
 }
 
 #[test]
-fn open_gives_the_access_that_was_asked_for() {
+fn open_gives_the_requested_access() {
     for (more, access) in [
         ("", "edit"),
         (r#","mode":"edit""#, "edit"),
@@ -72,7 +72,7 @@ fn open_gives_the_access_that_was_asked_for() {
 }
 
 #[test]
-fn open_tells_the_storage_of_editors_only() {
+fn open_causes_a_callback_only_for_editors() {
     let mut talk = Talk::auto();
     assert_eq!(
         talk.say(open("k", "a", "ann")),
@@ -107,7 +107,7 @@ fn p2_past_a_limit_one_is_let_in_view_only_with_the_reason() {
     talk.say(by("close", "l"));
     assert_eq!(talk.reply(open("other", "c", "ben")), opened("other", "c", "edit", None));
     assert_eq!(talk.reply(view("k", "n", "mo", true)), opened("k", "n", "liveview", None));
-    assert_eq!(talk.error(by("change", "b")), 5, "who came in view-only stays so");
+    assert_eq!(talk.error(by("change", "b")), 5, "ben stays view-only after a seat became free");
 
     let mut none = Talk::new(Config::new().edit_limit(Some(0)).live_limit(Some(0)), Acknowledge::Auto);
     assert_eq!(none.reply(open("k", "a", "ann")), opened("k", "a", "view", Some("connection-limit")));
@@ -115,12 +115,12 @@ fn p2_past_a_limit_one_is_let_in_view_only_with_the_reason() {
 }
 
 #[test]
-fn p2_while_a_save_is_outstanding_one_is_let_in_view_only() {
+fn p2_while_a_save_is_outstanding_an_open_gets_view_access() {
     let mut talk = closing(Acknowledge::Manual, "k");
     assert_eq!(
         kinds(&talk.say(at(10_000, &open("k", "b", "ben")))),
         ["callback k 2", "reply 0"],
-        "the save fell due first"
+        "the save was due before the open"
     );
     assert_eq!(talk.reply(open("k", "c", "cara")), opened("k", "c", "view", Some("saving")));
     assert_eq!(talk.reply(view("k", "l", "liv", true)), opened("k", "l", "liveview", None));
@@ -142,7 +142,7 @@ fn a_draining_engine_gives_no_edit_access_and_saves_at_once() {
 }
 
 #[test]
-fn an_open_label_is_answered_as_the_first_time_and_nothing_changes() {
+fn opening_an_open_label_again_repeats_the_reply_and_changes_nothing() {
     let mut talk = Talk::new(Config::new().edit_limit(Some(1)), Acknowledge::Auto);
     talk.say(open("k", "a", "ann"));
     talk.say(open("k", "b", "ben"));
@@ -165,16 +165,16 @@ fn an_open_label_is_answered_as_the_first_time_and_nothing_changes() {
     let connections: Vec<u32> = engine.participants(&key("k")).iter().map(|one| one.connections).collect();
     assert_eq!(connections, [1, 1]);
     let said = talk.say(by("close", "a"));
-    assert_eq!(kinds(&said), ["reply 0", "notice limit", "callback k 4"], "one close closes it");
+    assert_eq!(kinds(&said), ["reply 0", "notice limit", "callback k 4"], "one close is enough");
     assert_eq!(
         talk.reply(open("other", "a", "cara")),
         opened("other", "a", "edit", None),
-        "a closed label is free"
+        "a closed label can be used again"
     );
 }
 
 #[test]
-fn close_and_lost_end_a_connection_alike() {
+fn close_and_lost_have_the_same_effect() {
     for end in ["close", "lost"] {
         let mut talk = Talk::auto();
         for (label, user) in [("a", "ann"), ("b", "ben")] {
@@ -210,7 +210,7 @@ fn close_and_lost_end_a_connection_alike() {
 }
 
 #[test]
-fn p3_a_change_is_taken_only_from_who_may_edit() {
+fn p3_only_a_connection_with_edit_access_can_change() {
     let mut talk = Talk::auto();
     talk.say(open("k", "a", "ann"));
     talk.say(view("k", "v", "ann", false));
@@ -223,7 +223,7 @@ fn p3_a_change_is_taken_only_from_who_may_edit() {
 }
 
 #[test]
-fn a_connection_asks_for_a_force_save_by_the_button_or_a_form() {
+fn a_connection_can_force_a_save_by_the_button_or_a_form() {
     for (more, kind) in [("", 1), (r#","type":1"#, 1), (r#","type":3"#, 3)] {
         let mut talk = Talk::auto();
         let ask = format!(r#"{{"c":"forcesave","connection":"b"{more}}}"#);
@@ -236,7 +236,11 @@ fn a_connection_asks_for_a_force_save_by_the_button_or_a_form() {
             "forcesavetype": kind, "lastsave": "2023-11-22T00:00:00.001Z",
         });
         assert_eq!(talk.say(at(2, &ask)), [json!({"reply": {"error": 0}}), json!({"callback": saved})]);
-        assert_eq!(talk.say(&ask), [json!({"reply": {"error": 4}})], "nothing since the last one");
+        assert_eq!(
+            talk.say(&ask),
+            [json!({"reply": {"error": 4}})],
+            "nothing was changed since the last force save"
+        );
         talk.say(by("change", "a"));
         talk.say(by("close", "b"));
         assert_eq!(talk.say(&ask), [json!({"reply": {"error": 1}})]);
@@ -244,7 +248,7 @@ fn a_connection_asks_for_a_force_save_by_the_button_or_a_form() {
 }
 
 #[test]
-fn ack_settles_the_callback_that_is_outstanding() {
+fn ack_settles_the_outstanding_callback() {
     let mut talk = Talk::manual();
     assert_eq!(kinds(&talk.say(open("k", "a", "ann"))), ["reply 0", "callback k 1"]);
     assert_eq!(kinds(&talk.say(open("other", "o", "ann"))), ["reply 0", "callback other 1"]);
@@ -260,35 +264,35 @@ fn ack_settles_the_callback_that_is_outstanding() {
     );
     assert_eq!(talk.say(ack("k", 0)), [json!({"reply": {"error": 0, "key": "k"}})]);
     assert!(talk.door.engine().is_outstanding(&key("other")));
-    assert_eq!(talk.error(ack("k", 0)), 5, "nothing of k is outstanding");
+    assert_eq!(talk.error(ack("k", 0)), 5, "no callback of k is outstanding");
     assert_eq!(talk.say(ack("never", 0)), [json!({"reply": {"error": 1, "key": "never"}})]);
 }
 
 #[test]
-fn ack_reaches_the_last_callback_of_a_document_that_is_closed() {
+fn ack_settles_the_last_callback_of_a_closed_document() {
     let mut talk = Talk::manual();
     talk.say(open("k", "a", "ann"));
     talk.say(by("close", "a"));
     assert_eq!(kinds(&talk.say(ack("k", 0))), ["reply 0", "callback k 4"]);
     assert!(!talk.door.engine().is_open(&key("k")));
     assert_eq!(talk.say(ack("k", 0)), [json!({"reply": {"error": 0, "key": "k"}})]);
-    assert_eq!(talk.error(ack("k", 0)), 1, "no such document any more");
+    assert_eq!(talk.error(ack("k", 0)), 1, "the document is closed");
 }
 
 #[test]
-fn a_failed_callback_comes_again_after_growing_pauses() {
+fn a_failed_callback_is_retried_after_growing_pauses() {
     let mut talk = Talk::manual();
     let came = talk.callbacks(at(0, &open("k", "a", "ann")));
     talk.say(open("k", "b", "ben"));
     let mut due = 0;
     for pause in [1_000, 2_000, 4_000] {
         assert_eq!(talk.say(ack("k", 1)), [json!({"reply": {"error": 0, "key": "k"}})]);
-        assert_eq!(talk.error(ack("k", 0)), 5, "it is not outstanding while it waits");
+        assert_eq!(talk.error(ack("k", 0)), 5, "a callback that waits for its retry is not outstanding");
         due += pause;
         assert_eq!(kinds(&talk.say(at(due - 1, NOTHING))), ["reply 0"]);
         let again = talk.say(at(due, NOTHING));
         assert_eq!(kinds(&again), ["callback k 1", "reply 0"]);
-        assert_eq!(again[0]["callback"], came[0], "the same again");
+        assert_eq!(again[0]["callback"], came[0], "the retry is the same callback");
     }
     assert_eq!(
         talk.say(ack("k", 1)),
@@ -299,12 +303,12 @@ fn a_failed_callback_comes_again_after_growing_pauses() {
                 "key": "k", "status": 1, "users": ["ann", "ben"], "actions": [{"type": 1, "userid": "ben"}],
             }}),
         ],
-        "given up, and the next is handed out"
+        "the callback is given up, and the next one is handed out"
     );
 }
 
 #[test]
-fn ack_keeps_the_url_for_get_forgotten() {
+fn get_forgotten_returns_the_url_of_the_ack() {
     for (more, kept) in [(r#","url":"https://store/k.docx""#, "https://store/k.docx"), ("", "")] {
         let mut talk = Talk::new(Config::new().retry_pauses(vec![seconds(1)]), Acknowledge::Manual);
         talk.say(at(0, &open("k", "a", "ann")));
@@ -313,7 +317,7 @@ fn ack_keeps_the_url_for_get_forgotten() {
         talk.say(by("close", "a"));
         assert_eq!(kinds(&talk.say(at(10_000, NOTHING))), ["callback k 2", "reply 0"]);
         talk.say(ack("k", 1));
-        assert_eq!(talk.error(r#"{"c":"getForgotten","key":"k"}"#), 1, "it is to be tried again");
+        assert_eq!(talk.error(r#"{"c":"getForgotten","key":"k"}"#), 1, "a retry is still to come");
         assert_eq!(kinds(&talk.say(at(11_000, NOTHING))), ["callback k 2", "reply 0"]);
         let given_up = format!(r#"{{"c":"ack","key":"k","error":1{more}}}"#);
         assert_eq!(kinds(&talk.say(given_up)), ["reply 0", "callback k 3"]);
@@ -325,7 +329,7 @@ fn ack_keeps_the_url_for_get_forgotten() {
 }
 
 #[test]
-fn a_door_that_acknowledges_by_itself_takes_no_ack() {
+fn a_door_with_automatic_acknowledgement_refuses_ack() {
     let mut talk = Talk::auto();
     talk.say(open("k", "a", "ann"));
     for line in
@@ -336,12 +340,12 @@ fn a_door_that_acknowledges_by_itself_takes_no_ack() {
     assert_eq!(
         kinds(&talk.say(open("k", "b", "ben"))),
         ["reply 0", "callback k 1"],
-        "the first was acknowledged"
+        "the door acknowledged the first callback"
     );
 }
 
 #[test]
-fn p9_at_moves_the_clock_and_runs_what_falls_due_on_the_way_in_order() {
+fn p9_at_moves_the_clock_and_runs_every_deadline_on_the_way_in_order() {
     let config = Config::new().force_save_interval(Some(seconds(60)));
     let mut talk = Talk::new(config, Acknowledge::Auto);
     for (time, key) in [(0, "z"), (1_000, "m"), (2_000, "a")] {
@@ -354,7 +358,11 @@ fn p9_at_moves_the_clock_and_runs_what_falls_due_on_the_way_in_order() {
         assert_eq!(kinds(&talk.say(at(time, &by("close", key)))), ["reply 0"]);
     }
     assert_eq!(kinds(&talk.say(at(14_999, NOTHING))), ["reply 0"], "nothing is due yet");
-    assert_eq!(kinds(&talk.say(at(15_000, NOTHING))), ["callback m 2", "reply 0"], "due at the very moment");
+    assert_eq!(
+        kinds(&talk.say(at(15_000, NOTHING))),
+        ["callback m 2", "reply 0"],
+        "a save is due at its exact time"
+    );
     let meta = r#"{"c":"meta","key":"c","meta":{"title":"T"}}"#;
     assert_eq!(
         kinds(&talk.say(at(3_600_000, meta))),
@@ -378,7 +386,7 @@ fn p9_an_earlier_at_counts_as_now() {
 }
 
 #[test]
-fn the_reply_comes_first_then_notices_then_callbacks() {
+fn the_reply_comes_before_the_notices_and_they_before_the_callbacks() {
     let mut talk = Talk::auto();
     talk.say(at(0, &open("k", "a", "ann")));
     talk.say(open("late", "l", "ann"));
@@ -389,12 +397,12 @@ fn the_reply_comes_first_then_notices_then_callbacks() {
     assert_eq!(
         kinds(&talk.say(at(20_000, r#"{"c":"drop","key":"k"}"#))),
         ["callback late 2", "reply 0", "notice dropped", "callback k 2"],
-        "what time brought comes before"
+        "lines of earlier deadlines come before the reply"
     );
 }
 
 #[test]
-fn the_end_of_a_replay_runs_the_clock_until_nothing_is_due() {
+fn the_end_of_a_replay_moves_the_clock_until_nothing_is_due() {
     let mut talk = closing(Acknowledge::Auto, "k");
     talk.say(at(4_000, &open("later", "b", "ben")));
     talk.say(by("change", "b"));
@@ -405,17 +413,17 @@ fn the_end_of_a_replay_runs_the_clock_until_nothing_is_due() {
     let mut waiting = closing(Acknowledge::Manual, "k");
     assert_eq!(kinds(&waiting.say(at(10_000, NOTHING))), ["callback k 2", "reply 0"]);
     waiting.say(ack("k", 1));
-    assert_eq!(kinds(&waiting.end()), ["callback k 2"], "it waited to be tried again");
+    assert_eq!(kinds(&waiting.end()), ["callback k 2"], "the failed save is retried");
     assert!(waiting.door.engine().is_outstanding(&key("k")));
 
     let mut edited = Talk::auto();
     edited.say(open("k", "a", "ann"));
     edited.say(by("change", "a"));
-    assert_eq!(edited.end(), [] as [Value; 0], "nobody left, so nothing is to be saved");
+    assert_eq!(edited.end(), [] as [Value; 0], "nothing is saved while somebody edits");
 }
 
 #[test]
-fn p9_in_real_time_only_the_clock_moves_time() {
+fn p9_at_has_no_effect_in_real_time() {
     let clock = Arc::new(ManualClock::new(Timestamp::from_millis(START)));
     let engine = Engine::new(Config::new().shards(4).clock(clock.clone())).unwrap();
     let mut talk = Talk { door: Door::new(engine, Acknowledge::Auto) };
@@ -423,7 +431,7 @@ fn p9_in_real_time_only_the_clock_moves_time() {
     talk.say(by("change", "a"));
     talk.say(by("close", "a"));
     assert_eq!(kinds(&talk.say(at(3_600_000, NOTHING))), ["reply 0"]);
-    assert_eq!(talk.end(), [] as [Value; 0], "only what is due now is delivered");
+    assert_eq!(talk.end(), [] as [Value; 0], "only callbacks that are due now are delivered");
     clock.advance(seconds(10));
     assert_eq!(kinds(&talk.end()), ["callback k 2"]);
 
@@ -432,7 +440,7 @@ fn p9_in_real_time_only_the_clock_moves_time() {
     talk.say(by("close", "a"));
     let mut out = Vec::new();
     let due = talk.door.tick(&mut out).unwrap();
-    assert_eq!((due.as_millis(), out.len()), (START + 20_000, 0), "tick says when to come again");
+    assert_eq!((due.as_millis(), out.len()), (START + 20_000, 0), "tick returns the next deadline");
     clock.move_to(due);
     assert_eq!(talk.door.tick(&mut out), None);
     assert_eq!(kinds(&parsed(&out)), ["callback k 2"]);

@@ -1,8 +1,9 @@
-//! The seams where threads meet, under a model checker that picks the interleavings:
+//! Tests of concurrent calls under the model checker shuttle, which chooses the interleavings of the threads:
 //! `RUSTFLAGS="--cfg shuttle" cargo test --release --test interleavings`.
 //!
-//! `COEDIT_INTERLEAVINGS` sets how many a test; a failure prints the schedule, which `shuttle::replay` runs again.
-#![cfg(shuttle)]
+//! `COEDIT_INTERLEAVINGS` sets the number of interleavings for each test. A failure prints the schedule, which
+//! `shuttle::replay` runs again.
+#![cfg(all(shuttle, feature = "async"))]
 
 #[path = "support/settle.rs"]
 mod settle;
@@ -11,29 +12,31 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coedit::{
-    Access, Config, Connection, DocumentKey, Engine, LimitLevel, ManualClock, Notice, Status, Timestamp,
-    TryRecvError, User, UserId,
+    Access, Callbacks, Config, Connection, Delivery, DocumentKey, Engine, LimitLevel, ManualClock, Notice,
+    Status, Timestamp, TryRecvError, User, UserId,
 };
+use crossbeam_channel::Receiver;
 use settle::Settle;
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
 use shuttle::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use shuttle::sync::{Condvar, Mutex};
 use shuttle::{Runner, thread};
 
-/// Checks half of the interleavings at random, and half by priorities with few changes (PCT), which finds rarer bugs.
+/// Runs a scenario under many interleavings. Half are random, and half use priorities with few changes (PCT), which finds
+/// rarer bugs.
 fn check(scenario: impl Fn() + Send + Sync + 'static) {
     let count =
         std::env::var("COEDIT_INTERLEAVINGS").ok().and_then(|text| text.parse().ok()).unwrap_or(2_000);
     let scenario = Arc::new(scenario);
     let again = scenario.clone();
     let mut config = shuttle::Config::new();
-    // An engine that is made without optimisation is copied about.
+    // An engine built without optimisation is copied on the stack.
     config.stack_size = 1 << 17;
     Runner::new(RandomScheduler::new(count / 2), config.clone()).run(move || scenario());
     Runner::new(PctScheduler::new(3, count / 2), config).run(move || again());
 }
 
-/// One shard, so that a schedule is the same at every run whatever the keyed hash says.
+/// Creates an engine with one shard. So a schedule is the same in every run and does not depend on the keyed hash.
 fn engine(set: impl FnOnce(Config) -> Config) -> (Engine, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_000_000)));
     (Engine::new(set(Config::new().shards(1)).clock(clock.clone())).unwrap(), clock)
@@ -48,7 +51,7 @@ fn open(engine: &Engine, document: &str, user: &str) -> Connection {
 }
 
 #[test]
-fn p1_the_last_seat_goes_to_one() {
+fn p1_the_last_seat_goes_to_one_connection() {
     check(|| {
         let (engine, _) = engine(|config| config.edit_limit(Some(1)));
         let editing = Arc::new(AtomicUsize::new(0));
@@ -57,30 +60,30 @@ fn p1_the_last_seat_goes_to_one() {
                 let (engine, editing) = (engine.clone(), editing.clone());
                 thread::spawn(move || {
                     let connection = open(&engine, user, user);
-                    let got_in = connection.may_edit();
-                    if got_in {
+                    let granted = connection.may_edit();
+                    if granted {
                         assert_eq!(
                             editing.fetch_add(1, Ordering::SeqCst),
                             0,
-                            "two edit under a limit of one"
+                            "two connections edit under a limit of one"
                         );
                         editing.fetch_sub(1, Ordering::SeqCst);
                     }
                     drop(connection);
-                    got_in
+                    granted
                 })
             })
             .into();
-        let got_in =
-            threads.into_iter().filter_map(|thread| thread.join().ok()).filter(|got_in| *got_in).count();
-        assert!(got_in >= 1, "all were refused while the seat was free");
+        let granted =
+            threads.into_iter().filter_map(|thread| thread.join().ok()).filter(|granted| *granted).count();
+        assert!(granted >= 1, "every open was refused while the seat was free");
         assert!(open(&engine, "d", "d").may_edit(), "the seat is free again");
         engine.validate().unwrap();
     });
 }
 
 #[test]
-fn p1_a_limit_that_falls_meanwhile_is_kept() {
+fn p1_a_limit_lowered_concurrently_holds() {
     check(|| {
         let (engine, _) = engine(|config| config.edit_limit(Some(2)));
         let lowering = {
@@ -93,14 +96,17 @@ fn p1_a_limit_that_falls_meanwhile_is_kept() {
         let first = open(&engine, "x", "a");
         let second = open(&engine, "x", "b");
         let in_use_when_lowered = lowering.join().unwrap();
-        assert!(engine.limits().edit.in_use <= in_use_when_lowered, "nobody came in after the limit fell");
+        assert!(
+            engine.limits().edit.in_use <= in_use_when_lowered,
+            "no connection got a seat after the limit was lowered"
+        );
         drop((first, second));
         assert_eq!(engine.limits().edit.in_use, 0);
     });
 }
 
 #[test]
-fn p4_a_document_is_with_one_worker_at_a_time_and_nothing_is_missed() {
+fn p4_a_document_has_one_worker_at_a_time_and_no_callback_is_missed() {
     check(|| {
         let (engine, _) = engine(|config| config);
         let in_hand = Arc::new(AtomicUsize::new(0));
@@ -110,9 +116,13 @@ fn p4_a_document_is_with_one_worker_at_a_time_and_nothing_is_missed() {
                 let (callbacks, in_hand, editors) = (engine.callbacks(), in_hand.clone(), editors.clone());
                 thread::spawn(move || {
                     for delivery in callbacks.iter() {
-                        assert_eq!(in_hand.fetch_add(1, Ordering::SeqCst), 0, "two have it in hand");
-                        let told = delivery.callback().users.clone().unwrap_or_default();
-                        *editors.lock().unwrap() = told;
+                        assert_eq!(
+                            in_hand.fetch_add(1, Ordering::SeqCst),
+                            0,
+                            "two workers have a callback of the document"
+                        );
+                        let users = delivery.callback().users.clone().unwrap_or_default();
+                        *editors.lock().unwrap() = users;
                         in_hand.fetch_sub(1, Ordering::SeqCst);
                         delivery.acked();
                     }
@@ -123,19 +133,19 @@ fn p4_a_document_is_with_one_worker_at_a_time_and_nothing_is_missed() {
             let engine = engine.clone();
             thread::spawn(move || drop(open(&engine, "x", "b")))
         };
-        let stays = open(&engine, "x", "a");
+        let first = open(&engine, "x", "a");
         other.join().unwrap();
         let _ = engine.info(&key("x"), None);
-        drop((stays, engine));
+        drop((first, engine));
         for worker in workers {
             worker.join().unwrap();
         }
-        assert!(editors.lock().unwrap().is_empty(), "the last that was told: nobody");
+        assert!(editors.lock().unwrap().is_empty(), "the last callback lists nobody");
     });
 }
 
 #[test]
-fn p5_a_failed_save_is_handed_out_again_while_others_end() {
+fn p5_a_failed_save_is_handed_out_again_while_the_engine_ends() {
     check(|| {
         let (engine, _) = engine(|config| config.retry_pauses([Duration::from_secs(1)]));
         let (failed, saved) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
@@ -170,21 +180,22 @@ fn p5_a_failed_save_is_handed_out_again_while_others_end() {
 fn the_last_handle_ends_every_receiver() {
     check(|| {
         let (engine, _) = engine(|config| config);
-        let waiting: Vec<_> = (0..2)
-            .map(|_| {
-                let (callbacks, notices) = (engine.callbacks(), engine.notices());
-                [
-                    thread::spawn(move || while callbacks.recv().map(|delivery| delivery.acked()).is_ok() {}),
-                    thread::spawn(move || while notices.recv().is_ok() {}),
-                ]
-            })
-            .flatten()
-            .collect();
+        let notices = [engine.notices(), engine.notices()];
+        let workers = [engine.callbacks(), engine.callbacks()].map(|callbacks| {
+            thread::spawn(move || while callbacks.recv().map(|delivery| delivery.acked()).is_ok() {})
+        });
+        let task = engine.callbacks();
+        let task = thread::spawn(move || {
+            shuttle::future::block_on(async { while task.next().await.map(Settle::acked).is_some() {} });
+        });
         let other = engine.clone();
         let handles =
             [thread::spawn(move || drop(open(&other, "x", "a"))), thread::spawn(move || drop(engine))];
-        for thread in waiting.into_iter().chain(handles) {
+        for thread in workers.into_iter().chain([task]).chain(handles) {
             thread.join().unwrap();
+        }
+        for notices in notices {
+            assert_eq!(notices.try_recv(), Err(crossbeam_channel::TryRecvError::Disconnected));
         }
     });
 }
@@ -204,7 +215,7 @@ fn p3_after_a_drop_no_change_is_accepted() {
         };
         for _ in 0..3 {
             let after = dropped.load(Ordering::SeqCst);
-            assert!(!(after && tab.change().is_ok()), "accepted after the drop returned");
+            assert!(!(after && tab.change().is_ok()), "a change was accepted after the drop returned");
         }
         dropping.join().unwrap();
         assert!(tab.change().is_err());
@@ -212,71 +223,93 @@ fn p3_after_a_drop_no_change_is_accepted() {
     });
 }
 
-/// A host that must not block: it takes until nothing is there, and then waits for the hook.
+/// Takes the next callback when the doorbell rings. The doorbell is a real channel, whose blocking wait shuttle does not
+/// know. So it is polled. Once the threads that make documents ready are `done`, it must ring after some polls: another
+/// worker may have answered a ring and not have taken its document yet.
+fn take_when_it_rings(
+    callbacks: &Callbacks,
+    doorbell: &Receiver<()>,
+    done: &AtomicBool,
+) -> Result<Delivery, TryRecvError> {
+    let mut polls_left = 1_000;
+    loop {
+        polls_left -= usize::from(done.load(Ordering::SeqCst));
+        assert!(polls_left > 0, "something can be taken, and the doorbell does not ring");
+        if doorbell.try_recv().is_err() {
+            thread::yield_now();
+            continue;
+        }
+        match callbacks.try_recv() {
+            // A ring may come too often.
+            Err(TryRecvError::Empty) => {}
+            taken => return taken,
+        }
+    }
+}
+
+/// A host that waits for the doorbell, and takes once for each ring.
 #[test]
-fn the_hook_misses_nothing() {
+fn the_doorbell_misses_nothing() {
     check(|| {
-        let signal = Arc::new((Mutex::new(false), Condvar::new()));
-        let hook = signal.clone();
-        let (engine, _) = engine(|config| {
-            config.on_callbacks(move || {
-                *hook.0.lock().unwrap() = true;
-                hook.1.notify_all();
-            })
-        });
-        let callbacks = engine.callbacks();
-        let host = thread::spawn(move || {
-            let mut seen = 0;
-            loop {
-                match callbacks.try_recv() {
-                    Ok(delivery) => {
-                        delivery.acked();
-                        seen += 1;
-                    }
-                    Err(TryRecvError::Disconnected) => return seen,
-                    Err(TryRecvError::Empty) => {
-                        let mut woken = signal.0.lock().unwrap();
-                        while !*woken {
-                            woken = signal.1.wait(woken).unwrap();
-                        }
-                        *woken = false;
-                    }
+        let (engine, _) = engine(|config| config);
+        let done = Arc::new(AtomicBool::new(false));
+        let host = {
+            let (callbacks, done) = (engine.callbacks(), done.clone());
+            thread::spawn(move || {
+                let (mut seen, doorbell) = (0, callbacks.ready());
+                while let Ok(delivery) = take_when_it_rings(&callbacks, &doorbell, &done) {
+                    delivery.ack();
+                    seen += 1;
                 }
-            }
-        });
-        let opening: Vec<_> = ["x", "y"]
-            .map(|document| {
-                let engine = engine.clone();
-                thread::spawn(move || drop(open(&engine, document, "a")))
+                seen
             })
-            .into();
+        };
+        let opening = ["x", "y"].map(|document| {
+            let engine = engine.clone();
+            thread::spawn(move || drop(open(&engine, document, "a")))
+        });
         drop(engine);
         for thread in opening {
             thread.join().unwrap();
         }
-        assert_eq!(host.join().unwrap(), 4, "each came and went");
+        done.store(true, Ordering::SeqCst);
+        assert_eq!(host.join().unwrap(), 4, "a join and a leave of each document");
     });
 }
 
-/// A document of either shard, where there are two, by key. The storage has heard of neither.
+/// Returns one document of each of two shards. The storage knows neither document.
 fn documents_of_two_shards(engine: &Engine) -> [String; 2] {
-    // The lowest bits of a connection's place are its shard.
+    // The lowest bit of a connection id is its shard.
     let shard = |document: &String| open(engine, document, "nobody").id().to_bits() & 1;
     let names = || ('a'..='z').map(String::from);
     let first = names().next().unwrap();
     let other = names().find(|name| shard(name) != shard(&first)).unwrap();
-    engine.callbacks().try_iter().for_each(|delivery| drop(delivery.acked()));
+    engine.callbacks().try_iter().for_each(|delivery| delivery.ack());
     [first, other]
 }
 
-/// Two workers, each of which keeps its first callback in hand until the other has one too: whoever is not woken is missed.
-/// Which documents they had, by key.
-fn workers_who_wait_for_each_other(engine: &Engine) -> [thread::JoinHandle<DocumentKey>; 2] {
+/// Takes the next callback in one of the ways to wait for it.
+type Take = fn(&Callbacks, &AtomicBool) -> Delivery;
+
+/// Every way to wait for a callback.
+const WAYS: [Take; 3] = [
+    |callbacks, _| callbacks.recv().unwrap(),
+    |callbacks, _| shuttle::future::block_on(callbacks.next()).unwrap(),
+    |callbacks, done| take_when_it_rings(callbacks, &callbacks.ready(), done).unwrap(),
+];
+
+/// Starts two workers. Each holds its first callback until the other one has a callback too, so the test fails if a worker
+/// is not woken. Each returns the key of its document.
+fn workers_that_wait_for_each_other(
+    engine: &Engine,
+    take: Take,
+    done: &Arc<AtomicBool>,
+) -> [thread::JoinHandle<DocumentKey>; 2] {
     let in_hand = Arc::new((Mutex::new(0), Condvar::new()));
     [(); 2].map(|()| {
-        let (callbacks, in_hand) = (engine.callbacks(), in_hand.clone());
+        let (callbacks, in_hand, done) = (engine.callbacks(), in_hand.clone(), done.clone());
         thread::spawn(move || {
-            let delivery = callbacks.recv().unwrap();
+            let delivery = take(&callbacks, &done);
             let mut count = in_hand.0.lock().unwrap();
             *count += 1;
             in_hand.1.notify_all();
@@ -289,59 +322,124 @@ fn workers_who_wait_for_each_other(engine: &Engine) -> [thread::JoinHandle<Docum
     })
 }
 
-fn all_sorted<T: Ord>(threads: [thread::JoinHandle<T>; 2]) -> [T; 2] {
+fn join_sorted<T: Ord>(threads: [thread::JoinHandle<T>; 2]) -> [T; 2] {
     let mut results = threads.map(|thread| thread.join().unwrap());
     results.sort();
     results
 }
 
-#[test]
-fn as_many_workers_are_woken_as_documents_have_something_to_tell() {
-    check(|| {
+fn a_worker_is_woken_for_each_ready_document(take: Take) {
+    check(move || {
         let (engine, _) = engine(|config| config.shards(2));
         let documents = documents_of_two_shards(&engine);
-        let workers = workers_who_wait_for_each_other(&engine);
+        let done = Arc::new(AtomicBool::new(false));
+        let workers = workers_that_wait_for_each_other(&engine, take, &done);
         let editors = documents.clone().map(|document| {
             let engine = engine.clone();
             thread::spawn(move || open(&engine, &document, "a").into_id())
         });
-        assert_eq!(all_sorted(workers), documents.map(|document| key(&document)));
-        all_sorted(editors);
+        join_sorted(editors);
+        done.store(true, Ordering::SeqCst);
+        assert_eq!(join_sorted(workers), documents.map(|document| key(&document)));
         engine.validate().unwrap();
     });
 }
 
 #[test]
-fn as_many_workers_are_woken_as_saves_fall_due_at_once() {
-    check(|| {
+fn a_blocked_worker_is_woken_for_each_ready_document() {
+    a_worker_is_woken_for_each_ready_document(WAYS[0]);
+}
+
+#[test]
+fn a_waiting_task_is_woken_for_each_ready_document() {
+    a_worker_is_woken_for_each_ready_document(WAYS[1]);
+}
+
+#[test]
+fn the_doorbell_rings_for_each_ready_document() {
+    a_worker_is_woken_for_each_ready_document(WAYS[2]);
+}
+
+fn a_worker_is_woken_for_each_save_that_falls_due(take: Take) {
+    check(move || {
         let (engine, clock) = engine(|config| config.shards(2).save_delay(Duration::from_secs(10)));
         let documents = documents_of_two_shards(&engine);
         for document in &documents {
             open(&engine, document, "a").change().unwrap();
         }
-        engine.callbacks().try_iter().for_each(|delivery| drop(delivery.acked()));
-        let workers = workers_who_wait_for_each_other(&engine);
+        engine.callbacks().try_iter().for_each(|delivery| delivery.ack());
+        let done = Arc::new(AtomicBool::new(false));
+        let workers = workers_that_wait_for_each_other(&engine, take, &done);
         clock.advance(Duration::from_secs(10));
         engine.tick();
-        assert_eq!(all_sorted(workers), documents.map(|document| key(&document)));
+        done.store(true, Ordering::SeqCst);
+        assert_eq!(join_sorted(workers), documents.map(|document| key(&document)));
         engine.validate().unwrap();
     });
 }
 
-/// Workers that block, editors in two shards who come and go, a save that falls due, and the end of the engine.
 #[test]
-fn p5_workers_that_block_hear_all_of_every_shard_up_to_the_end() {
+fn a_blocked_worker_is_woken_for_each_save_that_falls_due() {
+    a_worker_is_woken_for_each_save_that_falls_due(WAYS[0]);
+}
+
+#[test]
+fn a_waiting_task_is_woken_for_each_save_that_falls_due() {
+    a_worker_is_woken_for_each_save_that_falls_due(WAYS[1]);
+}
+
+#[test]
+fn the_doorbell_rings_for_each_save_that_falls_due() {
+    a_worker_is_woken_for_each_save_that_falls_due(WAYS[2]);
+}
+
+/// One task gives up waiting while a document becomes ready. The other task gets the document.
+#[test]
+fn a_task_that_stops_waiting_passes_its_wake_up_on() {
+    check(|| {
+        let (engine, _) = engine(|config| config);
+        let waits = {
+            let callbacks = engine.callbacks();
+            thread::spawn(move || shuttle::future::block_on(callbacks.next()).unwrap().acked().key.clone())
+        };
+        let stops = {
+            let callbacks = engine.callbacks();
+            thread::spawn(move || {
+                let mut next = Box::pin(callbacks.next());
+                let waker = std::task::Waker::noop();
+                for _ in 0..2 {
+                    if next.as_mut().poll(&mut std::task::Context::from_waker(waker)).is_ready() {
+                        // Its document fails, and the other task gets the callback after the retry.
+                        return true;
+                    }
+                    thread::yield_now();
+                }
+                false
+            })
+        };
+        let tab = open(&engine, "x", "a");
+        if stops.join().unwrap() {
+            engine.drain();
+        }
+        assert_eq!(waits.join().unwrap(), "x");
+        drop(tab);
+    });
+}
+
+/// Two workers block, editors join and leave in two shards, saves fall due, and the engine ends.
+#[test]
+fn p5_blocked_workers_get_every_callback_of_every_shard_until_the_end() {
     check(|| {
         let (engine, clock) = engine(|config| config.shards(2).save_delay(Duration::from_secs(10)));
         let documents = documents_of_two_shards(&engine);
-        let heard = Arc::new(Mutex::new(Vec::new()));
+        let taken = Arc::new(Mutex::new(Vec::new()));
         let workers: Vec<_> = (0..2)
             .map(|_| {
-                let (callbacks, heard) = (engine.callbacks(), heard.clone());
+                let (callbacks, taken) = (engine.callbacks(), taken.clone());
                 thread::spawn(move || {
                     while let Ok(delivery) = callbacks.recv() {
                         let callback = delivery.callback();
-                        heard.lock().unwrap().push((callback.key.clone(), callback.status.number()));
+                        taken.lock().unwrap().push((callback.key.clone(), callback.status.number()));
                         delivery.acked();
                     }
                 })
@@ -361,26 +459,26 @@ fn p5_workers_that_block_hear_all_of_every_shard_up_to_the_end() {
         for thread in workers.into_iter().chain(editors) {
             thread.join().unwrap();
         }
-        let heard = heard.lock().unwrap();
+        let taken = taken.lock().unwrap();
         for document in documents {
-            let of_document = heard.iter().filter(|(key, _)| *key == document.as_str());
+            let of_document = taken.iter().filter(|(key, _)| *key == document.as_str());
             assert_eq!(of_document.map(|(_, status)| *status).collect::<Vec<_>>(), [1, 2]);
         }
-        assert_eq!(heard.len(), 4);
+        assert_eq!(taken.len(), 4);
     });
 }
 
-/// One worker only looks, as often as it likes, and takes what it finds; the other blocks. Neither takes the other's call.
+/// One worker polls and takes what it finds, the other one blocks. The polling worker does not consume a wake-up.
 #[test]
-fn a_worker_that_waits_no_longer_takes_nobodys_wake_up() {
+fn a_polling_worker_does_not_consume_the_wake_up_of_a_blocked_one() {
     check(|| {
         let (engine, _) = engine(|config| config.shards(2));
         let documents = documents_of_two_shards(&engine);
-        let blocks = {
+        let blocking = {
             let callbacks = engine.callbacks();
             thread::spawn(move || callbacks.iter().map(|delivery| delivery.acked()).count())
         };
-        let looks = {
+        let polling = {
             let callbacks = engine.callbacks();
             thread::spawn(move || {
                 let found = (0..3).filter_map(|_| callbacks.recv_timeout(Duration::ZERO).ok());
@@ -392,62 +490,44 @@ fn a_worker_that_waits_no_longer_takes_nobodys_wake_up() {
             thread::spawn(move || open(&engine, &document, "a").into_id())
         });
         let tabs = editors.map(|editor| editor.join().unwrap());
-        let looked = looks.join().unwrap();
-        assert!(looked <= 2);
+        let polled = polling.join().unwrap();
+        assert!(polled <= 2);
         assert!(tabs.iter().all(|tab| engine.may_edit(*tab)));
         drop(engine);
-        assert_eq!(looked + blocks.join().unwrap(), 4, "two came, and went at the end");
+        assert_eq!(polled + blocking.join().unwrap(), 4, "two joins, and two leaves at the end");
     });
 }
 
-/// The same host that must not block, but with editors in two shards; what it takes is what it settles.
+/// The same host with editors in two shards. Nobody leaves, so the end makes up for no missed ring.
 #[test]
-fn the_hook_misses_nothing_of_two_shards() {
+fn the_doorbell_misses_nothing_of_two_shards() {
     check(|| {
-        let signal = Arc::new((Mutex::new(false), Condvar::new()));
-        let hook = signal.clone();
-        let (engine, _) = engine(|config| {
-            config.shards(2).on_callbacks(move || {
-                *hook.0.lock().unwrap() = true;
-                hook.1.notify_all();
-            })
-        });
+        let (engine, _) = engine(|config| config.shards(2));
         let documents = documents_of_two_shards(&engine);
-        let callbacks = engine.callbacks();
-        let host = thread::spawn(move || {
-            let mut came = Vec::new();
-            // Nobody leaves: what is not heard of now is not made good by the end.
-            while came.len() < 4 {
-                match callbacks.try_recv() {
-                    Ok(delivery) => came.push(delivery.acked().key.clone()),
-                    Err(nothing) => {
-                        assert_eq!(nothing, TryRecvError::Empty);
-                        let mut woken = signal.0.lock().unwrap();
-                        while !*woken {
-                            woken = signal.1.wait(woken).unwrap();
-                        }
-                        *woken = false;
-                    }
-                }
-            }
-            came
-        });
+        let done = Arc::new(AtomicBool::new(false));
+        let host = {
+            let (callbacks, done) = (engine.callbacks(), done.clone());
+            let doorbell = callbacks.ready();
+            let take = move || take_when_it_rings(&callbacks, &doorbell, &done).unwrap().acked().key.clone();
+            thread::spawn(move || [(); 4].map(|()| take()))
+        };
         let editors = documents.clone().map(|document| {
             let engine = engine.clone();
             thread::spawn(move || ["a", "b"].map(|user| open(&engine, &document, user).into_id()))
         });
-        let mut came = host.join().unwrap();
-        came.sort();
-        let [one, other] = documents.map(|document| key(&document));
-        assert_eq!(came, [one.clone(), one, other.clone(), other]);
         for editor in editors {
             editor.join().unwrap();
         }
+        done.store(true, Ordering::SeqCst);
+        let mut taken = host.join().unwrap();
+        taken.sort();
+        let [one, other] = documents.map(|document| key(&document));
+        assert_eq!(taken, [one.clone(), one, other.clone(), other]);
         engine.validate().unwrap();
     });
 }
 
-/// The timer sleeps without a deadline when the save delay of the only document begins.
+/// The timer sleeps without a deadline when the save delay of the only document starts.
 #[test]
 fn the_timer_is_woken_for_a_new_deadline() {
     check(|| {
@@ -466,8 +546,26 @@ fn the_timer_is_woken_for_a_new_deadline() {
     });
 }
 
+/// A worker answers a ring and takes nothing. The timer may sleep without a deadline when the document becomes ready.
 #[test]
-fn p1_a_users_last_seat_goes_to_one_of_its_documents() {
+fn the_timer_repeats_a_ring_that_was_not_answered() {
+    check(|| {
+        let (engine, _) = engine(|config| config);
+        let callbacks = engine.callbacks();
+        let doorbell = callbacks.ready();
+        let timer = engine.spawn_timer().unwrap();
+        thread::yield_now();
+        let _tab = open(&engine, "x", "a");
+        doorbell.try_recv().expect("the document is ready");
+        let _ = doorbell.try_recv();
+        let done = AtomicBool::new(true);
+        assert_eq!(take_when_it_rings(&callbacks, &doorbell, &done).unwrap().acked().key, "x");
+        drop(timer);
+    });
+}
+
+#[test]
+fn p1_the_last_seat_of_a_user_goes_to_one_document() {
     check(|| {
         let (engine, _) = engine(|config| config.user_limit(Some(1)).shards(2));
         let editing = Arc::new(AtomicUsize::new(0));
@@ -476,31 +574,31 @@ fn p1_a_users_last_seat_goes_to_one_of_its_documents() {
                 let (engine, editing) = (engine.clone(), editing.clone());
                 thread::spawn(move || {
                     let tab = open(&engine, document, "a");
-                    let got_in = tab.may_edit();
-                    if got_in {
-                        assert_eq!(editing.fetch_add(1, Ordering::SeqCst), 0, "one user edits twice");
+                    let granted = tab.may_edit();
+                    if granted {
+                        assert_eq!(editing.fetch_add(1, Ordering::SeqCst), 0, "one user has two seats");
                         editing.fetch_sub(1, Ordering::SeqCst);
                     }
-                    got_in
+                    granted
                 })
             })
             .into();
         engine.set_user_limit(Some(1)).unwrap();
         engine.validate().unwrap();
-        let got_in: Vec<bool> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
-        assert!(got_in.contains(&true), "both were refused while the seat was free");
+        let granted: Vec<bool> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+        assert!(granted.contains(&true), "both opens were refused while the seat was free");
         assert!(open(&engine, "z", "a").may_edit(), "the seat is free again");
         engine.validate().unwrap();
     });
 }
 
-/// Who is in when a limit is switched on is counted, whoever comes and goes meanwhile.
+/// A limit that is switched on counts the open connections, while others open and close.
 #[test]
-fn p1_a_limit_of_a_user_that_is_switched_on_counts_everybody() {
+fn p1_a_limit_of_a_user_that_is_switched_on_counts_every_connection() {
     check(|| {
         let (engine, _) = engine(|config| config.shards(2));
-        let stays = open(&engine, "x", "a");
-        let passes = {
+        let open_tab = open(&engine, "x", "a");
+        let visiting = {
             let engine = engine.clone();
             thread::spawn(move || drop(open(&engine, "y", "a")))
         };
@@ -508,53 +606,57 @@ fn p1_a_limit_of_a_user_that_is_switched_on_counts_everybody() {
             let engine = engine.clone();
             thread::spawn(move || {
                 engine.set_user_limit(Some(1)).unwrap();
-                // It holds since the call returned.
+                // The limit holds as soon as the call returned.
                 open(&engine, "z", "a").may_edit()
             })
         };
-        assert!(!switching.join().unwrap(), "two of one user under a limit of one");
-        passes.join().unwrap();
+        assert!(!switching.join().unwrap(), "two connections of one user edit under a limit of one");
+        visiting.join().unwrap();
         engine.validate().unwrap();
-        drop(stays);
-        assert!(open(&engine, "z", "a").may_edit(), "nothing is counted twice");
+        drop(open_tab);
+        assert!(open(&engine, "z", "a").may_edit(), "no seat is counted twice");
         engine.set_user_limit(None).unwrap();
         engine.validate().unwrap();
     });
 }
 
 #[test]
-fn p1_the_last_place_under_a_cap_goes_to_one() {
+fn p1_the_last_connection_under_the_maximum_goes_to_one_user() {
     check(|| {
         let (engine, _) = engine(|config| config.max_connections(Some(1)).shards(2));
-        let inside = Arc::new(AtomicUsize::new(0));
+        let connected = Arc::new(AtomicUsize::new(0));
         let threads: Vec<_> = ["x", "y"]
             .map(|document| {
-                let (engine, inside) = (engine.clone(), inside.clone());
+                let (engine, connected) = (engine.clone(), connected.clone());
                 thread::spawn(move || {
                     let tab = engine.open(&key(document), &User::new(document).unwrap(), Access::View);
                     if tab.is_ok() {
-                        assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "two are in under a cap of one");
-                        inside.fetch_sub(1, Ordering::SeqCst);
+                        assert_eq!(
+                            connected.fetch_add(1, Ordering::SeqCst),
+                            0,
+                            "two connections are open under a maximum of one"
+                        );
+                        connected.fetch_sub(1, Ordering::SeqCst);
                     }
                     tab.is_ok()
                 })
             })
             .into();
         engine.validate().unwrap();
-        let got_in = threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<bool>>();
-        assert!(got_in.contains(&true), "both were turned away while there was room");
+        let granted = threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<bool>>();
+        assert!(granted.contains(&true), "both opens failed below the maximum");
         assert_eq!(engine.limits().connections.in_use, 0);
         assert!(engine.open(&key("z"), &User::new("z").unwrap(), Access::Edit).is_ok());
         engine.validate().unwrap();
     });
 }
 
-/// Once one was turned away, with nobody going, nobody gets in: whatever the shards have counted by then.
+/// After one open failed and while no connection closes, every later open fails in every shard.
 #[test]
-fn p1_a_cap_that_is_switched_on_holds_for_all_documents_at_once() {
+fn p1_a_maximum_that_is_switched_on_holds_for_all_documents_at_once() {
     check(|| {
         let (engine, _) = engine(|config| config.shards(2));
-        let stays = open(&engine, "x", "a");
+        let open_tab = open(&engine, "x", "a");
         let switching = {
             let engine = engine.clone();
             thread::spawn(move || {
@@ -564,87 +666,91 @@ fn p1_a_cap_that_is_switched_on_holds_for_all_documents_at_once() {
         };
         let try_open =
             |document: &str| engine.open(&key(document), &User::new("b").unwrap(), Access::View).ok();
-        let mut came = Vec::new();
-        let mut turned_away = false;
-        // Some of them are in each shard.
+        let mut opened = Vec::new();
+        let mut failed_before = false;
+        // Each shard has some of these documents.
         for document in ["r", "s", "t", "u", "v", "r", "s", "t", "u", "v"] {
             let tab = try_open(document);
-            assert!(!(turned_away && tab.is_some()), "let in after another was turned away");
-            turned_away |= tab.is_none();
-            came.extend(tab);
+            assert!(!(failed_before && tab.is_some()), "an open succeeded after another one failed");
+            failed_before |= tab.is_none();
+            opened.extend(tab);
         }
         switching.join().unwrap();
-        assert!(try_open("z").is_none(), "it holds since the call returned");
-        drop(came);
+        assert!(try_open("z").is_none(), "the maximum holds as soon as the call returned");
+        drop(opened);
         assert_eq!(engine.limits().connections.in_use, 1);
         engine.set_max_connections(None).unwrap();
-        drop(stays);
+        drop(open_tab);
         engine.validate().unwrap();
     });
 }
 
 #[test]
-fn a_peak_of_a_moment_is_in_the_usage() {
+fn a_short_peak_is_in_the_usage() {
     check(|| {
         let (engine, _) =
             engine(|config| config.shards(16).edit_limit(Some(2)).warn_at(100).callbacks(false));
         let notices = engine.notices();
         let ann = open(&engine, "a", "ann");
         let other = engine.clone();
-        let coming = thread::spawn(move || open(&other, "bcd", "ben"));
+        let opening = thread::spawn(move || open(&other, "bcd", "ben"));
         drop(ann);
-        let ben = coming.join().unwrap();
+        let ben = opening.join().unwrap();
         let full = |notice| matches!(notice, Notice::Limit { level: LimitLevel::Warning, in_use: 2, .. });
         let both = notices.try_iter().any(full);
-        let most = engine.usage().unwrap().hour.edit.max;
-        assert!(!both || most == 2, "two edited at one time, and the usage knows {most}");
+        let max = engine.usage().unwrap().hour.edit.max;
+        assert!(!both || max == 2, "two edited at the same time, and the usage has a maximum of {max}");
         drop(ben);
     });
 }
 
 #[test]
-fn a_refusal_that_meets_a_close_leaves_no_limit_reached() {
+fn a_refusal_during_a_close_does_not_leave_the_limit_reached() {
     check(|| {
         let (engine, _) = engine(|config| config.shards(16).edit_limit(Some(1)).callbacks(false));
         let notices = engine.notices();
         let ann = open(&engine, "a", "ann");
         let other = engine.clone();
-        let coming = thread::spawn(move || open(&other, "bcd", "ben"));
+        let opening = thread::spawn(move || open(&other, "bcd", "ben"));
         drop(ann);
-        let ben = coming.join().unwrap();
+        let ben = opening.join().unwrap();
         if ben.may_edit() {
             return;
         }
         notices.try_iter().for_each(drop);
         let (cleo, dan) = (open(&engine, "c", "cleo"), open(&engine, "c", "dan"));
         assert!(cleo.may_edit() && !dan.may_edit());
-        assert!(notices.try_recv().is_ok(), "one more is in, one was refused, and nothing was said");
+        assert!(
+            notices.try_recv().is_ok(),
+            "one open was granted and one was refused, but no notice was sent"
+        );
     });
 }
 
-/// One call that has several notices wakes as many receivers as there are notices.
+/// Two threads cause notices while a third one subscribes. All subscriptions have the same order, and a later one misses
+/// only a beginning.
 #[test]
-fn as_many_receivers_are_woken_as_a_call_has_notices() {
+fn all_subscriptions_get_the_notices_in_one_order() {
     check(|| {
-        let (engine, _) = engine(|config| config);
-        let heard = Arc::new((Mutex::new(0), Condvar::new()));
-        let receivers = [(); 2].map(|()| {
-            let (notices, heard) = (engine.notices(), heard.clone());
+        let (engine, _) = engine(|config| config.shards(2));
+        let documents = documents_of_two_shards(&engine);
+        let first = engine.notices();
+        let renaming = documents.clone().map(|document| {
+            let engine = engine.clone();
             thread::spawn(move || {
-                notices.recv().unwrap();
-                let mut count = heard.0.lock().unwrap();
-                *count += 1;
-                heard.1.notify_all();
-                while *count < 2 {
-                    count = heard.1.wait(count).unwrap();
+                let tab = open(&engine, &document, "a");
+                for title in ["one", "two"] {
+                    engine.rename(&key(&document), title).unwrap();
                 }
+                drop(tab);
             })
         });
-        let tabs = ["a", "b"].map(|user| open(&engine, "x", user));
-        engine.drop_all(&key("x")).unwrap();
-        for receiver in receivers {
-            receiver.join().unwrap();
+        let late = engine.notices();
+        drop(engine.notices());
+        for thread in renaming {
+            thread.join().unwrap();
         }
-        drop(tabs);
+        let [first, late] = [first, late].map(|notices| notices.try_iter().collect::<Vec<_>>());
+        assert!(first.len() == 4 && first.ends_with(&late), "{first:?} and {late:?}");
     });
 }

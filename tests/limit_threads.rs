@@ -1,7 +1,7 @@
-//! Limits among real threads. What is held is counted from outside, up after a grant and down before it is given up: the count
-//! is never more than what is held, so above a limit it proves that the limit was exceeded.
+//! Limits under real threads. The tests count the held seats from outside. The count goes up after a grant and down before
+//! the release. So it is never more than the held seats, and a count above a limit proves that the limit was exceeded.
 //!
-//! `COEDIT_SEEDS=100 cargo test --release --test limit_threads` runs so many rounds of each test.
+//! `COEDIT_SEEDS=100 cargo test --release --test limit_threads` runs 100 rounds of each test.
 
 mod support;
 use support::limits::refused;
@@ -19,12 +19,12 @@ use coedit::{Access, Config, Connection, NamedUsers, OpenError, Reason, SeatCoun
 const THREADS: usize = 6;
 const OPERATIONS: usize = 600;
 
-/// What is held at the least, by what it is counted by.
+/// Counts the seats that are certainly held, by the name of what a limit counts.
 #[derive(Default)]
 struct Held(Mutex<HashMap<String, u32>>);
 
 impl Held {
-    /// One more of `what`. Returns how many of it there are, and of how many things there are any.
+    /// Counts one more seat for `what`. Returns the count for `what` and the number of names with a count.
     fn up(&self, what: &str) -> (u32, usize) {
         let mut held = self.0.lock().unwrap();
         *held.entry(what.to_owned()).or_default() += 1;
@@ -42,11 +42,16 @@ fn rounds() -> u64 {
     std::env::var("COEDIT_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(2)
 }
 
-/// Threads that do something again and again, beside one that recounts everything all the while and one that does `aside`.
-/// At the end nobody is in.
-fn crowd(world: &World, seed: u64, operate: impl Fn(usize, &mut Random) + Sync, aside: impl Fn() + Sync) {
+/// Runs threads that call `operate` again and again. One more thread validates the engine all the time, and one calls
+/// `background`. At the end no connection is open.
+fn run_threads(
+    world: &World,
+    seed: u64,
+    operate: impl Fn(usize, &mut Random) + Sync,
+    background: impl Fn() + Sync,
+) {
     let done = AtomicBool::new(false);
-    let recount = || world.engine.validate().unwrap();
+    let validate = || world.engine.validate().unwrap();
     thread::scope(|scope| {
         let threads: Vec<_> = (0..THREADS)
             .map(|number| {
@@ -57,7 +62,7 @@ fn crowd(world: &World, seed: u64, operate: impl Fn(usize, &mut Random) + Sync, 
                 })
             })
             .collect();
-        for task in [&recount as &(dyn Fn() + Sync), &aside] {
+        for task in [&validate as &(dyn Fn() + Sync), &background] {
             let done = &done;
             scope.spawn(move || {
                 while !done.load(SeqCst) {
@@ -72,12 +77,12 @@ fn crowd(world: &World, seed: u64, operate: impl Fn(usize, &mut Random) + Sync, 
             end.unwrap();
         }
     });
-    world.told();
+    world.acknowledge_all();
     let limits = world.engine.limits();
     assert_eq!((limits.edit.in_use, limits.connections.in_use, world.engine.documents()), (0, 0, 0));
 }
 
-fn let_go(world: &World, connection: Connection, random: &mut Random) {
+fn release(world: &World, connection: Connection, random: &mut Random) {
     match random.below(4) {
         0 => connection.lost(),
         1 => world.engine.close(connection.into_id()).unwrap(),
@@ -86,80 +91,80 @@ fn let_go(world: &World, connection: Connection, random: &mut Random) {
     }
 }
 
-/// Threads open under a limit of `most`; `names` says of a document and a user what the limit counts by. Returns how many were
-/// granted and how many refused.
-fn contend(
+/// Opens connections on several threads under a limit of `max`. `names` gives the name of what the limit counts for a
+/// document and a user. Returns the number of granted and of refused opens.
+fn compete(
     set: impl Fn(Config) -> Config,
     names: impl Fn(usize, usize) -> String + Sync,
-    most: u32,
+    max: u32,
     reason: Reason,
-    aside: impl Fn(&World) + Sync,
+    background: impl Fn(&World) + Sync,
 ) -> (usize, usize) {
     let counts = Mutex::new((0, 0));
     for seed in 0..rounds() {
         let (world, held) = (World::new(&set), Held::default());
         let operate = |number: usize, random: &mut Random| {
-            let (document, who) = (random.below(3), number % 2);
-            let connection = world.open(&format!("doc-{document}"), &format!("user-{who}"), Edit);
+            let (document, user_number) = (random.below(3), number % 2);
+            let connection = world.open(&format!("doc-{document}"), &format!("user-{user_number}"), Edit);
             if connection.granted().access != Edit {
                 assert_eq!(connection.granted(), refused(reason));
                 counts.lock().unwrap().1 += 1;
                 return;
             }
             counts.lock().unwrap().0 += 1;
-            let name = names(document, who);
+            let name = names(document, user_number);
             let (count, _) = held.up(&name);
-            assert!(count <= most, "P1: {count} of {name} under a limit of {most}");
+            assert!(count <= max, "P1: {count} of {name} under a limit of {max}");
             if random.one_in(2) {
                 thread::yield_now();
             }
             held.down(&name);
-            let_go(&world, connection, random);
+            release(&world, connection, random);
         };
-        crowd(&world, seed, operate, || aside(&world));
+        run_threads(&world, seed, operate, || background(&world));
     }
     counts.into_inner().unwrap()
 }
 
 #[test]
-fn p1_threads_never_hold_more_on_a_document_than_its_limit() {
+fn p1_threads_never_exceed_the_limit_of_a_document() {
     let by_document = |document: usize, _| format!("document {document}");
     let limit = |config: Config| config.document_limit(Some(1));
-    let (granted, refused) = contend(limit, by_document, 1, Reason::DocumentLimit, |_| {});
+    let (granted, refused) = compete(limit, by_document, 1, Reason::DocumentLimit, |_| {});
     assert!(granted > 0 && refused > 0, "{granted} granted, {refused} refused");
 }
 
 #[test]
-fn p1_threads_never_hold_more_of_a_user_than_its_limit() {
-    let by_user = |_, who: usize| format!("user {who}");
+fn p1_threads_never_exceed_the_limit_of_a_user() {
+    let by_user = |_, user: usize| format!("user {user}");
     let limit = |config: Config| config.user_limit(Some(1));
-    let (granted, refused) = contend(limit, by_user, 1, Reason::UserLimit, |_| {});
+    let (granted, refused) = compete(limit, by_user, 1, Reason::UserLimit, |_| {});
     assert!(granted > 0 && refused > 0, "{granted} granted, {refused} refused");
 }
 
 #[test]
-fn p1_limits_of_documents_and_users_hold_while_another_thread_moves_them() {
-    let moved = |world: &World| {
+fn p1_limits_of_documents_and_users_hold_while_another_thread_changes_them() {
+    let change_limit = |world: &World| {
         for limit in [2, 1, 0, 2] {
             world.engine.set_user_limit(Some(limit)).unwrap();
             thread::yield_now();
         }
     };
     let limit = |config: Config| config.user_limit(Some(2));
-    contend(limit, |_, who| format!("user {who}"), 2, Reason::UserLimit, moved);
-    let moved = |world: &World| {
+    compete(limit, |_, user| format!("user {user}"), 2, Reason::UserLimit, change_limit);
+    let change_limit = |world: &World| {
         for limit in [2, 1, 0, 2] {
             world.engine.set_document_limit(Some(limit)).unwrap();
             thread::yield_now();
         }
     };
     let limit = |config: Config| config.document_limit(Some(2));
-    contend(limit, |document, _| format!("document {document}"), 2, Reason::DocumentLimit, moved);
+    compete(limit, |document, _| format!("document {document}"), 2, Reason::DocumentLimit, change_limit);
 }
 
-/// As many threads as seats, each with one connection at a time: there always is a seat, of every limit.
+/// There are as many threads as seats and each has one connection at a time, so every limit always has a free seat.
 #[test]
-fn p1_threads_are_never_refused_by_any_limit_while_it_has_room() {
+fn p1_threads_are_never_refused_while_every_limit_has_a_free_seat() {
     let all = u32::try_from(THREADS).unwrap();
     let quota = NamedUsers { edit: Some(2), live: None, expire_days: 1 };
     for count in [SeatCount::Connections, SeatCount::UsersOfDocuments] {
@@ -169,21 +174,21 @@ fn p1_threads_are_never_refused_by_any_limit_while_it_has_room() {
         });
         let operate = |number: usize, random: &mut Random| {
             let connection = world.edit(&format!("doc-{}", random.below(3)), &format!("user-{}", number % 2));
-            let_go(&world, connection, random);
+            release(&world, connection, random);
         };
-        // Switched off and on again, nothing is lost and nothing counted twice.
-        let switched = || {
+        // Switching a limit off and on again loses no seat and counts none twice.
+        let switch_limits = || {
             for limit in [None, Some(all)] {
                 world.engine.set_user_limit(limit).unwrap();
                 world.engine.set_max_connections(limit).unwrap();
             }
         };
-        crowd(&world, 0, operate, switched);
+        run_threads(&world, 0, operate, switch_limits);
     }
 }
 
 #[test]
-fn p1_threads_never_have_more_open_than_the_cap() {
+fn p1_threads_never_exceed_the_maximum_of_connections() {
     const CAP: u32 = 3;
     for seed in 0..rounds() {
         let (world, held) = (World::new(|config| config.max_connections(Some(CAP))), Held::default());
@@ -199,71 +204,74 @@ fn p1_threads_never_have_more_open_than_the_cap() {
                 Ok(connection) => {
                     assert_eq!(connection.granted().access, asked);
                     let (count, _) = held.up("open");
-                    assert!(count <= CAP, "P1: {count} are open");
+                    assert!(count <= CAP, "P1: {count} connections are open");
                     thread::yield_now();
                     held.down("open");
                     drop(connection);
                 }
             }
         };
-        let moved = || {
+        let change_cap = || {
             for cap in [2, 1, 0, CAP] {
                 world.engine.set_max_connections(Some(cap)).unwrap();
                 thread::yield_now();
             }
         };
-        crowd(&world, seed, operate, moved);
+        run_threads(&world, seed, operate, change_cap);
         assert!(refused.load(SeqCst));
     }
 }
 
 #[test]
-fn p1_threads_never_hold_more_seats_where_users_of_documents_are_counted() {
+fn p1_threads_never_exceed_the_limit_if_users_of_documents_are_counted() {
     const LIMIT: usize = 2;
     for seed in 0..rounds() {
         let set = |config: Config| config.edit_limit(Some(2)).seat_count(SeatCount::UsersOfDocuments);
         let (world, held) = (World::new(set), Held::default());
         let operate = |number: usize, random: &mut Random| {
             let name = format!("{}-{}", random.below(2), number % 2);
-            let (document, who) = name.split_once('-').unwrap();
-            let connection = world.open(document, who, Edit);
+            let (document, user) = name.split_once('-').unwrap();
+            let connection = world.open(document, user, Edit);
             if connection.granted().access == Edit {
                 let (_, seats) = held.up(&name);
                 assert!(seats <= LIMIT, "P1: {seats} users of documents edit");
                 thread::yield_now();
                 held.down(&name);
-                let_go(&world, connection, random);
+                release(&world, connection, random);
             } else {
                 assert_eq!(connection.granted(), refused(Reason::ConnectionLimit));
             }
         };
-        crowd(&world, seed, operate, || {});
+        run_threads(&world, seed, operate, || {});
     }
 }
 
 #[test]
-fn p1_threads_never_give_access_to_more_named_users_than_the_quota() {
+fn p1_threads_never_exceed_the_quota_of_named_users() {
     const QUOTA: usize = 3;
     for seed in 0..rounds() {
         let quota = NamedUsers { edit: Some(3), live: None, expire_days: 1 };
         let world = World::new(|config| config.named_users(quota).document_limit(Some(2)));
         let named = Mutex::new(BTreeSet::new());
         let operate = |_: usize, random: &mut Random| {
-            let who = format!("user-{}", random.below(8));
-            let known = named.lock().unwrap().contains(&who);
-            let connection = world.open(&format!("doc-{}", random.below(3)), &who, Edit);
+            let name = format!("user-{}", random.below(8));
+            let known = named.lock().unwrap().contains(&name);
+            let connection = world.open(&format!("doc-{}", random.below(3)), &name, Edit);
             match connection.granted().reason {
                 None => {
                     let mut named = named.lock().unwrap();
-                    named.insert(who);
-                    assert!(named.len() <= QUOTA, "P1: {named:?} were given access");
+                    named.insert(name);
+                    assert!(named.len() <= QUOTA, "P1: {named:?} have access");
                 }
                 Some(Reason::DocumentLimit) => {}
-                reason => assert!(reason == Some(Reason::UserQuota) && !known, "{who} counts, {reason:?}"),
+                reason => assert!(
+                    reason == Some(Reason::UserQuota) && !known,
+                    "{name} counts as named, refused with {reason:?}"
+                ),
             }
             drop(connection);
         };
-        crowd(&world, seed, operate, || {});
+        run_threads(&world, seed, operate, || {});
         let counts = world.engine.license().quota.users.into_iter().map(|one| one.userid.to_string());
         assert_eq!(counts.collect::<BTreeSet<_>>(), named.into_inner().unwrap());
     }

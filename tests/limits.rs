@@ -1,8 +1,8 @@
-//! The limits of a document, of a user and of the engine, by themselves, together, and changed while running. Every open is
-//! asked about first: see `support::limits`.
+//! The limits of a document, of a user and of the engine: alone, together, and changed while the engine runs. Each open is
+//! preceded by `would_admit`: see `support::limits`.
 
 mod support;
-use support::limits::{Taken, come, granted, refused, tries, try_come};
+use support::limits::{LimitState, granted, open_and_close, open_checked, refused, try_open_checked};
 use support::*;
 
 use coedit::Access::{Edit, LiveView, View};
@@ -15,9 +15,9 @@ fn named(edit: Option<u32>, live: Option<u32>) -> NamedUsers {
 #[test]
 fn p2_each_limit_refuses_for_its_own_reason() {
     type Set = fn(Config) -> Config;
-    type Who = (&'static str, &'static str, Access);
-    // The limit, who is in, whom it refuses and why, and whom it does not.
-    let rows: [(Set, Who, Who, Reason, Who); 6] = [
+    type Request = (&'static str, &'static str, Access);
+    // The limit, an open that takes its seat, an open that it refuses, the reason, and an open that it grants.
+    let rows: [(Set, Request, Request, Reason, Request); 6] = [
         (
             |c| c.edit_limit(Some(1)),
             ("a", "ann", Edit),
@@ -63,30 +63,30 @@ fn p2_each_limit_refuses_for_its_own_reason() {
     ];
     for (set, first, second, reason, third) in rows {
         let world = World::new(set);
-        let let_in = |(document, who, asked)| come(&world, document, who, asked);
-        let ann = let_in(first);
+        let open = |(document, name, asked)| open_checked(&world, document, name, asked);
+        let ann = open(first);
         assert_eq!(ann.granted(), granted(first.2), "{reason}");
-        let other = let_in(second);
+        let other = open(second);
         assert_eq!((other.granted(), other.access()), (refused(reason), Some(View)));
-        assert_eq!(let_in(third).granted(), granted(third.2), "{reason} is not for {third:?}");
-        assert_eq!(let_in(("a", "zoe", View)).granted(), granted(View), "a viewer takes no seat");
+        assert_eq!(open(third).granted(), granted(third.2), "{reason} does not apply to {third:?}");
+        assert_eq!(open(("a", "zoe", View)).granted(), granted(View), "a viewer takes no seat");
         world.engine.drop_connection(ann.id()).unwrap();
         let again = if reason == Reason::UserQuota { refused(reason) } else { granted(second.2) };
         assert_eq!(
-            let_in(second).granted(),
+            open(second).granted(),
             again,
-            "{reason}: a seat that a drop freed, and a name that counts on"
+            "{reason}: a drop frees the seat, but the named user still counts"
         );
     }
 }
 
 #[test]
-fn p2_of_several_limits_the_narrowest_says_why() {
+fn p2_of_several_full_limits_the_narrowest_gives_the_reason() {
     let world = World::plain();
     let ann = world.edit("doc", "ann");
     ann.change().unwrap();
     drop(ann);
-    world.told();
+    world.acknowledge_all();
     world.pass(seconds(10));
     let save = world.take();
     let engine = &world.engine;
@@ -95,27 +95,34 @@ fn p2_of_several_limits_the_narrowest_says_why() {
     engine.set_named_users(named(Some(0), Some(0))).unwrap();
     engine.set_edit_limit(Some(0)).unwrap();
     engine.set_live_limit(Some(0)).unwrap();
-    let why = |asked| tries(&world, "doc", "ben", asked).reason;
-    assert_eq!(why(Edit), Some(Reason::Saving));
+    let reason = |asked| open_and_close(&world, "doc", "ben", asked).reason;
+    assert_eq!(reason(Edit), Some(Reason::Saving));
     save.acked();
-    assert_eq!(why(Edit), Some(Reason::DocumentLimit));
+    assert_eq!(reason(Edit), Some(Reason::DocumentLimit));
     engine.set_document_limit(Some(1)).unwrap();
-    assert_eq!(why(Edit), Some(Reason::UserLimit));
+    assert_eq!(reason(Edit), Some(Reason::UserLimit));
     engine.set_user_limit(Some(1)).unwrap();
-    assert_eq!((why(Edit), why(LiveView)), (Some(Reason::UserQuota), Some(Reason::UserQuota)));
+    assert_eq!((reason(Edit), reason(LiveView)), (Some(Reason::UserQuota), Some(Reason::UserQuota)));
     engine.set_named_users(named(Some(1), Some(1))).unwrap();
-    assert_eq!((why(Edit), why(LiveView)), (Some(Reason::ConnectionLimit), Some(Reason::LiveViewLimit)));
+    assert_eq!(
+        (reason(Edit), reason(LiveView)),
+        (Some(Reason::ConnectionLimit), Some(Reason::LiveViewLimit))
+    );
     engine.set_edit_limit(Some(1)).unwrap();
     engine.set_live_limit(Some(1)).unwrap();
-    assert_eq!((why(Edit), why(LiveView), why(View)), (None, None, None));
+    assert_eq!((reason(Edit), reason(LiveView), reason(View)), (None, None, None));
     engine.set_document_limit(Some(0)).unwrap();
     engine.drain();
-    assert_eq!((why(Edit), why(LiveView)), (Some(Reason::Draining), None), "the live view edits nothing");
+    assert_eq!(
+        (reason(Edit), reason(LiveView)),
+        (Some(Reason::Draining), None),
+        "live view is granted while draining"
+    );
 }
 
-/// All or nothing: what a wider limit refuses takes nothing of the narrower ones.
+/// Seats are taken all or nothing: if a wider limit refuses, no narrower limit loses a seat.
 #[test]
-fn p1_a_refusal_takes_nothing_of_the_limits_that_would_have_let_in() {
+fn p1_a_refused_open_takes_no_seat_of_any_limit() {
     let all = |config: Config| {
         config
             .document_limit(Some(2))
@@ -124,135 +131,139 @@ fn p1_a_refusal_takes_nothing_of_the_limits_that_would_have_let_in() {
             .edit_limit(Some(1))
     };
     let world = World::new(all);
-    let ben = come(&world, "b", "ben", Edit);
-    let waiting: Vec<Connection> = (0..5).map(|_| come(&world, "a", "ann", Edit)).collect();
-    assert!(waiting.iter().all(|tab| tab.granted() == refused(Reason::ConnectionLimit)));
+    let ben = open_checked(&world, "b", "ben", Edit);
+    let viewers: Vec<Connection> = (0..5).map(|_| open_checked(&world, "a", "ann", Edit)).collect();
+    assert!(viewers.iter().all(|tab| tab.granted() == refused(Reason::ConnectionLimit)));
     let counts: Vec<_> =
         world.engine.license().quota.users.iter().map(|one| one.userid.to_string()).collect();
-    assert_eq!(counts, ["ben"], "who was refused does not count as a named user");
+    assert_eq!(counts, ["ben"], "a refused user does not count as a named user");
     world.engine.set_edit_limit(Some(4)).unwrap();
-    let first = come(&world, "a", "ann", Edit);
-    let second = come(&world, "a", "ann", Edit);
+    let first = open_checked(&world, "a", "ann", Edit);
+    let second = open_checked(&world, "a", "ann", Edit);
     assert_eq!(
         (first.granted(), second.granted()),
         (granted(Edit), granted(Edit)),
-        "both her seats were free"
+        "both seats of the user are free"
     );
-    assert_eq!(tries(&world, "a", "ann", Edit), refused(Reason::DocumentLimit));
-    assert_eq!(tries(&world, "c", "ann", Edit), refused(Reason::UserLimit));
-    assert_eq!(tries(&world, "c", "cara", Edit), refused(Reason::UserQuota));
-    assert_eq!(tries(&world, "a", "ben", Edit), refused(Reason::DocumentLimit));
-    let third = come(&world, "c", "ben", Edit);
+    assert_eq!(open_and_close(&world, "a", "ann", Edit), refused(Reason::DocumentLimit));
+    assert_eq!(open_and_close(&world, "c", "ann", Edit), refused(Reason::UserLimit));
+    assert_eq!(open_and_close(&world, "c", "cara", Edit), refused(Reason::UserQuota));
+    assert_eq!(open_and_close(&world, "a", "ben", Edit), refused(Reason::DocumentLimit));
+    let third = open_checked(&world, "c", "ben", Edit);
     assert_eq!(third.granted(), granted(Edit));
     world.engine.set_user_limit(None).unwrap();
-    assert_eq!(tries(&world, "c", "ben", Edit), refused(Reason::ConnectionLimit));
-    drop((ben, waiting, first, second, third));
-    world.told();
+    assert_eq!(open_and_close(&world, "c", "ben", Edit), refused(Reason::ConnectionLimit));
+    drop((ben, viewers, first, second, third));
+    world.acknowledge_all();
     assert_eq!((world.engine.limits().edit.in_use, world.engine.documents()), (0, 0));
 }
 
 #[test]
-fn p1_a_limit_of_a_user_set_while_running_counts_those_who_are_in() {
+fn p1_a_limit_of_a_user_set_later_counts_the_open_connections() {
     let world = World::plain();
     let mut tabs: Vec<Connection> =
-        ["a", "b", "c", "a"].map(|document| come(&world, document, "ann", Edit)).into();
-    let _ben = come(&world, "a", "ben", Edit);
+        ["a", "b", "c", "a"].map(|document| open_checked(&world, document, "ann", Edit)).into();
+    let _ben = open_checked(&world, "a", "ben", Edit);
     let limit = |limit| {
         world.engine.set_user_limit(limit).unwrap();
         world.engine.validate().unwrap();
         assert_eq!(world.engine.limits().user, limit);
     };
-    let ann = || tries(&world, "d", "ann", Edit);
+    let ann = || open_and_close(&world, "d", "ann", Edit);
     limit(Some(4));
     assert_eq!(ann(), refused(Reason::UserLimit));
     drop(tabs.pop());
     assert_eq!(ann(), granted(Edit));
-    // Lower than in use: whoever is in stays in.
+    // If the limit is lower than the use, open connections keep their seats.
     limit(Some(1));
     world.engine.drop_connection(tabs[0].id()).unwrap();
     world.engine.close(tabs.pop().unwrap().into_id()).unwrap();
     assert_eq!((tabs[1].may_edit(), ann()), (true, refused(Reason::UserLimit)));
     world.engine.drop_users(&key("b"), &[id("ann")]).unwrap();
     assert_eq!(ann(), granted(Edit));
-    // Off, and on again: what came and went meanwhile is counted as it is now.
+    // After the limit was off, it counts the connections that are open now.
     limit(None);
-    let more: Vec<Connection> = (0..3).map(|_| come(&world, "e", "ann", Edit)).collect();
+    let more: Vec<Connection> = (0..3).map(|_| open_checked(&world, "e", "ann", Edit)).collect();
     drop(tabs);
-    for (most, answer) in
+    for (max, answer) in
         [(3, refused(Reason::UserLimit)), (4, granted(Edit)), (0, refused(Reason::UserLimit))]
     {
-        limit(Some(most));
-        assert_eq!(ann(), answer, "three are in, under a limit of {most}");
+        limit(Some(max));
+        assert_eq!(ann(), answer, "three are open under a limit of {max}");
     }
     limit(None);
     limit(Some(1));
     drop(more);
-    assert_eq!((ann(), tries(&world, "d", "ben", Edit)), (granted(Edit), refused(Reason::UserLimit)));
+    assert_eq!(
+        (ann(), open_and_close(&world, "d", "ben", Edit)),
+        (granted(Edit), refused(Reason::UserLimit))
+    );
 }
 
 #[test]
-fn p1_a_limit_of_a_document_moved_while_running_holds_from_then_on() {
+fn p1_a_changed_limit_of_a_document_holds_from_then_on() {
     let world = World::plain();
-    let mut tabs: Vec<Connection> = (0..3).map(|n| come(&world, "a", &format!("user-{n}"), Edit)).collect();
+    let mut tabs: Vec<Connection> =
+        (0..3).map(|n| open_checked(&world, "a", &format!("user-{n}"), Edit)).collect();
     world.engine.set_document_limit(Some(2)).unwrap();
     assert!(tabs.iter().all(Connection::may_edit));
     for _ in 0..2 {
-        assert_eq!(tries(&world, "a", "zoe", Edit), refused(Reason::DocumentLimit));
-        assert_eq!(tries(&world, "other", "zoe", Edit), granted(Edit));
+        assert_eq!(open_and_close(&world, "a", "zoe", Edit), refused(Reason::DocumentLimit));
+        assert_eq!(open_and_close(&world, "other", "zoe", Edit), granted(Edit));
         drop(tabs.pop());
     }
-    assert_eq!(tries(&world, "a", "zoe", Edit), granted(Edit));
+    assert_eq!(open_and_close(&world, "a", "zoe", Edit), granted(Edit));
     world.engine.set_document_limit(Some(0)).unwrap();
-    assert_eq!(tries(&world, "new", "zoe", Edit), refused(Reason::DocumentLimit));
+    assert_eq!(open_and_close(&world, "new", "zoe", Edit), refused(Reason::DocumentLimit));
     world.engine.set_document_limit(None).unwrap();
-    assert_eq!(tries(&world, "a", "zoe", Edit), granted(Edit));
+    assert_eq!(open_and_close(&world, "a", "zoe", Edit), granted(Edit));
 }
 
 #[test]
-fn p1_a_cap_holds_for_all_and_its_error_changes_nothing() {
+fn p1_the_maximum_of_connections_holds_for_every_access_and_its_error_changes_nothing() {
     let world = World::new(|config| config.max_connections(Some(3)).edit_limit(Some(1)));
-    let tabs =
-        [("a", Edit), ("a", Edit), ("b", View)].map(|(document, asked)| come(&world, document, "ann", asked));
-    world.told();
-    let before = Taken::of(&world);
+    let tabs = [("a", Edit), ("a", Edit), ("b", View)]
+        .map(|(document, asked)| open_checked(&world, document, "ann", asked));
+    world.acknowledge_all();
+    let before = LimitState::of(&world);
     for (document, asked) in [("a", Edit), ("a", View), ("b", LiveView), ("new", View)] {
-        assert_eq!(try_come(&world, document, "ben", asked).err(), Some(OpenError::TooMany));
+        assert_eq!(try_open_checked(&world, document, "ben", asked).err(), Some(OpenError::TooMany));
     }
-    assert_eq!((Taken::of(&world), world.told()), (before, vec![]));
+    assert_eq!((LimitState::of(&world), world.acknowledge_all()), (before, vec![]));
     assert!(!world.engine.is_open(&key("new")) && world.engine.participants(&key("a")).len() == 1);
-    // A drop closes nothing.
+    // A drop closes no connection.
     world.engine.drop_all(&key("a")).unwrap();
-    assert_eq!(try_come(&world, "a", "ben", Edit).err(), Some(OpenError::TooMany));
+    assert_eq!(try_open_checked(&world, "a", "ben", Edit).err(), Some(OpenError::TooMany));
     let [first, rest @ ..] = tabs;
     first.lost();
     assert_eq!(world.engine.limits().connections.in_use, 2);
-    let ben = come(&world, "new", "ben", Edit);
+    let ben = open_checked(&world, "new", "ben", Edit);
     assert_eq!((ben.granted(), rest.len()), (granted(Edit), 2));
-    assert_eq!(try_come(&world, "new", "ben", Edit).err(), Some(OpenError::TooMany));
+    assert_eq!(try_open_checked(&world, "new", "ben", Edit).err(), Some(OpenError::TooMany));
 }
 
 #[test]
-fn p1_a_cap_set_while_running_counts_those_who_are_in() {
+fn p1_a_maximum_of_connections_set_later_counts_the_open_connections() {
     let world = World::plain();
     let mut tabs: Vec<Connection> = ["a", "b", "c", "d"]
         .iter()
         .zip([Edit, LiveView, View, Edit])
-        .map(|(document, asked)| come(&world, document, "ann", asked))
+        .map(|(document, asked)| open_checked(&world, document, "ann", asked))
         .collect();
-    let full = || try_come(&world, "x", "ben", View).err() == Some(OpenError::TooMany);
+    let full = || try_open_checked(&world, "x", "ben", View).err() == Some(OpenError::TooMany);
     let cap = |cap, in_use| {
         world.engine.set_max_connections(cap).unwrap();
         let limit = world.engine.limits().connections;
-        assert_eq!((limit.limit, limit.in_use), (cap, in_use), "they are counted only under a cap");
+        assert_eq!((limit.limit, limit.in_use), (cap, in_use));
     };
     cap(Some(4), 4);
     assert!(full());
     cap(Some(2), 4);
     drop(tabs.pop());
     assert!(full() && tabs.len() == 3);
-    cap(None, 0);
+    cap(None, 3);
     assert!(!full());
-    tabs.push(come(&world, "e", "cara", View));
+    tabs.push(open_checked(&world, "e", "cara", View));
     cap(Some(5), 4);
     assert!(!full());
     cap(Some(0), 4);
@@ -265,7 +276,7 @@ fn p1_a_cap_set_while_running_counts_those_who_are_in() {
 #[test]
 fn p10_a_limit_out_of_its_bounds_changes_nothing() {
     let world = World::new(|config| config.user_limit(Some(3)).named_users(named(Some(4), None)));
-    let before = Taken::of(&world);
+    let before = LimitState::of(&world);
     let (engine, over) = (&world.engine, Some(u32::MAX));
     let many_days = NamedUsers { expire_days: 36_501, ..NamedUsers::default() };
     let answers = [
@@ -285,7 +296,7 @@ fn p10_a_limit_out_of_its_bounds_changes_nothing() {
         "named_users.live",
         "named_users.expire_days",
     ];
-    assert_eq!((settings, Taken::of(&world)), (names, before));
+    assert_eq!((settings, LimitState::of(&world)), (names, before));
     let configs: [fn(Config) -> Config; 8] = [
         |c| c.document_limit(Some(u32::MAX)),
         |c| c.user_limit(Some(u32::MAX)),

@@ -1,8 +1,10 @@
-//! Long random histories of every operation under random limits, on the engine and on a naive model of the wire contract:
-//! replies, callbacks in order, notices, participants, seats, forgotten documents, all compared after every operation; who
-//! holds seats, the named users and the usage where a history asks for them, and at its end.
+//! Runs long random histories under random limits on the engine and on a naive model of the wire contract.
 //!
-//! `PROPTEST_CASES=100000 cargo test --test model_histories --release` runs more of them.
+//! After every operation the tests compare replies, callbacks in order, notices, participants, seats and forgotten
+//! documents. They compare the holders of seats, the named users and the usage when an operation of the history asks for
+//! them, and at the end.
+//!
+//! `PROPTEST_CASES=100000 cargo test --test model_histories --release` runs more histories.
 
 mod model;
 
@@ -23,7 +25,7 @@ proptest! {
     #![proptest_config(ProptestConfig { max_shrink_iters: 20_000, ..ProptestConfig::default() })]
 
     #[test]
-    fn p1_to_p10_the_engine_does_what_the_model_does(
+    fn p1_to_p10_the_engine_agrees_with_the_model(
         settings in settings(),
         history in prop::collection::vec(operation(), 1..400),
     ) {

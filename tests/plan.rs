@@ -1,10 +1,9 @@
-//! `coedit plan`: the table, the JSON object, the picture, the trace analysis against replays under a limit.
+//! `coedit plan`: the table, the JSON object, the exit codes, and the analysis of a trace compared with replays.
 #![cfg(feature = "cli")]
 
 #[path = "support/program.rs"]
 mod program;
 
-use std::path::PathBuf;
 use std::process::Output;
 
 use coedit::capacity::{connections_for, connections_for_group, engset, erlang_b};
@@ -40,7 +39,7 @@ fn answer<'a>(plan: &'a Value, by: &str) -> &'a Value {
 const OFFICE: [&str; 6] = ["--users", "200", "--docs-per-user", "1.5", "--concurrent", "0.6"];
 
 #[test]
-fn the_table_has_the_formulas_and_the_price_of_the_thumb() {
+fn the_table_compares_the_formulas_with_the_rule_of_thumb() {
     let table = table(&OFFICE);
     for row in [
         "load                180.00 connections",
@@ -55,20 +54,20 @@ fn the_table_has_the_formulas_and_the_price_of_the_thumb() {
 }
 
 #[test]
-fn the_json_object_has_the_figures_of_the_library() {
+fn the_json_object_agrees_with_the_library() {
     let plan = json(&[&OFFICE[..], &["--share", "0.02", "--limit", "150"]].concat(), "");
     assert_eq!((&plan["target"], &plan["load"]), (&0.02.into(), &180.0.into()));
     let crowd = serde_json::json!({"users": 200, "docs_per_user": 1.5, "concurrent": 0.6, "group": 300});
     assert_eq!(plan["crowd"], crowd);
     assert!(plan.get("trace").is_none());
-    let says = [
+    let answers = [
         ("erlang-b", connections_for(180.0, 0.02).unwrap()),
         ("engset", connections_for_group(300, 0.6, 0.02).unwrap()),
         ("thumb", 200),
         ("thumb-all-at-work", 400),
         ("limit", 150),
     ];
-    for (by, connections) in says {
+    for (by, connections) in answers {
         let answer = answer(&plan, by);
         assert_eq!(answer["connections"], connections, "{by}");
         let close = |share: &Value, exact: f64| (share.as_f64().unwrap() - exact).abs() < 1e-15;
@@ -78,16 +77,16 @@ fn the_json_object_has_the_figures_of_the_library() {
     }
     let limits = plan["limits"].as_array().unwrap();
     assert!(limits.iter().zip(0..).all(|(limit, connections)| limit["connections"] == connections));
-    assert!(limits.len() > 400, "up to the rule of thumb: {}", limits.len());
+    assert!(limits.len() > 400, "the limits reach the rule of thumb: {}", limits.len());
 }
 
 #[test]
-fn a_load_may_be_said_in_opens_and_stays() {
+fn opens_and_stays_give_a_load() {
     let plan = json(&["--opens-per-hour", "40", "--stay", "30"], "");
     assert_eq!((&plan["load"], &plan["crowd"]["stay"]), (&20.0.into(), &30.0.into()));
     assert_eq!(answer(&plan, "erlang-b")["connections"], 30);
-    assert_eq!(plan["answers"].as_array().unwrap().len(), 1, "nobody knows the users");
-    // Too many to list one by one.
+    assert_eq!(plan["answers"].as_array().unwrap().len(), 1, "without users there is no rule of thumb");
+    // A long list of limits skips some.
     let plan = json(&["--users", "1000000"], "");
     let limits = plan["limits"].as_array().unwrap().len();
     assert!((1_000..2_100).contains(&limits), "{limits}");
@@ -103,10 +102,10 @@ fn replay(trace: &str, limit: u32) -> Tally {
     door.tally().clone()
 }
 
-/// The plan of a trace and replays of it under each limit are of one mind on every fallback, and on the peak, which under a
-/// limit is the limit or the peak without one.
-fn agrees(path: &str, trace: &str, limits: &[u32]) {
-    // A program that is given a file does not read.
+/// Compares the plan of a trace with a replay of the trace under each limit. Both must have the same fallbacks. The peak of a
+/// replay must be the peak of the plan, or the limit if that is lower.
+fn assert_plan_agrees_with_replays(path: &str, trace: &str, limits: &[u32]) {
+    // With a file, the program does not read standard input.
     let input = if path == "-" { trace } else { "" };
     let plan = json(&["--trace", path, "--limit", "700"], input);
     let listed = plan["limits"].as_array().unwrap().iter().chain([answer(&plan, "limit")]);
@@ -114,8 +113,9 @@ fn agrees(path: &str, trace: &str, limits: &[u32]) {
     for &limit in limits {
         let tally = replay(trace, limit);
         let fallbacks = tally.fallbacks.values().sum::<u64>();
-        let seen = listed.clone().find(|listed| listed["connections"] == limit).expect("the limit is listed");
-        assert_eq!(seen["fallbacks"], fallbacks, "limit {limit}");
+        let figures =
+            listed.clone().find(|listed| listed["connections"] == limit).expect("the limit is listed");
+        assert_eq!(figures["fallbacks"], fallbacks, "limit {limit}");
         assert_eq!(plan["trace"]["opens"], tally.opens.get(&Access::Edit).unwrap_or(&0) + fallbacks);
         assert_eq!(peak.min(limit.into()), u64::from(tally.peak), "limit {limit}");
         if u64::from(limit) >= peak {
@@ -125,18 +125,18 @@ fn agrees(path: &str, trace: &str, limits: &[u32]) {
 }
 
 #[test]
-fn the_analysis_of_clownschool_is_what_replays_say() {
-    agrees(CLOWNSCHOOL, include_str!("data/clownschool.jsonl"), &[0, 1, 2, 3, 700]);
+fn the_plan_of_clownschool_agrees_with_replays() {
+    assert_plan_agrees_with_replays(CLOWNSCHOOL, include_str!("data/clownschool.jsonl"), &[0, 1, 2, 3, 700]);
 }
 
 #[test]
-fn the_analysis_of_rfcs_is_what_replays_say() {
-    agrees(RFCS, include_str!("data/rfcs.jsonl"), &[1, 2, 3, 5, 8, 20, 100, 700]);
+fn the_plan_of_rfcs_agrees_with_replays() {
+    assert_plan_agrees_with_replays(RFCS, include_str!("data/rfcs.jsonl"), &[1, 2, 3, 5, 8, 20, 100, 700]);
 }
 
-/// Drops, second opens of a label, viewers, errors and lines that are no requests.
+/// The trace has drops, repeated opens of a label, viewers, errors, and lines that are not requests.
 #[test]
-fn the_analysis_of_an_odd_trace_is_what_replays_say() {
+fn the_plan_of_an_unusual_trace_agrees_with_replays() {
     let open = |at: u32, label: &str, user: &str, more: &str| {
         format!(
             r#"{{"at":{at},"c":"open","key":"report","connection":"{label}","user":{{"id":"{user}"}}{more}}}"#
@@ -166,92 +166,14 @@ fn the_analysis_of_an_odd_trace_is_what_replays_say() {
         String::new(),
     ]
     .join("\n");
-    agrees("-", &trace, &[0, 1, 2, 3, 4, 5, 6, 700]);
+    assert_plan_agrees_with_replays("-", &trace, &[0, 1, 2, 3, 4, 5, 6, 700]);
     let plan = json(&["--trace", "-"], &trace);
     assert_eq!((&plan["trace"]["peak"], &plan["trace"]["users"]), (&4.into(), &6.into()));
     assert_eq!(plan["trace"]["peak_at"], "1970-01-01T00:00:07.000Z");
 }
 
-/// A file in the folder for what tests write, which goes when the test is over.
-struct Picture(PathBuf);
-
-impl Picture {
-    fn of(name: &str, arguments: &[&str]) -> String {
-        let picture = Picture(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name));
-        table(&[arguments, &["--svg", picture.0.to_str().unwrap()]].concat());
-        std::fs::read_to_string(&picture.0).unwrap()
-    }
-}
-
-impl Drop for Picture {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
-/// Every element that begins ends, in order, attributes are quoted, and nothing stands in the text that may not.
-fn assert_well_formed(svg: &str) {
-    let mut open = Vec::new();
-    let mut rest = svg;
-    while let Some((text, tag)) = rest.split_once('<') {
-        assert!(!text.contains('>'), "{text}");
-        let (tag, after) = tag.split_once('>').unwrap();
-        rest = after;
-        if let Some(name) = tag.strip_prefix('/') {
-            assert_eq!(open.pop(), Some(name));
-            continue;
-        }
-        assert_eq!(tag.matches('"').count() % 2, 0, "{tag}");
-        for attribute in tag.split('"').skip(1).step_by(2) {
-            assert!(!attribute.contains("NaN") && !attribute.contains("inf"), "{tag}");
-        }
-        if !tag.ends_with('/') {
-            open.push(tag.split(' ').next().unwrap());
-        }
-    }
-    assert_eq!((open, rest.trim()), (vec![], ""));
-    assert!(svg.starts_with("<svg ") && !svg.contains("<script"));
-}
-
-/// The numbers of an attribute, wherever it stands.
-fn numbers(svg: &str, attribute: &str) -> Vec<f64> {
-    let start = format!(" {attribute}=\"");
-    svg.split(&start).skip(1).map(|rest| rest.split('"').next().unwrap().parse().unwrap()).collect()
-}
-
 #[test]
-fn the_picture_of_a_day_is_well_formed_and_always_the_same() {
-    let first = Picture::of("day.svg", &[&OFFICE[..], &["--limit", "190"]].concat());
-    assert_well_formed(&first);
-    for part in
-        ["limit of 190", "Engset", "201: by Erlang B", "400: rule of thumb, all at work", "A simulated day"]
-    {
-        assert!(first.contains(part), "{part}");
-    }
-    assert!(numbers(&first, "x").iter().all(|x| (0.0..=960.0).contains(x)));
-    assert!(numbers(&first, "y").iter().all(|y| (0.0..=768.0).contains(y)));
-    assert!(first == Picture::of("again.svg", &[&OFFICE[..], &["--limit", "190"]].concat()));
-}
-
-#[test]
-fn the_picture_of_a_trace_is_well_formed() {
-    let picture = Picture::of("trace.svg", &["--trace", RFCS, "--limit", "20"]);
-    assert_well_formed(&picture);
-    for part in ["933 of them in view-only", "observed in the trace", "558: as observed", ">2015-"] {
-        assert!(picture.contains(part), "{part}");
-    }
-}
-
-#[test]
-fn the_smallest_and_the_largest_are_drawn() {
-    assert_well_formed(&Picture::of("small.svg", &["--users", "1", "--concurrent", "0.001"]));
-    let few = ["--opens-per-hour", "1", "--stay", "0.001", "--limit", "0"];
-    assert_well_formed(&Picture::of("few.svg", &few));
-    assert_well_formed(&Picture::of("long.svg", &["--users", "5", "--stay", "1e6", "--share", "0.9999999"]));
-}
-
-#[test]
-fn exit_codes_tell_what_was_wrong() {
+fn errors_set_the_exit_code() {
     for arguments in [
         &[][..],
         &["--users", "0"],
@@ -297,7 +219,7 @@ fn the_help_names_every_option_and_every_figure() {
 }
 
 #[test]
-fn a_recorded_usage_gives_the_load_that_was_offered() {
+fn a_recorded_usage_gives_the_offered_load() {
     let mut door = Door::replay(Config::new().edit_limit(Some(2)), Acknowledge::Auto).unwrap();
     let mut out = Vec::new();
     for user in ["ann", "ben", "cleo"] {
@@ -309,7 +231,7 @@ fn a_recorded_usage_gives_the_load_that_was_offered() {
     out.clear();
     door.line(br#"{"at":1700003600000,"c":"usage"}"#, &mut out);
     let line = text(&out);
-    // Two edited all the time and one more was refused: three would have been in.
+    // Two users edit for the whole hour and a third is refused, so the offered load is three connections.
     let found = json(&["--usage", "-"], line);
     assert!((found["load"].as_f64().unwrap() - 3.0).abs() < 0.1, "{found}");
     assert_eq!((&found["crowd"]["refused"], &found["crowd"]["peak"]), (&Value::from(1), &Value::from(2)));

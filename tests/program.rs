@@ -1,4 +1,4 @@
-//! The program: what it prints, where, and how it ends.
+//! The program `coedit`: its output, its options and its exit codes.
 #![cfg(feature = "cli")]
 
 #[path = "support/program.rs"]
@@ -19,13 +19,13 @@ const SESSION: &str = concat!(
 );
 
 #[test]
-fn a_replay_prints_lines_and_a_summary() {
+fn replay_prints_replies_callbacks_and_a_summary() {
     let output = coedit(&["replay", "-"], SESSION);
     assert_eq!(output.status.code(), Some(0));
     let lines: Vec<&str> = text(&output.stdout).lines().collect();
     assert_eq!(lines.len(), 5, "three replies and two callbacks: {lines:?}");
     assert!(lines[0].starts_with(r#"{"reply":{"error":0,"key":"report""#), "{}", lines[0]);
-    assert!(lines[4].contains(r#""status":2"#), "the clock ran on to the save: {}", lines[4]);
+    assert!(lines[4].contains(r#""status":2"#), "replay runs the clock until the save: {}", lines[4]);
     for row in
         ["operations          3", "callbacks           1 x status 1, 1 x status 2", "saves acknowledged  1"]
     {
@@ -34,7 +34,7 @@ fn a_replay_prints_lines_and_a_summary() {
 }
 
 #[test]
-fn quiet_leaves_only_the_summary() {
+fn quiet_prints_only_the_summary() {
     let trace = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/clownschool.jsonl");
     let output = coedit(&["replay", "--quiet", "--edit-connections", "1", trace], "");
     assert_eq!((output.status.code(), output.stdout.len()), (Some(0), 0));
@@ -57,8 +57,8 @@ fn open(key: &str, label: &str, user: &str) -> String {
     format!(r#"{{"c":"open","key":"{key}","connection":"{label}","user":{{"id":"{user}"}}}}"#) + "\n"
 }
 
-/// Ann opens a, a again and b; Ben opens a; Ann has the live view of a, and so has Ben.
-fn crowd() -> String {
+/// Ann opens `a` twice and `b` once for editing, and Ben opens `a`. Then both open the live view of `a`.
+fn six_opens() -> String {
     let live =
         |label: &str, user: &str| open("a", label, user).replace("}}", r#"},"mode":"view","live":true}"#);
     [
@@ -73,7 +73,7 @@ fn crowd() -> String {
 }
 
 #[test]
-fn each_limit_has_its_option() {
+fn each_option_sets_its_limit() {
     let rows: [(&[&str], [&str; 6]); 9] = [
         (&[], ["edit", "edit", "edit", "edit", "liveview", "liveview"]),
         (
@@ -102,7 +102,7 @@ fn each_limit_has_its_option() {
     ];
     for (options, answers) in rows {
         for command in [&["serve"][..], &["replay", "-"]] {
-            let output = coedit(&[command, options].concat(), &crowd());
+            let output = coedit(&[command, options].concat(), &six_opens());
             assert_eq!(output.status.code(), Some(0));
             let replies: Vec<&str> =
                 text(&output.stdout).lines().filter(|line| line.starts_with(r#"{"reply""#)).collect();
@@ -115,22 +115,23 @@ fn each_limit_has_its_option() {
 }
 
 #[test]
-fn named_days_and_the_warning_are_as_the_options_say() {
-    let input = format!("{}{}\n", crowd().replacen('{', r#"{"at":1700611200000,"#, 1), r#"{"c":"license"}"#);
+fn named_days_and_warn_at_take_effect() {
+    let input =
+        format!("{}{}\n", six_opens().replacen('{', r#"{"at":1700611200000,"#, 1), r#"{"c":"license"}"#);
     let options = ["replay", "-", "--named-editors", "4", "--warn-at", "50"];
     for (days, expire) in [(None, "2023-12-23"), (Some("7"), "2023-11-30")] {
         let days = days.map_or(vec![], |days| vec!["--named-days", days]);
         let output = coedit(&[&options[..], &days].concat(), &input);
-        let said = text(&output.stdout);
-        assert!(said.contains(&format!(r#"{{"userid":"ann","expire":"{expire}T00:00:00.000Z"}}"#)), "{said}");
+        let out = text(&output.stdout);
+        assert!(out.contains(&format!(r#"{{"userid":"ann","expire":"{expire}T00:00:00.000Z"}}"#)), "{out}");
         let warning = r#"{"notice":{"type":"limit","pool":"users","level":"warning","in_use":2,"limit":4}}"#;
-        assert_eq!(said.matches(warning).count(), 1, "{said}");
+        assert_eq!(out.matches(warning).count(), 1, "{out}");
     }
 }
 
-/// Twenty days with one open a day: a window that holds no more than the one before is left out.
+/// One open a day for twenty days. A window with no more opens than the shorter one before is left out.
 #[test]
-fn a_summary_has_the_windows_that_hold_something() {
+fn the_summary_leaves_out_windows_that_add_nothing() {
     let day = |n: u64| {
         open("a", &n.to_string(), &format!("user-{n}")).replacen(
             '{',
@@ -155,7 +156,7 @@ fn a_summary_has_the_windows_that_hold_something() {
 }
 
 #[test]
-fn serving_answers_each_line_before_the_next_and_ends_with_the_input() {
+fn serve_answers_each_line_at_once_and_stops_at_the_end_of_input() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_coedit"))
         .args(["serve", "--save-delay", "0", "--ack", "manual"])
         .stdin(Stdio::piped())
@@ -164,28 +165,28 @@ fn serving_answers_each_line_before_the_next_and_ends_with_the_input() {
         .unwrap();
     let mut input = child.stdin.take().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let mut say = |line: &str| writeln!(input, "{line}").unwrap();
-    let mut hear = |part: &str| {
+    let mut send = |line: &str| writeln!(input, "{line}").unwrap();
+    let mut expect = |part: &str| {
         let line = lines.next().unwrap();
         assert!(line.contains(part), "{part} in {line}");
     };
-    say(r#"{"c":"open","key":"report","connection":"a","user":{"id":"ann"}}"#);
-    hear(r#""access":"edit""#);
-    hear(r#""status":1"#);
-    say(r#"{"c":"change","connection":"a","id":7}"#);
-    hear(r#""id":7"#);
-    say(r#"{"c":"ack","key":"report","error":0}"#);
-    hear(r#"{"reply":{"error":0,"key":"report"}}"#);
-    say(r#"{"c":"close","connection":"a"}"#);
-    hear(r#"{"reply":{"error":0}}"#);
-    hear(r#""status":2"#);
+    send(r#"{"c":"open","key":"report","connection":"a","user":{"id":"ann"}}"#);
+    expect(r#""access":"edit""#);
+    expect(r#""status":1"#);
+    send(r#"{"c":"change","connection":"a","id":7}"#);
+    expect(r#""id":7"#);
+    send(r#"{"c":"ack","key":"report","error":0}"#);
+    expect(r#"{"reply":{"error":0,"key":"report"}}"#);
+    send(r#"{"c":"close","connection":"a"}"#);
+    expect(r#"{"reply":{"error":0}}"#);
+    expect(r#""status":2"#);
     drop(input);
     assert!(lines.next().is_none());
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 #[test]
-fn clumsy_input_is_answered_line_by_line() {
+fn malformed_lines_get_one_reply_each() {
     let too_long = "x".repeat((1 << 20) + 1);
     let input = format!("{too_long}\nnot json\n{SESSION}{{\"c\":\"version\"}}");
     for command in [&["serve", "--save-delay", "0"][..], &["replay", "-"]] {
@@ -193,7 +194,7 @@ fn clumsy_input_is_answered_line_by_line() {
         assert_eq!(output.status.code(), Some(0));
         let lines: Vec<&str> = text(&output.stdout).lines().collect();
         let replies: Vec<&&str> = lines.iter().filter(|line| line.starts_with(r#"{"reply""#)).collect();
-        assert_eq!(replies.len(), 6, "one reply a line, the last without an end too: {lines:?}");
+        assert_eq!(replies.len(), 6, "one reply a line, also for a last line without a newline: {lines:?}");
         assert_eq!(replies[..2], [r#"{"reply":{"error":5}}"#; 2].each_ref());
         assert!(replies[5].contains("version"), "{}", replies[5]);
     }
@@ -201,9 +202,8 @@ fn clumsy_input_is_answered_line_by_line() {
     assert!(quiet.stdout.is_empty() && text(&quiet.stderr).contains("operations          3"));
 }
 
-/// Time passes while nothing is said.
 #[test]
-fn serving_lets_time_pass() {
+fn serve_saves_while_no_input_arrives() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_coedit"))
         .args(["serve", "--save-delay", "1"])
         .stdin(Stdio::piped())
@@ -215,14 +215,14 @@ fn serving_lets_time_pass() {
     let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
     assert!(
         lines.into_iter().any(|line| line.contains(r#""status":2"#)),
-        "the save comes with the input still open"
+        "the save is written while the input is still open"
     );
     drop(input);
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 #[test]
-fn a_closed_pipe_is_no_failure() {
+fn closing_the_output_early_is_not_an_error() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_coedit"))
         .args(["replay", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/clownschool.jsonl")])
         .stdout(Stdio::piped())
@@ -235,7 +235,7 @@ fn a_closed_pipe_is_no_failure() {
 }
 
 #[test]
-fn exit_codes_tell_what_was_wrong() {
+fn errors_set_the_exit_code() {
     let missing = coedit(&["replay", "no-such-file.jsonl"], "");
     assert_eq!(missing.status.code(), Some(1));
     assert!(text(&missing.stderr).starts_with("coedit: no-such-file.jsonl: "), "{}", text(&missing.stderr));

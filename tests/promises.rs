@@ -1,4 +1,4 @@
-//! The promises P1 to P10 of the design, one by one.
+//! Tests of the promises P1 to P10 of the design, in order.
 mod support;
 use support::*;
 
@@ -11,7 +11,7 @@ use std::time::Duration;
 use coedit::{
     Access, ActionKind, Bounds, Callback, ChangeError, Clock, Config, Connection, ConnectionError,
     ConnectionId, Delivery, DocumentError, DocumentKey, Engine, ErrorCode, ForceSaveError, ForgottenError,
-    Grant, InfoError, ManualClock, MetaError, Reason, Status, Timestamp, TryRecvError, UserId,
+    Grant, InfoError, Limits, ManualClock, MetaError, Reason, Status, Timestamp, TryRecvError, UserId,
 };
 
 const NONE: Duration = Duration::ZERO;
@@ -24,7 +24,7 @@ fn refused(reason: Reason) -> Grant {
     Grant { access: Access::View, reason: Some(reason) }
 }
 
-/// A random number generator that is the same everywhere.
+/// A seeded random number generator.
 struct Dice(u64);
 
 impl Dice {
@@ -34,26 +34,26 @@ impl Dice {
     }
 }
 
-/// The editors of one document, as its callbacks tell them.
+/// The editors of one document, according to its callbacks.
 #[derive(Default)]
-struct Heard {
+struct EditorReplay {
     editors: Vec<(UserId, u32)>,
 }
 
-impl Heard {
+impl EditorReplay {
     fn users(&self) -> Vec<UserId> {
         self.editors.iter().map(|(user, _)| user.clone()).collect()
     }
 
-    /// Follows one callback; a going of somebody who never came fails.
-    fn hear(&mut self, callback: &Callback) {
+    /// Applies one callback. Panics if it reports a leave without a join.
+    fn apply(&mut self, callback: &Callback) {
         let Some(action) = &callback.action else { return };
         let at = self.editors.iter().position(|(user, _)| *user == action.user);
         match (action.kind, at) {
-            (ActionKind::AskedForSave, _) => {}
-            (ActionKind::Came, Some(at)) => self.editors[at].1 += 1,
-            (ActionKind::Came, None) => self.editors.push((action.user.clone(), 1)),
-            (ActionKind::Left, None) => panic!("{} left without having come", action.user),
+            (ActionKind::ForceSaveRequested, _) => {}
+            (ActionKind::Joined, Some(at)) => self.editors[at].1 += 1,
+            (ActionKind::Joined, None) => self.editors.push((action.user.clone(), 1)),
+            (ActionKind::Left, None) => panic!("{} left without a join", action.user),
             (ActionKind::Left, Some(at)) => {
                 self.editors[at].1 -= 1;
                 self.editors.retain(|(_, tabs)| *tabs > 0);
@@ -61,12 +61,20 @@ impl Heard {
         }
     }
 
-    /// The same, and what a callback of status 1 lists are exactly these users in this order.
-    fn hear_exactly(&mut self, callback: &Callback) {
-        self.hear(callback);
-        if callback.status == Status::Editing {
-            assert_eq!(callback.users.as_ref(), Some(&self.users()), "{}", brief(callback));
-        }
+    /// Applies one callback. Checks that a callback of status 1 lists exactly the editors. Whoever edited before keeps the
+    /// order. A user who came back before the leave was handed out has the former place.
+    fn apply_and_check(&mut self, callback: &Callback) {
+        self.apply(callback);
+        let Some(listed) = callback.users.as_ref().filter(|_| callback.status == Status::Editing) else {
+            return;
+        };
+        let joined = callback.action.as_ref().map(|action| &action.user);
+        let others = |users: &[UserId]| -> Vec<UserId> {
+            users.iter().filter(|user| Some(*user) != joined).cloned().collect()
+        };
+        assert_eq!(sorted(listed.clone()), sorted(self.users()), "{}", summary(callback));
+        assert_eq!(others(listed), others(&self.users()), "{}", summary(callback));
+        self.editors.sort_by_key(|(user, _)| listed.iter().position(|other| other == user));
     }
 }
 
@@ -75,7 +83,7 @@ fn sorted(mut users: Vec<UserId>) -> Vec<UserId> {
     users
 }
 
-/// Runs `act` on a thread of its own; a deadlock in it fails the test instead of hanging it.
+/// Runs `act` on a thread of its own. A deadlock fails the test and does not hang it.
 fn without_deadlock(act: impl FnOnce() + Send + 'static) {
     let (done, finished) = std::sync::mpsc::channel();
     let thread = thread::spawn(move || {
@@ -83,14 +91,14 @@ fn without_deadlock(act: impl FnOnce() + Send + 'static) {
         let _ = done.send(());
     });
     let waited = finished.recv_timeout(seconds(60));
-    assert_ne!(waited, Err(std::sync::mpsc::RecvTimeoutError::Timeout), "a deadlock");
+    assert_ne!(waited, Err(std::sync::mpsc::RecvTimeoutError::Timeout), "deadlock");
     thread.join().unwrap();
 }
 
 // P1
 
 #[test]
-fn p1_exactly_as_many_as_the_limit_get_edit_access() {
+fn p1_exactly_as_many_connections_as_the_limit_get_edit_access() {
     for (limit, granted) in [(Some(0), 0), (Some(1), 1), (Some(2), 2), (None, 5)] {
         let world = limited(limit);
         let open: Vec<Connection> =
@@ -107,20 +115,20 @@ fn p1_exactly_as_many_as_the_limit_get_edit_access() {
 }
 
 #[test]
-fn p1_the_limit_counts_connections_and_not_users_or_documents() {
+fn p1_the_limit_counts_connections_not_users_or_documents() {
     let world = limited(Some(2));
     let _first = world.edit("a", "ann");
     let _second = world.edit("a", "ann");
     assert_eq!(world.open("a", "ann", Access::Edit).granted(), refused(Reason::ConnectionLimit));
     assert_eq!(world.open("b", "ann", Access::Edit).granted(), refused(Reason::ConnectionLimit));
-    // Viewers of either kind take no seat of it.
+    // Viewers and live viewers take no edit seat.
     let _view = world.open("a", "ben", Access::View);
     let _live = world.open("a", "ben", Access::LiveView);
     assert_eq!(world.engine.limits().edit.in_use, 2);
 }
 
 #[test]
-fn p1_a_freed_seat_is_free_at_once() {
+fn p1_a_released_seat_is_free_at_once() {
     type Free = fn(&World, Connection);
     let world = limited(Some(1));
     let ways: [(&str, Free); 7] = [
@@ -154,7 +162,7 @@ fn p1_a_freed_seat_is_free_at_once() {
 }
 
 #[test]
-fn p1_a_dropped_connection_gives_its_seat_up_only_once() {
+fn p1_a_dropped_connection_releases_its_seat_only_once() {
     let world = limited(Some(2));
     let ann = world.edit("doc", "ann");
     let ben = world.edit("doc", "ben");
@@ -168,14 +176,14 @@ fn p1_a_dropped_connection_gives_its_seat_up_only_once() {
 }
 
 #[test]
-fn p1_a_limit_moved_while_running_holds_from_then_on() {
+fn p1_a_changed_limit_holds_from_then_on() {
     let world = limited(Some(1));
     let first = world.edit("doc", "ann");
     world.engine.set_edit_limit(Some(3)).unwrap();
     let second = world.edit("doc", "ben");
     let third = world.edit("doc", "cat");
     assert_eq!(world.open("doc", "dan", Access::Edit).granted(), refused(Reason::ConnectionLimit));
-    // Lowered: whoever is in stays in, and nobody else gets in until enough have gone.
+    // Under a lowered limit the connections keep their seats, and no new one gets a seat until enough have left.
     world.engine.set_edit_limit(Some(1)).unwrap();
     assert!(first.may_edit() && second.may_edit() && third.may_edit());
     assert_eq!(world.engine.limits().edit.in_use, 3);
@@ -196,7 +204,7 @@ fn p1_a_limit_moved_while_running_holds_from_then_on() {
 fn p1_threads_never_hold_more_than_the_limit() {
     const LIMIT: u32 = 3;
     let world = limited(Some(LIMIT));
-    // Counted from after a grant to before the close, so it is never more than what is held.
+    // Counts each seat from after its grant until before its release, so never more seats than are held.
     let held = AtomicU32::new(0);
     thread::scope(|scope| {
         for worker in 0..8 {
@@ -228,7 +236,7 @@ fn p1_threads_never_hold_more_than_the_limit() {
 
 #[test]
 fn p1_threads_are_never_refused_while_a_seat_is_free() {
-    // As many threads as seats, each with one connection at a time: there always is a seat.
+    // There are as many threads as seats and each has one connection at a time, so a seat is always free.
     let world = limited(Some(4));
     thread::scope(|scope| {
         for worker in 0..4 {
@@ -251,7 +259,7 @@ fn p1_threads_are_never_refused_while_a_seat_is_free() {
 }
 
 #[test]
-fn p1_the_limit_holds_while_another_thread_moves_it() {
+fn p1_the_limit_holds_while_another_thread_changes_it() {
     const MOST: u32 = 4;
     let world = limited(Some(MOST));
     let (held, done) = (AtomicU32::new(0), AtomicBool::new(false));
@@ -290,7 +298,7 @@ fn p1_the_limit_holds_while_another_thread_moves_it() {
 // P2
 
 #[test]
-fn p2_a_refusal_is_an_answer_with_the_reason_and_a_participant() {
+fn p2_a_refused_user_becomes_a_viewer_and_gets_the_reason() {
     type Prepare = fn(&World) -> Vec<Connection>;
     let rows: [(Access, Reason, Prepare); 4] = [
         (Access::Edit, Reason::ConnectionLimit, |world| {
@@ -311,7 +319,7 @@ fn p2_a_refusal_is_an_answer_with_the_reason_and_a_participant() {
             drop(ann);
             world.ack();
             world.pass(seconds(10));
-            // Handed out and never settled in this test.
+            // The callback is handed out and never settled.
             std::mem::forget(world.take());
             vec![]
         }),
@@ -319,16 +327,21 @@ fn p2_a_refusal_is_an_answer_with_the_reason_and_a_participant() {
     for (asked, reason, prepare) in rows {
         let world = World::plain();
         let _others = prepare(&world);
-        let in_use = world.engine.limits();
+        let seats = |limits: Limits| [limits.edit, limits.live];
+        let in_use = seats(world.engine.limits());
         let ben = world.open("doc", "ben", asked);
         assert_eq!(ben.granted(), refused(reason));
         assert_eq!((ben.access(), ben.may_edit()), (Some(Access::View), false), "{reason}");
-        let there = world.engine.participants(&key("doc"));
-        assert_eq!(there.len(), 1, "{reason}");
-        assert_eq!((there[0].user.id(), there[0].access), (&id("ben"), Access::View), "{reason}");
+        let participants = world.engine.participants(&key("doc"));
+        assert_eq!(participants.len(), 1, "{reason}");
+        assert_eq!(
+            (participants[0].user.id(), participants[0].access),
+            (&id("ben"), Access::View),
+            "{reason}"
+        );
         assert!(world.engine.is_open(&key("doc")));
         assert_eq!(ben.change(), Err(ChangeError::ViewOnly), "{reason}");
-        assert_eq!(world.engine.limits(), in_use, "{reason} takes no seat");
+        assert_eq!(seats(world.engine.limits()), in_use, "{reason} takes no seat");
         world.engine.validate().unwrap();
     }
 }
@@ -337,19 +350,19 @@ fn p2_a_refusal_is_an_answer_with_the_reason_and_a_participant() {
 
 #[test]
 fn p3_after_a_drop_no_change_is_accepted() {
-    type Cut = fn(&World, ConnectionId);
-    let ways: [Cut; 3] = [
+    type DropAccess = fn(&World, ConnectionId);
+    let ways: [DropAccess; 3] = [
         |world, _| drop(world.engine.drop_users(&key("doc"), &[id("ann")]).unwrap()),
         |world, _| drop(world.engine.drop_all(&key("doc")).unwrap()),
         |world, ann| drop(world.engine.drop_connection(ann).unwrap()),
     ];
-    for cut in ways {
+    for drop_access in ways {
         let world = World::plain();
         let ann = world.edit("doc", "ann");
         let first = world.clock.now();
         ann.change().unwrap();
         world.clock.advance(seconds(1));
-        cut(&world, ann.id());
+        drop_access(&world, ann.id());
         assert_eq!(ann.access(), Some(Access::View));
         assert_eq!(ann.change(), Err(ChangeError::ViewOnly));
         assert_eq!(world.engine.change(ann.id()), Err(ChangeError::ViewOnly));
@@ -357,12 +370,12 @@ fn p3_after_a_drop_no_change_is_accepted() {
         let save = world.ack();
         assert_eq!((save.status, save.lastsave), (Status::Save, Some(first)));
         assert_eq!(ann.change(), Err(ChangeError::ViewOnly));
-        assert!(world.told().is_empty());
+        assert!(world.acknowledge_all().is_empty());
     }
 }
 
 #[test]
-fn p3_no_change_that_begins_after_a_drop_returned_is_accepted() {
+fn p3_no_change_is_accepted_after_a_concurrent_drop_returned() {
     for round in 0..300 {
         let world = World::plain();
         let ann = world.edit("doc", "ann");
@@ -390,7 +403,7 @@ fn p3_no_change_that_begins_after_a_drop_returned_is_accepted() {
             }
             dropped.store(true, Ordering::SeqCst);
         });
-        assert_eq!(ben.change().is_ok(), round % 3 != 1, "only who was meant is dropped");
+        assert_eq!(ben.change().is_ok(), round % 3 != 1, "only the named users are dropped");
         world.engine.validate().unwrap();
     }
 }
@@ -398,29 +411,29 @@ fn p3_no_change_that_begins_after_a_drop_returned_is_accepted() {
 // P4
 
 #[test]
-fn p4_while_one_worker_is_slow_the_document_waits_and_others_go_on() {
+fn p4_a_slow_worker_holds_up_only_its_own_document() {
     let world = World::plain();
     let _open: Vec<Connection> = [("a", "ann"), ("a", "ben"), ("b", "cat"), ("b", "dan")]
-        .map(|(doc, who)| world.edit(doc, who))
+        .map(|(doc, name)| world.edit(doc, name))
         .into();
     let other = world.callbacks.clone();
     let slow = world.take();
-    assert_eq!((slow.callback().key.as_str(), brief(slow.callback())), ("a", "1 +ann [ann]".to_owned()));
+    assert_eq!((slow.callback().key.as_str(), summary(slow.callback())), ("a", "1 +ann [ann]".to_owned()));
     let meanwhile: Vec<String> = other
         .try_iter()
-        .map(Delivery::ack)
-        .map(|callback| format!("{} {}", callback.key, brief(&callback)))
+        .map(Settle::acked)
+        .map(|callback| format!("{} {}", callback.key, summary(&callback)))
         .collect();
     assert_eq!(meanwhile, ["b 1 +cat [cat]", "b 1 +dan [cat dan]"]);
     slow.acked();
-    assert_eq!(brief(&other.try_recv().unwrap().acked()), "1 +ben [ann ben]");
+    assert_eq!(summary(&other.try_recv().unwrap().acked()), "1 +ben [ann ben]");
 }
 
 #[test]
-fn p4_replaying_the_callbacks_gives_the_engines_editors_whatever_the_threads() {
+fn p4_replaying_the_callbacks_gives_the_editors_under_any_threads() {
     const DOCUMENTS: usize = 6;
     let world = World::new(|config| config.save_delay(NONE));
-    let told: Mutex<HashMap<DocumentKey, Vec<Arc<Callback>>>> = Mutex::default();
+    let handed_out: Mutex<HashMap<DocumentKey, Vec<Arc<Callback>>>> = Mutex::default();
     let in_hand: Mutex<HashMap<DocumentKey, bool>> = Mutex::default();
     let done = AtomicBool::new(false);
     let work = |pace: usize| {
@@ -435,9 +448,13 @@ fn p4_replaying_the_callbacks_gives_the_engines_editors_whatever_the_threads() {
             };
             let callback = Arc::new(delivery.callback().clone());
             let document = callback.key.clone();
-            assert_ne!(in_hand.lock().unwrap().insert(document.clone(), true), Some(true), "two at one time");
+            assert_ne!(
+                in_hand.lock().unwrap().insert(document.clone(), true),
+                Some(true),
+                "two callbacks of one document are outstanding"
+            );
             (0..pace).for_each(|_| thread::yield_now());
-            told.lock().unwrap().entry(document.clone()).or_default().push(callback);
+            handed_out.lock().unwrap().entry(document.clone()).or_default().push(callback);
             in_hand.lock().unwrap().insert(document, false);
             delivery.acked();
         }
@@ -453,9 +470,9 @@ fn p4_replaying_the_callbacks_gives_the_engines_editors_whatever_the_threads() {
                     let mut open: Vec<Connection> = Vec::new();
                     for _ in 0..600 {
                         let document = format!("doc-{}", dice.roll(DOCUMENTS));
-                        let who = format!("user-{}", dice.roll(4));
+                        let name = format!("user-{}", dice.roll(4));
                         match dice.roll(4) {
-                            0 | 1 if open.len() < 6 => open.push(world.open(&document, &who, Access::Edit)),
+                            0 | 1 if open.len() < 6 => open.push(world.open(&document, &name, Access::Edit)),
                             2 => {
                                 for connection in &open {
                                     let _ = connection.change();
@@ -477,16 +494,16 @@ fn p4_replaying_the_callbacks_gives_the_engines_editors_whatever_the_threads() {
             worker.join().unwrap();
         }
     });
-    let told = told.into_inner().unwrap();
-    assert_eq!(told.len(), DOCUMENTS);
+    let handed_out = handed_out.into_inner().unwrap();
+    assert_eq!(handed_out.len(), DOCUMENTS);
     let mut tabs = 0;
-    for (document, callbacks) in told {
-        let mut heard = Heard::default();
+    for (document, callbacks) in handed_out {
+        let mut replay = EditorReplay::default();
         for callback in &callbacks {
-            heard.hear_exactly(callback);
+            replay.apply_and_check(callback);
         }
-        assert_eq!(heard.users(), world.engine.editors(&document), "{document}");
-        tabs += heard.editors.iter().map(|(_, tabs)| tabs).sum::<u32>();
+        assert_eq!(replay.users(), world.engine.editors(&document), "{document}");
+        tabs += replay.editors.iter().map(|(_, tabs)| tabs).sum::<u32>();
     }
     assert_eq!(tabs as usize, open.iter().filter(|connection| connection.may_edit()).count());
     world.engine.validate().unwrap();
@@ -494,15 +511,15 @@ fn p4_replaying_the_callbacks_gives_the_engines_editors_whatever_the_threads() {
 
 // P5
 
-/// Follows what was changed and what was saved. Every change has a millisecond of its own, so `lastsave` says which
-/// changes a save holds.
+/// Records the last change and the last saved change of each document. Every change has a millisecond of its own, so
+/// `lastsave` identifies the changes in a save.
 #[derive(Default)]
-struct Books {
+struct SaveLog {
     changed: BTreeMap<DocumentKey, Timestamp>,
     saved: BTreeMap<DocumentKey, Timestamp>,
 }
 
-impl Books {
+impl SaveLog {
     fn change(&mut self, world: &World, document: &str, connection: &Connection) {
         world.clock.advance(Duration::from_millis(1));
         if connection.change().is_ok() {
@@ -518,7 +535,7 @@ impl Books {
         }
     }
 
-    /// The documents with a change that no acknowledged save holds.
+    /// Returns the documents with a change that is in no acknowledged save.
     fn unsaved(&self) -> Vec<DocumentKey> {
         let unsaved = |(document, changed): &(&DocumentKey, &Timestamp)| {
             self.saved.get(*document).is_none_or(|saved| saved < *changed)
@@ -531,19 +548,19 @@ fn forgotten(world: &World) -> Vec<DocumentKey> {
     world.engine.forgotten().into_iter().map(|forgotten| forgotten.key).collect()
 }
 
-/// Lets the storage answer all there is, moving the clock until nothing is due any more.
-fn run_out(world: &World, mut answer: impl FnMut(Delivery)) {
+/// Lets the storage settle every callback, and moves the clock until nothing is due any more.
+fn settle_until_idle(world: &World, mut settle: impl FnMut(Delivery)) {
     loop {
         let due = world.engine.tick();
-        let mut answered = 0;
+        let mut settled = 0;
         for delivery in world.callbacks.try_iter() {
-            answer(delivery);
-            answered += 1;
+            settle(delivery);
+            settled += 1;
         }
         world.engine.validate().unwrap();
         match due {
             Some(due) => world.clock.move_to(due),
-            None if answered == 0 => break,
+            None if settled == 0 => break,
             None => {}
         }
     }
@@ -552,79 +569,80 @@ fn run_out(world: &World, mut answer: impl FnMut(Delivery)) {
 fn panic_with(delivery: Delivery) {
     let worker = thread::spawn(move || {
         let _in_hand = delivery;
-        std::panic::resume_unwind(Box::new("the worker dies"));
+        std::panic::resume_unwind(Box::new("the worker panics"));
     });
     assert!(worker.join().is_err());
 }
 
 #[test]
-fn p5_a_storage_that_fails_every_save_ends_in_a_listed_document() {
+fn p5_if_the_storage_fails_every_save_the_document_is_listed() {
     type Fail = fn(Delivery);
     let ways: [Fail; 3] = [|delivery| drop(delivery.failed()), |delivery| drop(delivery), panic_with];
     for fail in ways {
         let world = World::plain();
         for document in ["a", "b", "c"] {
             let ann = world.edit(document, "ann");
-            // Nothing of c is unsaved.
+            // Document c has no unsaved change.
             if document != "c" {
                 ann.change().unwrap();
             }
         }
-        let mut tried = BTreeMap::<(String, u8), u32>::new();
-        run_out(&world, |delivery| {
+        let mut attempts = BTreeMap::<(String, u8), u32>::new();
+        settle_until_idle(&world, |delivery| {
             let callback = delivery.callback();
-            *tried.entry((callback.key.to_string(), callback.status.number())).or_default() += 1;
+            *attempts.entry((callback.key.to_string(), callback.status.number())).or_default() += 1;
             fail(delivery);
         });
         assert_eq!(forgotten(&world), [key("a"), key("b")]);
-        let tried: Vec<_> = tried.into_iter().map(|((key, status), times)| (key, status, times)).collect();
+        let attempts: Vec<_> =
+            attempts.into_iter().map(|((key, status), times)| (key, status, times)).collect();
         let expected = [("a", 1), ("a", 2), ("a", 3), ("b", 1), ("b", 2), ("b", 3), ("c", 1), ("c", 4)];
-        assert_eq!(tried, expected.map(|(key, status)| (key.to_owned(), status, 4)));
+        assert_eq!(attempts, expected.map(|(key, status)| (key.to_owned(), status, 4)));
     }
 }
 
 #[test]
-fn p5_a_storage_that_fails_and_recovers_gets_the_save() {
+fn p5_a_storage_that_recovers_gets_the_save() {
     for failures in 0..=3 {
         let world = World::plain();
-        let mut books = Books::default();
+        let mut log = SaveLog::default();
         let ann = world.edit("doc", "ann");
-        books.change(&world, "doc", &ann);
+        log.change(&world, "doc", &ann);
         drop(ann);
         let mut failed = 0;
-        run_out(&world, |delivery| {
+        settle_until_idle(&world, |delivery| {
             if delivery.callback().status == Status::Save && failed < failures {
                 failed += 1;
                 panic_with(delivery);
             } else {
-                books.acknowledge(delivery);
+                log.acknowledge(delivery);
             }
         });
-        assert_eq!((failed, books.unsaved(), forgotten(&world)), (failures, vec![], vec![]));
+        assert_eq!((failed, log.unsaved(), forgotten(&world)), (failures, vec![], vec![]));
         assert!(!world.engine.is_open(&key("doc")));
     }
 }
 
 #[test]
-fn p5_whatever_fails_every_change_is_saved_or_its_document_listed() {
+fn p5_every_change_is_saved_or_its_document_listed_whatever_fails() {
     for seed in 0..60 {
         let world = World::plain();
         let mut dice = Dice(seed);
-        let mut books = Books::default();
+        let mut log = SaveLog::default();
         let mut open: Vec<(String, Connection)> = Vec::new();
-        // Without force saves a document is listed exactly if something of it is unsaved.
+        // Without force saves, a document is listed exactly if it has an unsaved change.
         let force_saves = seed % 2 == 1;
         for _ in 0..300 {
             let document = format!("doc-{}", dice.roll(3));
             match dice.roll(9) {
                 0 | 1 => {
-                    let who = format!("user-{}", dice.roll(3));
-                    let connection = world.open(&document, &who, Access::Edit);
+                    let name = format!("user-{}", dice.roll(3));
+                    let connection = world.open(&document, &name, Access::Edit);
                     open.push((document, connection));
                 }
                 2 | 3 if !open.is_empty() => {
                     let (document, connection) = &open[dice.roll(open.len())];
-                    books.change(&world, document, connection);
+                    log.change(&world, document, connection);
                 }
                 4 if !open.is_empty() => drop(open.swap_remove(dice.roll(open.len()))),
                 5 if force_saves => drop(world.engine.force_save(&key(&document), None)),
@@ -634,7 +652,7 @@ fn p5_whatever_fails_every_change_is_saved_or_its_document_listed() {
                     match dice.roll(6) {
                         0 | 1 => drop(delivery.failed()),
                         2 => drop(delivery),
-                        _ => books.acknowledge(delivery),
+                        _ => log.acknowledge(delivery),
                     }
                 }
                 _ if dice.roll(10) == 0 => drop(world.engine.drop_all(&key(&document))),
@@ -643,12 +661,12 @@ fn p5_whatever_fails_every_change_is_saved_or_its_document_listed() {
             world.engine.validate().unwrap();
         }
         open.clear();
-        run_out(&world, |delivery| match dice.roll(5) {
-            0 | 1 => books.acknowledge(delivery),
+        settle_until_idle(&world, |delivery| match dice.roll(5) {
+            0 | 1 => log.acknowledge(delivery),
             2 => panic_with(delivery),
             _ => drop(delivery.failed()),
         });
-        let (unsaved, listed) = (books.unsaved(), forgotten(&world));
+        let (unsaved, listed) = (log.unsaved(), forgotten(&world));
         assert!(unsaved.iter().all(|document| listed.contains(document)), "{seed}: {unsaved:?}, {listed:?}");
         if !force_saves {
             assert_eq!(unsaved, listed, "{seed}");
@@ -658,13 +676,13 @@ fn p5_whatever_fails_every_change_is_saved_or_its_document_listed() {
 }
 
 #[test]
-fn p5_a_failure_that_meets_the_engines_end_is_tried_again() {
+fn p5_a_failure_during_the_end_of_the_engine_is_retried() {
     for round in 0..1_500 {
         let world = World::new(|config| config.shards(1));
         let ann = world.edit("doc", "ann");
         ann.change().unwrap();
         let in_hand = world.take();
-        // More to settle in the same shard, so that the threads meet at its lock.
+        // More callbacks in the same shard make the threads compete for its lock.
         let others: Vec<Connection> = (0..20).map(|n| world.edit(&format!("other-{n}"), "ben")).collect();
         let World { engine, callbacks, .. } = world;
         let start = Barrier::new(3);
@@ -684,7 +702,7 @@ fn p5_a_failure_that_meets_the_engines_end_is_tried_again() {
         assert_eq!(
             callbacks.try_recv().unwrap_err(),
             TryRecvError::Disconnected,
-            "round {round}: something is left that nobody will ever hand out"
+            "round {round}: a callback is left that is never handed out"
         );
     }
 }
@@ -692,20 +710,20 @@ fn p5_a_failure_that_meets_the_engines_end_is_tried_again() {
 // P6
 
 #[test]
-fn p6_as_many_actions_as_the_bound_wait_one_by_one_and_past_it_pairs_cancel_out() {
-    // How often ben comes and goes beside ann, whether he comes once more, and how many actions are told of him.
-    for (pairs, once_more, told) in
+fn p6_past_the_bound_waiting_joins_and_leaves_cancel_out() {
+    // How often ben joins and leaves beside ann, whether he joins once more, and the number of his actions.
+    for (pairs, once_more, expected_actions) in
         [(511, false, 1_022), (512, false, 1_024), (513, false, 1_024), (512, true, 1_025)]
     {
         let world = World::plain();
         let _ann = world.edit("doc", "ann");
-        assert_eq!(world.told(), ["1 +ann [ann]"]);
+        assert_eq!(world.acknowledge_all(), ["1 +ann [ann]"]);
         for _ in 0..pairs {
             drop(world.edit("doc", "ben"));
         }
         let ben = once_more.then(|| world.edit("doc", "ben"));
-        let actions = world.told();
-        assert_eq!(actions.len(), told, "{pairs} pairs");
+        let actions = world.acknowledge_all();
+        assert_eq!(actions.len(), expected_actions, "{pairs} pairs");
         for (number, action) in actions.iter().enumerate() {
             let expected = if number % 2 == 0 { "1 +ben [ann ben]" } else { "1 -ben [ann]" };
             assert_eq!(action, expected, "{pairs} pairs, action {number}");
@@ -716,29 +734,29 @@ fn p6_as_many_actions_as_the_bound_wait_one_by_one_and_past_it_pairs_cancel_out(
 }
 
 #[test]
-fn p6_past_the_bound_a_going_and_a_coming_back_cancel_out_as_well() {
+fn p6_past_the_bound_a_leave_and_a_new_join_cancel_out() {
     let bounds = Bounds { waiting_actions: 2, ..Bounds::default() };
     for others in [0, 1] {
         let world = World::new(|config| config.bounds(bounds));
         let ann = world.edit("doc", "ann");
         let _others: Vec<Connection> = (0..others).map(|_| world.edit("doc", "cat")).collect();
-        assert_eq!(world.told().len(), 1 + others);
+        assert_eq!(world.acknowledge_all().len(), 1 + others);
         drop(world.edit("doc", "ben"));
         drop(ann);
         let ann = world.edit("doc", "ann");
-        let told = world.told();
-        assert_eq!(told.len(), 2, "{told:?}");
-        assert!(told[0].starts_with("1 +ben") && told[1].starts_with("1 -ben"), "{told:?}");
-        // The last going of an unchanged document closes it, past the bound as well.
+        let callbacks = world.acknowledge_all();
+        assert_eq!(callbacks.len(), 2, "{callbacks:?}");
+        assert!(callbacks[0].starts_with("1 +ben") && callbacks[1].starts_with("1 -ben"), "{callbacks:?}");
+        // The last leave closes an unchanged document, also past the bound.
         drop(world.edit("doc", "ben"));
         drop(ann);
-        let told = world.told();
-        assert_eq!(told[2..], [if others == 0 { "4 -ann" } else { "1 -ann [cat]" }], "{told:?}");
+        let callbacks = world.acknowledge_all();
+        assert_eq!(callbacks[2..], [if others == 0 { "4 -ann" } else { "1 -ann [cat]" }], "{callbacks:?}");
     }
 }
 
 #[test]
-fn p6_a_host_that_never_takes_a_callback_gets_few_and_true_ones_later() {
+fn p6_a_host_that_was_stalled_gets_few_and_correct_callbacks() {
     let world = World::plain();
     let mut dice = Dice(6);
     let mut open: Vec<Connection> = Vec::new();
@@ -754,46 +772,46 @@ fn p6_a_host_that_never_takes_a_callback_gets_few_and_true_ones_later() {
     }
     world.engine.validate().unwrap();
     let truth = world.engine.editors(&key("doc"));
-    let mut heard = Heard::default();
+    let mut replay = EditorReplay::default();
     let mut count = 0;
     for delivery in world.callbacks.try_iter() {
         let callback = delivery.acked();
-        heard.hear(&callback);
+        replay.apply(&callback);
         count += 1;
         if callback.status == Status::Editing {
-            assert_eq!(sorted(callback.users.clone().unwrap()), sorted(heard.users()));
+            assert_eq!(sorted(callback.users.clone().unwrap()), sorted(replay.users()));
         }
     }
-    // What waited beyond the bound are at most all who had come going, and all who are in coming.
+    // Beyond the bound wait at most one leave for each earlier connection and one join for each open one.
     assert!((1_024..=1_024 + 8 + 8).contains(&count), "{count}");
-    assert_eq!(sorted(heard.users()), sorted(truth));
-    assert_eq!(heard.editors.iter().map(|(_, tabs)| *tabs as usize).sum::<usize>(), open.len());
+    assert_eq!(sorted(replay.users()), sorted(truth));
+    assert_eq!(replay.editors.iter().map(|(_, tabs)| *tabs as usize).sum::<usize>(), open.len());
     open.clear();
-    world.callbacks.try_iter().for_each(|delivery| heard.hear(&delivery.acked()));
-    assert!(heard.editors.is_empty(), "comings and goings balance");
+    world.callbacks.try_iter().for_each(|delivery| replay.apply(&delivery.acked()));
+    assert!(replay.editors.is_empty(), "every join has a leave");
 }
 
 #[test]
-fn p6_no_save_and_no_answer_is_dropped_for_a_storage_that_is_behind() {
+fn p6_a_slow_storage_still_gets_every_save_and_every_answer() {
     let bounds = Bounds { waiting_actions: 4, ..Bounds::default() };
     let world = World::new(|config| config.bounds(bounds));
     let ann = world.edit("doc", "ann");
-    let churn = || (0..10).for_each(|_| drop(world.edit("doc", "ben")));
-    churn();
+    let join_and_leave = || (0..10).for_each(|_| drop(world.edit("doc", "ben")));
+    join_and_leave();
     let asked = world.engine.info(&key("doc"), Some("one")).unwrap();
-    churn();
+    join_and_leave();
     ann.change().unwrap();
     world.engine.force_save(&key("doc"), Some("two")).unwrap();
-    churn();
+    join_and_leave();
     ann.change().unwrap();
     drop(ann);
-    churn();
+    join_and_leave();
     world.pass(seconds(10));
-    let mut heard = Heard::default();
+    let mut replay = EditorReplay::default();
     let mut answers = Vec::new();
     for delivery in world.callbacks.try_iter() {
         let callback = delivery.acked();
-        heard.hear(&callback);
+        replay.apply(&callback);
         if callback.action.is_none() || callback.status == Status::Save {
             answers.push((callback.status.number(), callback.userdata.clone(), callback.users.clone()));
         }
@@ -806,62 +824,63 @@ fn p6_no_save_and_no_answer_is_dropped_for_a_storage_that_is_behind() {
             (2, None, Some(vec![id("ann")])),
         ]
     );
-    assert!(heard.editors.is_empty());
+    assert!(replay.editors.is_empty());
     world.engine.validate().unwrap();
 }
 
 #[test]
-fn p6_a_document_that_came_and_went_untold_is_dropped_past_the_bound_of_waiting_ones() {
+fn p6_past_the_bound_of_waiting_documents_an_unchanged_closed_document_gets_no_callback() {
     let three = Bounds { waiting_documents: 3, ..Bounds::default() };
     let world = || World::new(|config| config.bounds(three));
-    let visit = |world: &World, documents: &[&str]| {
+    let open_and_close = |world: &World, documents: &[&str]| {
         for document in documents {
             drop(world.edit(document, "ann"));
         }
     };
-    let told = |world: &World| -> Vec<String> {
-        let told = world.callbacks.try_iter().map(Delivery::ack);
-        told.map(|callback| format!("{} {}", callback.key, callback.status.number())).collect()
+    let statuses = |world: &World| -> Vec<String> {
+        let callbacks = world.callbacks.try_iter().map(Settle::acked);
+        callbacks.map(|callback| format!("{} {}", callback.key, callback.status.number())).collect()
     };
 
-    // Exactly as many as the bound: each is told.
+    // With as many documents as the bound, each gets its callbacks.
     let exact = world();
-    visit(&exact, &["a", "b", "c"]);
-    assert_eq!(told(&exact), ["a 1", "b 1", "c 1", "a 4", "b 4", "c 4"]);
+    open_and_close(&exact, &["a", "b", "c"]);
+    assert_eq!(statuses(&exact), ["a 1", "b 1", "c 1", "a 4", "b 4", "c 4"]);
 
-    // One more, and one more: they are not.
+    // Two more documents get none.
     let past = world();
-    visit(&past, &["a", "b", "c", "d", "e"]);
+    open_and_close(&past, &["a", "b", "c", "d", "e"]);
     past.engine.validate().unwrap();
-    assert_eq!(told(&past), ["a 1", "b 1", "c 1", "a 4", "b 4", "c 4"]);
+    assert_eq!(statuses(&past), ["a 1", "b 1", "c 1", "a 4", "b 4", "c 4"]);
 
-    // Past the bound, but told of before, asked for, or changed: nothing is dropped.
+    // Past the bound, a document still gets its callbacks if it had one before, has a request or was changed.
     let kept = world();
-    let told_of = kept.edit("told", "ann");
-    assert_eq!(kept.told(), ["1 +ann [ann]"]);
+    let known = kept.edit("known", "ann");
+    assert_eq!(kept.acknowledge_all(), ["1 +ann [ann]"]);
     let asked = kept.edit("asked", "ann");
     kept.engine.info(&key("asked"), None).unwrap();
-    visit(&kept, &["a", "b", "c"]);
-    drop((told_of, asked));
+    open_and_close(&kept, &["a", "b", "c"]);
+    drop((known, asked));
     let changed = kept.edit("changed", "ann");
     changed.change().unwrap();
     drop(changed);
     kept.pass(seconds(10));
-    let all = told(&kept);
-    for (document, statuses) in [("told", "4"), ("asked", "114"), ("changed", "12"), ("a", "14"), ("c", "")] {
+    let all = statuses(&kept);
+    for (document, expected) in [("known", "4"), ("asked", "114"), ("changed", "12"), ("a", "14"), ("c", "")]
+    {
         let of: String = all.iter().filter_map(|line| line.strip_prefix(&format!("{document} "))).collect();
-        assert_eq!(of, statuses, "{document}");
+        assert_eq!(of, expected, "{document}");
     }
 
-    // While it is open it is not dropped, only when it went.
+    // An open document gets its callbacks. Only a closed one can lose them.
     let open = world();
-    visit(&open, &["a", "b", "c"]);
+    open_and_close(&open, &["a", "b", "c"]);
     let _still = open.edit("d", "ann");
-    assert_eq!(told(&open), ["a 1", "b 1", "c 1", "d 1", "a 4", "b 4", "c 4"]);
+    assert_eq!(statuses(&open), ["a 1", "b 1", "c 1", "d 1", "a 4", "b 4", "c 4"]);
 }
 
 #[test]
-fn p6_with_callbacks_off_nothing_is_kept() {
+fn p6_with_callbacks_off_the_engine_keeps_nothing_for_them() {
     let world = World::new(|config| {
         config.callbacks(false).edit_limit(Some(2)).force_save_interval(Some(seconds(1)))
     });
@@ -871,7 +890,7 @@ fn p6_with_callbacks_off_nothing_is_kept() {
         assert_eq!(world.engine.info(&key(&format!("doc-{round}")), Some("x")), Ok(vec![id("ann")]));
         assert_eq!(ann.may_edit(), world.engine.press_save(ann.id()) == Err(ForceSaveError::NotChanged));
     }
-    // Far more answers than the bound, far more pairs than the bound, the limits as ever.
+    // Far more requests and far more joins and leaves than the bounds. The limits still hold.
     let ann = world.edit("doc", "ann");
     for _ in 0..200 {
         assert_eq!(world.engine.info(&key("doc"), None), Ok(vec![id("ann")]));
@@ -893,7 +912,7 @@ fn p6_with_callbacks_off_nothing_is_kept() {
 
 // P7
 
-/// Calls everything there is.
+/// Calls every method of the engine.
 fn call_everything(engine: &Engine, document: &str) {
     let document = key(document);
     let tab = engine.open(&document, &user("guest"), Access::Edit).unwrap();
@@ -909,7 +928,7 @@ fn call_everything(engine: &Engine, document: &str) {
 }
 
 #[test]
-fn p7_a_storage_may_send_any_command_from_inside_its_callback_handler() {
+fn p7_a_storage_may_call_the_engine_from_its_callback_handler() {
     without_deadlock(|| {
         let world = World::plain();
         let ann = world.edit("doc", "ann");
@@ -924,48 +943,15 @@ fn p7_a_storage_may_send_any_command_from_inside_its_callback_handler() {
     });
 }
 
-#[test]
-fn p7_hooks_may_call_the_engine_and_take_what_is_there() {
-    without_deadlock(|| {
-        let engine: Arc<OnceLock<Engine>> = Arc::default();
-        let calls = Arc::new([AtomicU32::new(0), AtomicU32::new(0)]);
-        let hook = |number: usize| {
-            let (engine, calls) = (engine.clone(), calls.clone());
-            move || {
-                // One call within a hook may call it again; once is enough.
-                if calls[number].fetch_add(1, Ordering::SeqCst) < 3 {
-                    let engine = engine.get().unwrap();
-                    call_everything(engine, "doc");
-                    engine.callbacks().try_iter().for_each(|delivery| drop(delivery.acked()));
-                    engine.notices().try_iter().for_each(drop);
-                }
-            }
-        };
-        let clock = Arc::new(ManualClock::new(Timestamp::from_millis(START)));
-        let config = Config::new().shards(1).clock(clock.clone()).on_callbacks(hook(0)).on_notices(hook(1));
-        let engine = engine.get_or_init(|| Engine::new(config).unwrap());
-        let _notices = engine.notices();
-        let ann = engine.open(&key("doc"), &user("ann"), Access::Edit).unwrap();
-        ann.change().unwrap();
-        engine.rename(&key("doc"), "title").unwrap();
-        drop(ann);
-        clock.advance(seconds(10));
-        engine.tick();
-        engine.callbacks().try_iter().for_each(|delivery| drop(delivery.failed()));
-        assert!(calls.iter().all(|calls| calls.load(Ordering::SeqCst) > 0));
-        engine.validate().unwrap();
-    });
-}
-
-/// Calls the engine whenever it is asked for the time.
-struct Chatty {
+/// A clock that calls the engine whenever it is read.
+struct CallingClock {
     engine: OnceLock<Engine>,
     busy: AtomicBool,
     calls: AtomicU32,
     time: ManualClock,
 }
 
-impl Clock for Chatty {
+impl Clock for CallingClock {
     fn now(&self) -> Timestamp {
         if let Some(engine) = self.engine.get()
             && !self.busy.swap(true, Ordering::SeqCst)
@@ -981,7 +967,7 @@ impl Clock for Chatty {
 #[test]
 fn p7_a_clock_may_call_the_engine() {
     without_deadlock(|| {
-        let clock = Arc::new(Chatty {
+        let clock = Arc::new(CallingClock {
             engine: OnceLock::new(),
             busy: AtomicBool::new(false),
             calls: AtomicU32::new(0),
@@ -1005,24 +991,24 @@ fn p7_a_clock_may_call_the_engine() {
     });
 }
 
-// P8: how much a call costs is shown by the benchmarks. What can be seen from outside is what a call is about.
+// P8: the benchmarks show the cost of a call. This test shows which documents a call affects.
 
 #[test]
-fn p8_commands_on_one_document_touch_nothing_of_the_others() {
+fn p8_a_command_on_one_document_does_not_affect_others() {
     let world = World::plain();
-    // The same users are everywhere.
+    // The same users are in every document.
     let open: Vec<Connection> = (0..500)
-        .flat_map(|n| ["ann", "ben"].map(|who| (format!("doc-{n}"), who)))
-        .map(|(document, who)| world.edit(&document, who))
+        .flat_map(|n| ["ann", "ben"].map(|name| (format!("doc-{n}"), name)))
+        .map(|(document, name)| world.edit(&document, name))
         .collect();
     let _cat = world.edit("doc-250", "cat");
     world.callbacks.try_iter().for_each(|delivery| drop(delivery.acked()));
     let doc = key("doc-250");
     assert_eq!(world.engine.info(&doc, None), Ok(vec![id("ann"), id("ben"), id("cat")]));
-    assert_eq!(world.told(), ["1 [ann ben cat]"]);
+    assert_eq!(world.acknowledge_all(), ["1 [ann ben cat]"]);
     let dropped = world.engine.drop_users(&doc, &[id("ann"), id("dan")]).unwrap();
     assert_eq!((dropped.connections, dropped.unmatched), (vec![open[500].id()], vec![id("dan")]));
-    assert_eq!(world.told(), ["1 -ann [ben cat]"]);
+    assert_eq!(world.acknowledge_all(), ["1 -ann [ben cat]"]);
     assert_eq!(world.engine.limits().edit.in_use, 1_000);
     assert_eq!(open.iter().filter(|connection| !connection.may_edit()).count(), 1);
     assert_eq!(world.engine.documents(), 500);
@@ -1030,12 +1016,12 @@ fn p8_commands_on_one_document_touch_nothing_of_the_others() {
 
 // P9
 
-/// Everything there is, acknowledged, with the document and all members.
-fn in_full(callbacks: &coedit::Callbacks) -> Vec<String> {
+/// Acknowledges every callback. Returns each as JSON.
+fn acknowledge_as_json(callbacks: &coedit::Callbacks) -> Vec<String> {
     callbacks.try_iter().map(|delivery| serde_json::to_string(&*delivery.acked()).unwrap()).collect()
 }
 
-/// Runs a history several times: the callbacks and their order are the same each time.
+/// Runs a history several times. Checks that the callbacks and their order are the same each time.
 #[track_caller]
 fn assert_reproducible(history: impl Fn() -> Vec<String>) {
     let first = history();
@@ -1072,12 +1058,12 @@ fn p9_the_same_random_history_gives_the_same_callbacks_in_the_same_order() {
             }
         }
         open.clear();
-        run_out(&world, |delivery| all.push(serde_json::to_string(&*delivery.acked()).unwrap()));
+        settle_until_idle(&world, |delivery| all.push(serde_json::to_string(&*delivery.acked()).unwrap()));
         all
     });
 }
 
-/// A world in which documents `doc-0` to `doc-9`, changed one after the other, wait for their save delay.
+/// Creates an engine in which documents `doc-0` to `doc-9` wait for their save delay.
 fn ten_waiting_saves() -> World {
     let world = World::new(|config| config.shards(16));
     let open: Vec<Connection> = (0..10).map(|n| world.edit(&format!("doc-{n}"), "ann")).collect();
@@ -1085,16 +1071,16 @@ fn ten_waiting_saves() -> World {
         connection.change().unwrap();
     }
     drop(open);
-    assert_eq!(in_full(&world.callbacks).len(), 10);
+    assert_eq!(acknowledge_as_json(&world.callbacks).len(), 10);
     world
 }
 
 #[test]
-fn p9_deadlines_that_fall_due_together_come_in_the_same_order() {
+fn p9_deadlines_that_fall_due_together_run_in_the_same_order() {
     assert_reproducible(|| {
         let world = ten_waiting_saves();
         world.pass(seconds(10));
-        // All fail together as well, and are retried together.
+        // All saves fail together and are retried together.
         world
             .callbacks
             .try_iter()
@@ -1102,14 +1088,14 @@ fn p9_deadlines_that_fall_due_together_come_in_the_same_order() {
             .into_iter()
             .for_each(|delivery| drop(delivery.failed()));
         world.pass(seconds(1));
-        let all = in_full(&world.callbacks);
+        let all = acknowledge_as_json(&world.callbacks);
         assert_eq!(all.len(), 10);
         all
     });
 }
 
 #[test]
-fn p9_one_late_tick_gives_the_order_of_the_deadlines() {
+fn p9_a_late_tick_runs_deadlines_in_order() {
     let world = World::new(|config| config.shards(16));
     for n in (0..10).rev() {
         let ann = world.edit(&format!("doc-{n}"), "ann");
@@ -1117,7 +1103,7 @@ fn p9_one_late_tick_gives_the_order_of_the_deadlines() {
         drop(ann);
         world.clock.advance(Duration::from_millis(1));
     }
-    in_full(&world.callbacks);
+    acknowledge_as_json(&world.callbacks);
     world.pass(seconds(60));
     let saved: Vec<String> =
         world.callbacks.try_iter().map(|delivery| delivery.acked().key.to_string()).collect();
@@ -1125,11 +1111,11 @@ fn p9_one_late_tick_gives_the_order_of_the_deadlines() {
 }
 
 #[test]
-fn p9_draining_gives_the_waiting_saves_in_the_same_order() {
+fn p9_drain_hands_out_the_waiting_saves_in_the_same_order() {
     assert_reproducible(|| {
         let world = ten_waiting_saves();
         world.engine.drain();
-        let all = in_full(&world.callbacks);
+        let all = acknowledge_as_json(&world.callbacks);
         assert_eq!(all.len(), 10);
         all
     });
@@ -1144,15 +1130,15 @@ fn p9_the_end_of_the_engine_gives_the_same_callbacks_in_the_same_order() {
         assert_eq!(open.len(), 10);
         let World { engine, callbacks, .. } = world;
         drop(engine);
-        in_full(&callbacks)
+        acknowledge_as_json(&callbacks)
     });
 }
 
 #[test]
-fn p9_at_the_end_of_the_engine_who_leaves_last_is_the_same() {
+fn p9_at_the_end_of_the_engine_the_last_user_to_leave_is_the_same() {
     assert_reproducible(|| {
         let world = World::new(|config| config.shards(16));
-        // Places of connections that are free again when those that matter come.
+        // Frees slots of connections before the connections under test open.
         let before: Vec<Connection> = (0..40).map(|n| world.edit(&format!("gone-{n}"), "zoe")).collect();
         drop(before);
         let open: Vec<_> = (0..20)
@@ -1163,26 +1149,26 @@ fn p9_at_the_end_of_the_engine_who_leaves_last_is_the_same() {
             })
             .collect();
         assert_eq!(open.len(), 20);
-        in_full(&world.callbacks);
+        acknowledge_as_json(&world.callbacks);
         let World { engine, callbacks, .. } = world;
         drop(engine);
         let mut by_document: Vec<String> =
-            callbacks.try_iter().map(Delivery::ack).map(|c| format!("{} {}", c.key, brief(&c))).collect();
-        // The order of one document, whatever the order across documents.
+            callbacks.try_iter().map(Settle::acked).map(|c| format!("{} {}", c.key, summary(&c))).collect();
+        // Sorts by document and keeps the order within each document.
         by_document.sort_by_key(|line| line.split(' ').next().map(str::to_owned));
         by_document
     });
 }
 
 #[test]
-fn p9_documents_that_were_dropped_whole_leave_the_order_of_others_alone() {
+fn p9_documents_without_callbacks_do_not_change_the_order_of_others() {
     assert_reproducible(|| {
         let bounds = Bounds { waiting_documents: 1, ..Bounds::default() };
         let world = World::new(|config| config.shards(4).bounds(bounds));
         let _first = world.edit("first", "ann");
         (0..10).for_each(|n| drop(world.edit(&format!("gone-{n}"), "ann")));
         let _open: Vec<Connection> = (0..10).map(|n| world.edit(&format!("doc-{n}"), "ann")).collect();
-        let all = in_full(&world.callbacks);
+        let all = acknowledge_as_json(&world.callbacks);
         assert_eq!(all.len(), 11);
         all
     });
@@ -1190,7 +1176,7 @@ fn p9_documents_that_were_dropped_whole_leave_the_order_of_others_alone() {
 
 // P10
 
-/// All that can be seen of an engine.
+/// Returns everything that a host can observe of an engine.
 fn observe(engine: &Engine, documents: &[&str], connections: &[ConnectionId]) -> Vec<String> {
     let mut seen = vec![format!(
         "{:?} {} {:?} {:?} {}",
@@ -1202,25 +1188,25 @@ fn observe(engine: &Engine, documents: &[&str], connections: &[ConnectionId]) ->
     )];
     for document in documents {
         let document = key(document);
-        let (there, editors) = (engine.participants(&document), engine.editors(&document));
+        let (participants, editors) = (engine.participants(&document), engine.editors(&document));
         let (open, outstanding) = (engine.is_open(&document), engine.is_outstanding(&document));
         let forgotten = engine.forgotten_at(&document);
-        seen.push(format!("{document} {there:?} {editors:?} {forgotten:?} {open} {outstanding}"));
+        seen.push(format!("{document} {participants:?} {editors:?} {forgotten:?} {open} {outstanding}"));
     }
     seen.extend(connections.iter().map(|id| format!("{id} {:?}", engine.access(*id))));
     seen
 }
 
-/// Makes `call`, which must fail with `code`, and sees that it left everything as it was.
+/// Makes `call`, which checks its own error. Checks that it changed nothing.
 #[track_caller]
-fn fails(world: &World, what: &str, ids: &[ConnectionId], call: impl FnOnce(&Engine)) {
+fn assert_changes_nothing(world: &World, what: &str, ids: &[ConnectionId], call: impl FnOnce(&Engine)) {
     let documents = ["doc", "full", "quiet", "gone", "forgotten", "nowhere"];
     let before = observe(&world.engine, &documents, ids);
     call(&world.engine);
     assert_eq!(observe(&world.engine, &documents, ids), before, "{what} changed something");
     world.engine.validate().unwrap();
-    assert!(world.callbacks.try_recv().is_err(), "{what} told the storage something");
-    assert_eq!(world.noticed(), [], "{what} told the transport something");
+    assert!(world.callbacks.try_recv().is_err(), "{what} caused a callback");
+    assert_eq!(world.take_notices(), [], "{what} caused a notice");
 }
 
 #[test]
@@ -1234,11 +1220,11 @@ fn p10_no_error_of_any_method_changes_anything() {
     world.engine.drop_connection(dropped.id()).unwrap();
     let closed = world.edit("gone", "eve").into_id();
     world.engine.close(closed).unwrap();
-    let strange = ConnectionId::from_bits(u64::MAX);
-    // Forgotten: its save was given up.
+    let invalid = ConnectionId::from_bits(u64::MAX);
+    // The document `forgotten` is forgotten, because its save was given up.
     world.edit("forgotten", "fay").change().unwrap();
     world.pass(seconds(10));
-    run_out(&world, |delivery| {
+    settle_until_idle(&world, |delivery| {
         let given_up = delivery.callback().status == Status::Save;
         if given_up {
             delivery.failed()
@@ -1246,17 +1232,17 @@ fn p10_no_error_of_any_method_changes_anything() {
             delivery.acked()
         };
     });
-    // Full: as many unanswered requests as there may be, the first of them with a worker.
+    // The document `full` has as many unanswered requests as allowed. A worker holds the first.
     let full = world.edit("full", "gus");
     full.change().unwrap();
     assert_eq!(world.ack().status, Status::Editing);
     (0..64).for_each(|_| drop(world.engine.info(&key("full"), None).unwrap()));
     let in_hand = world.take();
-    world.noticed();
-    let ids = [doc.id(), viewer.id(), live.id(), dropped.id(), closed, strange, full.id()];
-    let check = |what: &str, call: &dyn Fn(&Engine)| fails(&world, what, &ids, call);
+    world.take_notices();
+    let ids = [doc.id(), viewer.id(), live.id(), dropped.id(), closed, invalid, full.id()];
+    let check = |what: &str, call: &dyn Fn(&Engine)| assert_changes_nothing(&world, what, &ids, call);
 
-    for unknown in [closed, strange, ConnectionId::from_bits(0)] {
+    for unknown in [closed, invalid, ConnectionId::from_bits(0)] {
         check("close", &|engine| assert_eq!(engine.close(unknown), Err(ConnectionError::Unknown)));
         check("lost", &|engine| assert_eq!(engine.lost(unknown), Err(ConnectionError::Unknown)));
         check("adopt", &|engine| assert_eq!(engine.adopt(unknown).unwrap_err(), ConnectionError::Unknown));
@@ -1302,7 +1288,7 @@ fn p10_no_error_of_any_method_changes_anything() {
         });
         check("rename", &|engine| assert_eq!(engine.rename(&document, "new"), Err(MetaError::NotOpen)));
     }
-    // The form of a parameter comes before what exists.
+    // The engine checks the form of a parameter before it looks up the document.
     for document in ["doc", "nowhere", "full"] {
         let document = key(document);
         check("info", &|engine| assert_eq!(engine.info(&document, Some(&long)), Err(InfoError::Userdata)));
@@ -1329,7 +1315,7 @@ fn p10_no_error_of_any_method_changes_anything() {
 }
 
 #[test]
-fn p10_a_second_timer_is_refused_and_the_first_goes_on() {
+fn p10_a_second_timer_is_refused_and_the_first_keeps_running() {
     let world = World::plain();
     let first = world.engine.spawn_timer().unwrap();
     assert_eq!(world.engine.spawn_timer().unwrap_err().kind(), std::io::ErrorKind::AlreadyExists);
@@ -1339,7 +1325,7 @@ fn p10_a_second_timer_is_refused_and_the_first_goes_on() {
 }
 
 #[test]
-fn p10_a_refused_url_leaves_the_delivery_and_the_earlier_url_as_they_were() {
+fn p10_a_refused_url_changes_neither_the_delivery_nor_its_url() {
     let world = World::new(|config| config.retry_pauses([]));
     world.edit("doc", "ann").change().unwrap();
     world.pass(seconds(10));
@@ -1354,7 +1340,7 @@ fn p10_a_refused_url_leaves_the_delivery_and_the_earlier_url_as_they_were() {
 }
 
 #[test]
-fn p10_every_error_has_its_code_and_a_sentence() {
+fn p10_every_error_has_a_code_and_a_message() {
     use ErrorCode::*;
     let rows: [(ErrorCode, ErrorCode, String); 16] = [
         (coedit::OpenError::Full.code(), Internal, coedit::OpenError::Full.to_string()),
@@ -1374,9 +1360,9 @@ fn p10_every_error_has_its_code_and_a_sentence() {
         (MetaError::NotOpen.code(), Key, MetaError::NotOpen.to_string()),
         (ForgottenError::NotForgotten.code(), Key, ForgottenError::NotForgotten.to_string()),
     ];
-    for (code, expected, sentence) in rows {
-        assert_eq!(code, expected, "{sentence}");
-        assert!(sentence.contains(' '), "{sentence}");
+    for (code, expected, message) in rows {
+        assert_eq!(code, expected, "{message}");
+        assert!(message.contains(' '), "{message}");
     }
     let numbers = [None, Key, CallbackAddress, Internal, NotChanged, Command, Token].map(ErrorCode::number);
     assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6]);

@@ -1,9 +1,9 @@
-//! The README says what is true: the tests that it names are there, and every promise has some.
+//! Checks that every test that the README names exists, and that every promise names a test.
 
 use std::fs;
 use std::path::Path;
 
-/// The sources of all tests, those inside the library among them.
+/// Appends all Rust sources of a folder to `text`.
 fn sources(folder: &Path, text: &mut String) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -16,7 +16,7 @@ fn sources(folder: &Path, text: &mut String) {
 }
 
 #[test]
-fn the_tests_that_it_names_exist() {
+fn the_tests_that_the_readme_names_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut all = String::new();
     sources(&root.join("tests"), &mut all);
@@ -26,7 +26,7 @@ fn the_tests_that_it_names_exist() {
     for row in readme.lines().filter(|line| line.starts_with("| P")) {
         let promise: usize = row[3..].split(' ').next().unwrap().parse().unwrap();
         for name in row.split('`').skip(1).step_by(2) {
-            assert!(all.contains(&format!("fn {name}(")), "no test is called {name}");
+            assert!(all.contains(&format!("fn {name}(")), "no test has the name {name}");
             assert!(
                 name.starts_with(&format!("p{promise}_")) || name.contains("_to_p"),
                 "{name} under P{promise}"

@@ -1,9 +1,7 @@
-//! What was wrong once and is to stay mended.
+//! Regression tests for bugs that were fixed.
 
 mod support;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -14,9 +12,9 @@ use coedit::{
 };
 use support::*;
 
-/// A force save that was asked for before a deletion said it held what was changed after it.
+/// A force save requested before a deletion claimed to cover changes made after it.
 #[test]
-fn p5_a_force_save_holds_nothing_that_came_after_a_deletion() {
+fn p5_a_force_save_does_not_cover_changes_after_a_deletion() {
     let world = World::new(|config| config.retry_pauses([]));
     let _viewer = world.open("doc", "vera", Access::View);
     let ann = world.edit("doc", "ann");
@@ -32,7 +30,7 @@ fn p5_a_force_save_holds_nothing_that_came_after_a_deletion() {
     let ben = world.edit("doc", "ben");
     ben.change().unwrap();
     force_save.acked();
-    assert_eq!(world.told(), ["1 +ben [ben]"]);
+    assert_eq!(world.acknowledge_all(), ["1 +ben [ben]"]);
     drop(ben);
     world.pass(seconds(10));
     let save = world.ack();
@@ -40,7 +38,7 @@ fn p5_a_force_save_holds_nothing_that_came_after_a_deletion() {
 }
 
 #[test]
-fn p10_a_deletion_that_is_refused_keeps_where_the_file_would_be() {
+fn p10_a_refused_deletion_keeps_the_url_of_the_file() {
     let world = World::new(|config| config.retry_pauses([seconds(1)]));
     let ann = world.edit("doc", "ann");
     ann.change().unwrap();
@@ -56,7 +54,7 @@ fn p10_a_deletion_that_is_refused_keeps_where_the_file_would_be() {
     assert_eq!(world.engine.forgotten_at(&key("doc")).unwrap().as_deref(), Some("file:///kept"));
 }
 
-/// Timed force saves kept coming due while a save waited for its acknowledgement.
+/// Timed force saves fell due again and again while a save waited for its acknowledgement.
 #[test]
 fn a_replay_whose_save_is_never_acknowledged_ends() {
     let config = Config::new().force_save_interval(Some(seconds(1)));
@@ -65,12 +63,12 @@ fn a_replay_whose_save_is_never_acknowledged_ends() {
     talk.say(r#"{"c":"ack","key":"k","error":0}"#);
     talk.say(r#"{"c":"change","connection":"a"}"#);
     talk.say(r#"{"c":"close","connection":"a"}"#);
-    let told = talk.end();
-    assert_eq!(told.last().unwrap()["callback"]["status"], 2);
+    let output = talk.end();
+    assert_eq!(output.last().unwrap()["callback"]["status"], 2);
 }
 
 #[test]
-fn a_tick_at_the_end_of_time_ends() {
+fn a_tick_at_the_latest_time_returns() {
     let clock = ManualClock::new(Timestamp::MAX);
     let bounds = Bounds { asked: 1, ..Bounds::default() };
     let engine =
@@ -82,38 +80,35 @@ fn a_tick_at_the_end_of_time_ends() {
     assert_eq!(engine.force_save(&key("doc"), None), Err(ForceSaveError::TooManyAsked));
 }
 
+/// When one subscription was dropped, another one got no notice any more.
 #[test]
-fn p5_a_hook_that_panics_loses_no_save() {
-    let panics = Arc::new(AtomicBool::new(false));
-    let hook = panics.clone();
-    let world = World::new(|config| {
-        config.on_callbacks(move || assert!(!hook.swap(false, Ordering::SeqCst), "a hook that panics"))
-    });
-    for number in 0..5 {
-        world.edit(&format!("document-{number}"), "ann").change().unwrap();
-    }
-    assert_eq!(world.told().len(), 5, "and nothing is left, which arms the hook");
-    panics.store(true, Ordering::SeqCst);
-    assert!(catch_unwind(AssertUnwindSafe(|| world.pass(seconds(10)))).is_err());
-    assert_eq!(world.statuses(), [Status::Save; 5]);
-    assert_eq!((world.engine.documents(), world.engine.next_deadline()), (0, None));
-    world.engine.validate().unwrap();
+fn a_dropped_subscription_takes_nothing_from_another() {
+    let world = World::plain();
+    let _ann = world.edit("doc", "ann");
+    let other = world.engine.notices();
+    world.engine.rename(&key("doc"), "one").unwrap();
+    drop(other.clone());
+    drop(other);
+    drop(world.engine.notices());
+    world.engine.rename(&key("doc"), "two").unwrap();
+    let titles = ["one", "two"].map(|title| Notice::Meta { key: key("doc"), title: title.to_owned() });
+    assert_eq!(world.take_notices(), titles);
 }
 
-/// While one thread ticked, another was told that nothing had a deadline.
+/// While one thread ran a tick, `next_deadline` on another thread returned `None`.
 #[test]
 fn a_deadline_is_seen_while_another_thread_ticks() {
     let world = World::new(|config| {
         config.save_delay(Duration::from_millis(10)).force_save_interval(Some(seconds(3_600)))
     });
-    // One deadline is far off all the while; others come and fall due.
+    // One deadline is far in the future all the time. Others are set and fall due.
     let far = world.edit("far", "ann");
     far.change().unwrap();
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !done.load(Ordering::SeqCst) {
-                assert!(world.engine.next_deadline().is_some(), "there is one");
+                assert!(world.engine.next_deadline().is_some(), "there is a deadline");
             }
         });
         for round in 0..2_000 {
@@ -125,9 +120,9 @@ fn a_deadline_is_seen_while_another_thread_ticks() {
     });
 }
 
-/// Documents that were asked about were not dropped whole, so a stalled host's memory grew with every new one.
+/// The engine kept every closed document with a request, so the memory of a stalled host grew with every new document.
 #[test]
-fn p6_a_stalled_host_that_asks_about_ever_new_documents_is_refused() {
+fn p6_requests_on_ever_new_documents_are_refused_while_the_host_is_stalled() {
     let bounds = Bounds { waiting_documents: 10, ..Bounds::default() };
     let world = World::new(|config| config.bounds(bounds));
     let refused = (0..1_000).filter(|number| {
@@ -136,11 +131,11 @@ fn p6_a_stalled_host_that_asks_about_ever_new_documents_is_refused() {
         world.engine.info(&key(&document), None) == Err(InfoError::TooManyAsked)
     });
     assert_eq!(refused.count(), 990);
-    assert_eq!(world.told().len(), 30, "a coming, an answer and a closing each");
+    assert_eq!(world.acknowledge_all().len(), 30, "a join, an answer and a closing for each document");
 }
 
 #[test]
-fn what_was_forgotten_is_force_saved_in_time_when_it_is_edited_again() {
+fn a_forgotten_document_gets_a_timed_force_save_when_it_is_edited_again() {
     let world = World::new(|config| config.retry_pauses([]).force_save_interval(Some(seconds(60))));
     let ann = world.edit("doc", "ann");
     ann.change().unwrap();
@@ -151,12 +146,12 @@ fn what_was_forgotten_is_force_saved_in_time_when_it_is_edited_again() {
     assert_eq!(world.ack().status, Status::SaveFailed);
     let _ben = world.edit("doc", "ben");
     world.pass(seconds(60));
-    assert_eq!(world.told(), ["1 +ben [ben]", "6 [ann]"]);
+    assert_eq!(world.acknowledge_all(), ["1 +ben [ben]", "6 [ann]"]);
     assert!(world.engine.forgotten().is_empty());
 }
 
 #[test]
-fn a_name_that_is_given_later_is_shown() {
+fn a_name_given_by_a_later_connection_is_shown() {
     let world = World::plain();
     let _tab = world.open("doc", "ann", Access::View);
     let named = user("ann").named("Ann").unwrap();
@@ -168,50 +163,50 @@ fn limit(pool: Pool, level: LimitLevel, in_use: u32, limit: u32) -> Notice {
     Notice::Limit { pool, level, in_use, limit }
 }
 
-/// Who only asked made the watch believe that it had said so.
+/// A refused `would_admit` marked the limit as reached, so the next refused open sent no notice.
 #[test]
-fn a_question_takes_no_notice_from_the_fallback_after_it() {
+fn would_admit_does_not_suppress_the_notice_of_a_later_refusal() {
     let quota = NamedUsers { edit: Some(2), ..NamedUsers::default() };
     let world = World::new(|config| config.named_users(quota).warn_at(100));
     let _tabs = [world.edit("doc", "ann"), world.edit("doc", "ben")];
     let grant = world.engine.would_admit(&key("doc"), &id("cleo"), Access::Edit).unwrap();
     assert_eq!(grant.reason, Some(Reason::UserQuota));
-    assert_eq!(world.noticed(), [limit(Pool::Users, LimitLevel::Warning, 2, 2)]);
+    assert_eq!(world.take_notices(), [limit(Pool::Users, LimitLevel::Warning, 2, 2)]);
     assert_eq!(world.open("doc", "cleo", Access::Edit).granted(), grant);
-    assert_eq!(world.noticed(), [limit(Pool::Users, LimitLevel::Reached, 2, 2)]);
+    assert_eq!(world.take_notices(), [limit(Pool::Users, LimitLevel::Reached, 2, 2)]);
 }
 
-/// A limit of named users that was lifted stayed reached for ever.
+/// The level of a removed limit of named users stayed `reached` for ever.
 #[test]
-fn a_limit_of_named_users_that_moves_says_what_it_has_come_to() {
+fn a_changed_limit_of_named_users_sends_its_new_level() {
     let quota = |edit| NamedUsers { edit, ..NamedUsers::default() };
     let world = World::new(|config| config.named_users(quota(Some(10))));
     let set = |edit| {
         world.engine.set_named_users(quota(edit)).unwrap();
-        world.noticed()
+        world.take_notices()
     };
     let _tabs = [world.edit("doc", "ann"), world.edit("doc", "ben")];
     assert_eq!(set(Some(2)), [limit(Pool::Users, LimitLevel::Warning, 2, 2)]);
     assert_eq!(world.open("doc", "cleo", Access::Edit).granted().access, Access::View);
-    assert_eq!(world.noticed(), [limit(Pool::Users, LimitLevel::Reached, 2, 2)]);
+    assert_eq!(world.take_notices(), [limit(Pool::Users, LimitLevel::Reached, 2, 2)]);
     assert_eq!(set(None), [limit(Pool::Users, LimitLevel::Clear, 0, 0)]);
 }
 
-/// Each question of a limit of no named users at all cleared it, and each fallback reached it anew.
+/// Each query of a limit of zero named users cleared its level, and each refusal reached it again.
 #[test]
-fn a_limit_of_nobody_is_reached_once() {
+fn a_limit_of_zero_named_users_is_reached_once() {
     let quota = NamedUsers { edit: Some(0), ..NamedUsers::default() };
     let world = World::new(|config| config.named_users(quota));
     for _ in 0..3 {
         assert_eq!(world.open("doc", "ann", Access::Edit).granted().reason, Some(Reason::UserQuota));
         world.engine.license();
     }
-    assert_eq!(world.noticed(), [limit(Pool::Users, LimitLevel::Reached, 0, 0)]);
+    assert_eq!(world.take_notices(), [limit(Pool::Users, LimitLevel::Reached, 0, 0)]);
 }
 
-/// The days were told where nobody counts.
+/// The license listed the days of named users although there was no limit of them.
 #[test]
-fn a_license_without_named_users_says_no_days() {
+fn a_license_without_named_users_has_no_days() {
     for (edit, days) in [(None, 0), (Some(3), 30)] {
         let quota = NamedUsers { edit, expire_days: 30, ..NamedUsers::default() };
         let terms = World::new(|config| config.named_users(quota)).engine.license().license;

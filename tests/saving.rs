@@ -1,4 +1,4 @@
-//! Saving: the delay, retries, what is forgotten, force saves, and what a save says.
+//! Saving: the save delay, retries, forgotten documents, force saves, and the contents of a save.
 mod support;
 use support::*;
 
@@ -18,21 +18,21 @@ fn millis(count: u64) -> Duration {
     Duration::from_millis(count)
 }
 
-/// Ann came, changed `doc`, and is still there; the storage knows that she came.
-fn changed(world: &World) -> Connection {
+/// Lets ann join `doc` and change it. Acknowledges her join. She stays.
+fn join_and_change(world: &World) -> Connection {
     let ann = world.edit("doc", "ann");
     ann.change().unwrap();
-    assert_eq!(world.told(), ["1 +ann [ann]"]);
+    assert_eq!(world.acknowledge_all(), ["1 +ann [ann]"]);
     ann
 }
 
-/// The save of `doc`, changed by ann, is due.
-fn due(world: &World) {
-    drop(changed(world));
+/// Lets ann join, change and leave `doc`, and makes its save due.
+fn make_save_due(world: &World) {
+    drop(join_and_change(world));
     world.pass(seconds(10));
 }
 
-/// Fails the next callback, which must have this status, as often as it takes to give it up.
+/// Fails the next callback, which must have this status, until the engine gives it up.
 fn give_up(world: &World, status: Status) -> Box<Callback> {
     for pause in [1, 2, 4] {
         let failed = world.take().failed();
@@ -44,11 +44,11 @@ fn give_up(world: &World, status: Status) -> Box<Callback> {
     last
 }
 
-/// `doc` is forgotten, and its 3 is acknowledged.
+/// Makes the engine forget `doc`, and acknowledges the callback of status 3.
 fn forget(world: &World) {
-    due(world);
+    make_save_due(world);
     give_up(world, Status::Save);
-    assert_eq!(world.told(), ["3 -ann [ann]"]);
+    assert_eq!(world.acknowledge_all(), ["3 -ann [ann]"]);
     assert_eq!(forgotten(world), ["doc"]);
 }
 
@@ -63,41 +63,41 @@ fn save(world: &World) -> Box<Callback> {
 }
 
 #[test]
-fn the_save_comes_when_the_delay_is_over_and_not_before() {
+fn the_save_is_due_when_the_delay_is_over_and_not_before() {
     let world = World::plain();
-    let ann = changed(&world);
+    let ann = join_and_change(&world);
     world.pass(seconds(100));
-    assert!(world.told().is_empty(), "she still edits");
+    assert!(world.acknowledge_all().is_empty(), "ann still edits");
     drop(ann);
     assert_eq!(world.engine.next_deadline(), Some(at(110_000)));
     assert!(world.engine.is_open(&key("doc")));
     world.pass(millis(9_999));
-    assert!(world.told().is_empty());
+    assert!(world.acknowledge_all().is_empty());
     assert_eq!(world.engine.tick(), Some(at(110_000)));
     world.clock.advance(millis(1));
-    assert!(world.told().is_empty(), "nothing falls due by itself");
+    assert!(world.acknowledge_all().is_empty(), "only a tick makes the save due");
     assert_eq!(world.engine.tick(), None);
-    assert_eq!(world.told(), ["2 -ann [ann]"]);
+    assert_eq!(world.acknowledge_all(), ["2 -ann [ann]"]);
     assert!(!world.engine.is_open(&key("doc")));
     assert_eq!((world.engine.documents(), forgotten(&world)), (0, vec![]));
 }
 
 #[test]
-fn an_unchanged_document_closes_with_a_4_at_once() {
+fn an_unchanged_document_closes_at_once_with_status_4() {
     let world = World::plain();
     drop(world.edit("doc", "ann"));
-    assert_eq!(world.told(), ["1 +ann [ann]", "4 -ann"]);
+    assert_eq!(world.acknowledge_all(), ["1 +ann [ann]", "4 -ann"]);
     assert_eq!(world.engine.next_deadline(), None);
-    // Also one whose earlier session was saved, while a viewer keeps it open.
+    // The same holds for a document that was saved before, while a viewer keeps it open.
     let _viewer = world.open("doc", "ben", Access::View);
-    due(&world);
+    make_save_due(&world);
     save(&world);
     drop(world.edit("doc", "cat"));
-    assert_eq!(world.told(), ["1 +cat [cat]", "4 -cat"]);
+    assert_eq!(world.acknowledge_all(), ["1 +cat [cat]", "4 -cat"]);
 }
 
 #[test]
-fn the_last_leave_tells_who_left_and_who_changed_last() {
+fn the_save_names_who_left_and_who_changed_last() {
     let world = World::plain();
     let (ann, ben) = (world.edit("doc", "ann"), world.edit("doc", "ben"));
     ben.change().unwrap();
@@ -106,55 +106,55 @@ fn the_last_leave_tells_who_left_and_who_changed_last() {
     drop(ann);
     drop(ben);
     world.pass(seconds(10));
-    let told: Vec<_> = world.callbacks.try_iter().map(coedit::Delivery::ack).collect();
-    let short: Vec<String> = told.iter().map(|callback| brief(callback)).collect();
-    assert_eq!(short, ["1 +ann [ann]", "1 +ben [ann ben]", "1 -ann [ben]", "2 -ben [ann]"]);
-    assert_eq!(told[3].lastsave, Some(at(3_000)));
+    let callbacks: Vec<_> = world.callbacks.try_iter().map(Settle::acked).collect();
+    let summaries: Vec<String> = callbacks.iter().map(|callback| summary(callback)).collect();
+    assert_eq!(summaries, ["1 +ann [ann]", "1 +ben [ann ben]", "1 -ann [ben]", "2 -ben [ann]"]);
+    assert_eq!(callbacks[3].lastsave, Some(at(3_000)));
 }
 
 #[test]
-fn an_editor_who_comes_back_during_the_delay_goes_on() {
+fn an_editor_may_join_again_during_the_delay() {
     let world = World::plain();
-    drop(changed(&world));
+    drop(join_and_change(&world));
     world.pass(millis(9_999));
     let ann = world.edit("doc", "ann");
-    assert_eq!(world.told(), ["1 -ann []", "1 +ann [ann]"]);
+    assert_eq!(world.acknowledge_all(), ["1 -ann []", "1 +ann [ann]"]);
     world.pass(seconds(60));
-    assert!(world.told().is_empty(), "the old deadline is off");
-    // The delay begins anew, and nothing else needs to be changed.
+    assert!(world.acknowledge_all().is_empty(), "the old deadline does not apply any more");
+    // The delay starts again, without a new change.
     drop(ann);
     assert_eq!(world.engine.next_deadline(), Some(at(9_999 + 70_000)));
     world.pass(millis(9_999));
-    assert!(world.told().is_empty());
+    assert!(world.acknowledge_all().is_empty());
     world.pass(millis(1));
-    assert_eq!(world.told(), ["2 -ann [ann]"]);
+    assert_eq!(world.acknowledge_all(), ["2 -ann [ann]"]);
 }
 
 #[test]
-fn an_editor_may_come_back_when_the_save_is_due_and_not_handed_out() {
+fn an_editor_may_join_while_a_due_save_is_not_handed_out() {
     let world = World::plain();
-    due(&world);
+    make_save_due(&world);
     let ben = world.edit("doc", "ben");
-    assert_eq!(world.told(), ["1 -ann []", "1 +ben [ben]"]);
+    assert_eq!(world.acknowledge_all(), ["1 -ann []", "1 +ben [ben]"]);
     drop(ben);
     world.pass(seconds(10));
-    assert_eq!(world.told(), ["2 -ben [ann]"]);
+    assert_eq!(world.acknowledge_all(), ["2 -ben [ann]"]);
 }
 
 #[test]
-fn a_viewer_who_comes_during_the_delay_stops_nothing() {
+fn a_viewer_who_opens_during_the_delay_does_not_stop_the_save() {
     let world = World::plain();
-    drop(changed(&world));
+    drop(join_and_change(&world));
     let _view = world.open("doc", "ben", Access::View);
     let _live = world.open("doc", "cat", Access::LiveView);
     world.pass(seconds(10));
-    assert_eq!(world.told(), ["2 -ann [ann]"]);
+    assert_eq!(world.acknowledge_all(), ["2 -ann [ann]"]);
 }
 
 #[test]
-fn while_the_save_is_outstanding_editors_get_a_view() {
+fn while_the_save_is_outstanding_editors_get_view_access() {
     let world = World::plain();
-    due(&world);
+    make_save_due(&world);
     let in_hand = world.take();
     assert!(world.engine.is_outstanding(&key("doc")));
     let ben = world.open("doc", "ben", Access::Edit);
@@ -164,33 +164,37 @@ fn while_the_save_is_outstanding_editors_get_a_view() {
     let other = world.edit("other", "ben");
     in_hand.acked();
     assert!(!world.engine.is_outstanding(&key("doc")));
-    assert_eq!(ben.access(), Some(Access::View), "what it got it keeps");
+    assert_eq!(ben.access(), Some(Access::View), "the connection keeps its view access");
     let again = world.edit("doc", "ben");
     drop((again, other));
-    assert_eq!(world.told(), ["1 +ben [ben]", "1 +ben [ben]", "4 -ben", "4 -ben"]);
+    assert_eq!(world.acknowledge_all(), ["1 +ben [ben]", "1 +ben [ben]", "4 -ben", "4 -ben"]);
 }
 
 #[test]
-fn while_a_failed_save_waits_editors_come_back() {
+fn editors_may_join_while_a_failed_save_waits() {
     let world = World::plain();
-    due(&world);
+    make_save_due(&world);
     world.take().failed();
     let ben = world.edit("doc", "ben");
     world.pass(seconds(100));
-    assert_eq!(world.told(), ["1 -ann []", "1 +ben [ben]"], "the save comes when the last one leaves");
+    assert_eq!(
+        world.acknowledge_all(),
+        ["1 -ann []", "1 +ben [ben]"],
+        "the save is due after the last editor leaves"
+    );
     ben.change().unwrap();
     drop(ben);
     world.pass(millis(9_999));
-    assert!(world.told().is_empty());
+    assert!(world.acknowledge_all().is_empty());
     world.pass(millis(1));
-    assert_eq!(world.told(), ["2 -ben [ben]"]);
+    assert_eq!(world.acknowledge_all(), ["2 -ben [ben]"]);
     assert!(forgotten(&world).is_empty());
 }
 
 #[test]
-fn a_save_that_comes_later_has_all_its_retries() {
+fn a_later_save_has_all_its_retries() {
     let world = World::plain();
-    due(&world);
+    make_save_due(&world);
     for pause in [1, 2, 4] {
         world.take().failed();
         if pause < 4 {
@@ -198,16 +202,16 @@ fn a_save_that_comes_later_has_all_its_retries() {
         }
     }
     drop(world.edit("doc", "ben"));
-    assert_eq!(world.told(), ["1 -ann []", "1 +ben [ben]"]);
+    assert_eq!(world.acknowledge_all(), ["1 -ann []", "1 +ben [ben]"]);
     world.pass(seconds(10));
     give_up(&world, Status::Save);
-    assert_eq!(world.told(), ["3 -ben [ann]"]);
+    assert_eq!(world.acknowledge_all(), ["3 -ben [ann]"]);
 }
 
 #[test]
 fn retries_come_after_growing_pauses() {
     let world = World::plain();
-    due(&world);
+    make_save_due(&world);
     let mut now = 10_000;
     for pause in [1_000, 2_000, 4_000] {
         let failed = world.take();
@@ -217,7 +221,7 @@ fn retries_come_after_growing_pauses() {
         assert!(world.engine.is_open(&key("doc")) && forgotten(&world).is_empty());
         assert_eq!(world.engine.next_deadline(), Some(at(now)));
         world.pass(millis(pause - 1));
-        assert!(world.callbacks.try_recv().is_err(), "{pause} ms are not over");
+        assert!(world.callbacks.try_recv().is_err(), "the pause of {pause} ms is not over");
         world.pass(millis(1));
     }
     assert_eq!(save(&world).lastsave, Some(at(0)));
@@ -225,85 +229,88 @@ fn retries_come_after_growing_pauses() {
 }
 
 #[test]
-fn pauses_and_their_number_are_a_setting() {
+fn the_retry_pauses_and_their_number_are_a_setting() {
     let world = World::new(|config| config.retry_pauses([seconds(5), Duration::ZERO]));
     drop(world.edit("doc", "ann"));
     world.take().failed();
     assert_eq!(world.engine.next_deadline(), Some(at(5_000)));
     world.pass(seconds(5));
     world.take().failed();
-    // A pause of nothing needs no time to pass.
-    assert_eq!(brief(world.take().failed().as_ref()), "1 +ann [ann]");
-    assert_eq!(world.noticed(), [Notice::Storage { key: key("doc"), status: Status::Editing }]);
-    assert_eq!(world.told(), ["4 -ann"]);
+    // A pause of zero needs no time to pass.
+    assert_eq!(summary(world.take().failed().as_ref()), "1 +ann [ann]");
+    assert_eq!(world.take_notices(), [Notice::Storage { key: key("doc"), status: Status::Editing }]);
+    assert_eq!(world.acknowledge_all(), ["4 -ann"]);
 }
 
 #[test]
-fn a_save_given_up_becomes_a_3_and_the_document_is_forgotten() {
+fn after_the_last_retry_a_save_gets_status_3_and_the_document_is_forgotten() {
     let world = World::plain();
-    due(&world);
+    make_save_due(&world);
     let given_up = give_up(&world, Status::Save);
-    assert_eq!(forgotten(&world), ["doc"], "listed from the moment it is given up");
+    assert_eq!(forgotten(&world), ["doc"], "the document is listed as soon as its save is given up");
     assert!(!world.engine.is_open(&key("doc")));
-    assert_eq!(world.noticed(), [], "the 3 tells it");
-    // The 3 says what the 2 said, and comes at once.
+    assert_eq!(world.take_notices(), [], "the callback of status 3 reports it");
+    // The callback of status 3 has the contents of the save and can be taken at once.
     let failed = world.take();
     let mut as_save = failed.callback().clone();
     assert_eq!(as_save.status, Status::SaveFailed);
     as_save.status = Status::Save;
     assert_eq!(as_save, *given_up);
-    // It is tried the same way, and given up with a notice.
+    // It is retried in the same way, and given up with a notice.
     failed.failed();
     assert_eq!(world.engine.next_deadline(), Some(at(10_000 + 7_000 + 1_000)));
     world.pass(seconds(1));
     for pause in [2, 4] {
         assert_eq!(world.take().failed().status, Status::SaveFailed);
-        assert_eq!(world.noticed(), []);
+        assert_eq!(world.take_notices(), []);
         world.pass(seconds(pause));
     }
     world.take().failed();
-    assert_eq!(world.noticed(), [Notice::Storage { key: key("doc"), status: Status::SaveFailed }]);
-    assert!(world.told().is_empty());
+    assert_eq!(world.take_notices(), [Notice::Storage { key: key("doc"), status: Status::SaveFailed }]);
+    assert!(world.acknowledge_all().is_empty());
     assert_eq!(forgotten(&world), ["doc"]);
     assert_eq!(world.engine.next_deadline(), None);
     assert_eq!(world.engine.documents(), 0);
 }
 
 #[test]
-fn a_1_4_and_7_are_given_up_with_a_notice_and_the_next_comes() {
+fn callbacks_of_status_1_4_and_7_are_given_up_with_a_notice_and_the_next_follows() {
     let world = World::plain();
     let ann = world.edit("doc", "ann");
     world.engine.info(&key("doc"), Some("x")).unwrap();
     let notice = |status| [Notice::Storage { key: key("doc"), status }];
     give_up(&world, Status::Editing);
-    assert_eq!(world.noticed(), notice(Status::Editing));
+    assert_eq!(world.take_notices(), notice(Status::Editing));
     let answer = give_up(&world, Status::Editing);
-    assert_eq!((answer.userdata.as_deref(), world.noticed()), (Some("x"), notice(Status::Editing).to_vec()));
+    assert_eq!(
+        (answer.userdata.as_deref(), world.take_notices()),
+        (Some("x"), notice(Status::Editing).to_vec())
+    );
     ann.change().unwrap();
     world.engine.force_save(&key("doc"), None).unwrap();
     give_up(&world, Status::ForceSave);
-    assert_eq!(world.noticed(), []);
+    assert_eq!(world.take_notices(), []);
     give_up(&world, Status::ForceSaveFailed);
-    assert_eq!(world.noticed(), notice(Status::ForceSaveFailed));
+    assert_eq!(world.take_notices(), notice(Status::ForceSaveFailed));
     world.engine.force_save(&key("doc"), None).unwrap();
-    assert_eq!(world.told(), ["6 [ann]"]);
+    assert_eq!(world.acknowledge_all(), ["6 [ann]"]);
     drop(ann);
     world.pass(seconds(10));
     save(&world);
     drop(world.edit("doc", "ben"));
     world.ack();
     give_up(&world, Status::Closed);
-    assert_eq!(world.noticed(), notice(Status::Closed));
-    assert!(world.told().is_empty());
+    assert_eq!(world.take_notices(), notice(Status::Closed));
+    assert!(world.acknowledge_all().is_empty());
 }
 
 #[test]
-fn no_retries_give_up_at_the_first_failure() {
+fn without_retries_a_callback_is_given_up_at_its_first_failure() {
     let world = World::new(|config| config.retry_pauses([]));
     let ann = world.edit("doc", "ann");
     ann.change().unwrap();
     assert_eq!(world.take().failed().status, Status::Editing);
-    assert_eq!(world.noticed(), [Notice::Storage { key: key("doc"), status: Status::Editing }]);
+    assert_eq!(world.take_notices(), [Notice::Storage { key: key("doc"), status: Status::Editing }]);
     world.engine.force_save(&key("doc"), None).unwrap();
     assert_eq!(world.take().failed().status, Status::ForceSave);
     assert_eq!(world.take().failed().status, Status::ForceSaveFailed);
@@ -313,41 +320,45 @@ fn no_retries_give_up_at_the_first_failure() {
     assert_eq!(forgotten(&world), ["doc"]);
     assert_eq!(world.take().failed().status, Status::SaveFailed);
     assert_eq!(world.engine.tick(), None);
-    assert!(world.told().is_empty());
+    assert!(world.acknowledge_all().is_empty());
 }
 
 #[test]
-fn no_save_delay_saves_at_once() {
+fn without_a_save_delay_a_document_is_saved_at_once() {
     let world = World::new(|config| config.save_delay(Duration::ZERO));
-    drop(changed(&world));
+    drop(join_and_change(&world));
     assert_eq!(world.engine.next_deadline(), None);
-    assert_eq!(world.told(), ["2 -ann [ann]"]);
+    assert_eq!(world.acknowledge_all(), ["2 -ann [ann]"]);
 }
 
 #[test]
 fn a_forgotten_document_opened_again_counts_as_changed() {
     let world = World::plain();
     forget(&world);
-    // Looking at it, or editing it without a change, leaves it listed.
+    // View access, or edit access without a change, leaves it listed.
     drop(world.open("doc", "ben", Access::View));
     let ben = world.edit("doc", "ben");
     assert_eq!(forgotten(&world), ["doc"]);
     drop(ben);
-    assert_eq!(world.told(), ["1 +ben [ben]"], "no 4: it is saved");
+    assert_eq!(
+        world.acknowledge_all(),
+        ["1 +ben [ben]"],
+        "no callback of status 4, because the document is saved"
+    );
     assert_eq!(forgotten(&world), ["doc"]);
     world.pass(seconds(10));
     let save = save(&world);
-    assert_eq!(brief(&save), "2 -ben [ann]");
+    assert_eq!(summary(&save), "2 -ben [ann]");
     assert_eq!((save.lastsave, save.notmodified), (Some(at(0)), Some(false)));
     let authors: Vec<String> =
         save.history.as_ref().unwrap().changes.iter().map(|turn| turn.author.id.to_string()).collect();
     assert_eq!(authors, ["ann"]);
-    assert!(forgotten(&world).is_empty(), "a later save of it is acknowledged");
+    assert!(forgotten(&world).is_empty(), "a later save is acknowledged");
     assert_eq!(world.engine.forgotten_at(&key("doc")), Err(ForgottenError::NotForgotten));
 }
 
 #[test]
-fn a_forgotten_document_is_remembered_by_a_force_save() {
+fn an_acknowledged_force_save_ends_that_a_document_is_forgotten() {
     let world = World::plain();
     forget(&world);
     let ben = world.edit("doc", "ben");
@@ -370,7 +381,7 @@ fn a_forgotten_document_whose_next_save_fails_too_stays_listed_once() {
     world.ack();
     world.pass(seconds(10));
     give_up(&world, Status::Save);
-    assert_eq!(world.told(), ["3 -ben [ann]"]);
+    assert_eq!(world.acknowledge_all(), ["3 -ben [ann]"]);
     assert_eq!(forgotten(&world), ["doc"]);
     world.engine.delete_forgotten(&key("doc")).unwrap();
     assert!(forgotten(&world).is_empty());
@@ -378,19 +389,19 @@ fn a_forgotten_document_whose_next_save_fails_too_stays_listed_once() {
 }
 
 #[test]
-fn a_deleted_document_is_forgotten_no_more() {
+fn delete_forgotten_removes_the_document_from_the_list() {
     let world = World::plain();
     forget(&world);
     assert_eq!(world.engine.delete_forgotten(&key("doc")), Ok(()));
     assert_eq!(world.engine.delete_forgotten(&key("doc")), Err(ForgottenError::NotForgotten));
     assert!(forgotten(&world).is_empty());
-    // Its changes are gone: a new session begins unchanged.
+    // Its changes are gone. A new session starts unchanged.
     drop(world.edit("doc", "ben"));
-    assert_eq!(world.told(), ["1 +ben [ben]", "4 -ben"]);
+    assert_eq!(world.acknowledge_all(), ["1 +ben [ben]", "4 -ben"]);
 }
 
 #[test]
-fn a_document_deleted_while_it_is_edited_again_keeps_its_changes() {
+fn delete_forgotten_keeps_the_changes_while_the_document_is_edited_again() {
     let world = World::plain();
     forget(&world);
     let ben = world.edit("doc", "ben");
@@ -398,20 +409,20 @@ fn a_document_deleted_while_it_is_edited_again_keeps_its_changes() {
     assert!(forgotten(&world).is_empty());
     drop(ben);
     world.pass(seconds(10));
-    assert_eq!(world.told(), ["1 +ben [ben]", "2 -ben [ann]"]);
+    assert_eq!(world.acknowledge_all(), ["1 +ben [ben]", "2 -ben [ann]"]);
 }
 
 #[test]
-fn a_document_may_be_deleted_while_its_3_is_outstanding() {
+fn delete_forgotten_works_while_the_callback_of_status_3_is_outstanding() {
     let world = World::plain();
-    due(&world);
+    make_save_due(&world);
     give_up(&world, Status::Save);
     let in_hand = world.take();
     world.engine.delete_forgotten(&key("doc")).unwrap();
     world.engine.validate().unwrap();
     assert_eq!(in_hand.failed().status, Status::SaveFailed);
     world.pass(seconds(1));
-    assert_eq!(world.told(), ["3 -ann [ann]"]);
+    assert_eq!(world.acknowledge_all(), ["3 -ann [ann]"]);
     assert!(forgotten(&world).is_empty());
 }
 
@@ -425,7 +436,7 @@ fn forgotten_documents_are_listed_by_key_with_their_url() {
         let document = delivery.callback().key.to_string();
         match (document.as_str(), delivery.callback().status) {
             (_, Status::Editing) => drop(delivery.acked()),
-            // Said with the 2, with the 3, or not at all; by failing or by acknowledging.
+            // The worker gives the URL with status 2, with status 3 or never, and then fails or acknowledges.
             ("a", Status::Save) => {
                 delivery.kept_at("old").unwrap();
                 delivery.kept_at("url-a").unwrap();
@@ -449,20 +460,20 @@ fn forgotten_documents_are_listed_by_key_with_their_url() {
 #[test]
 fn a_url_counts_only_for_the_save_that_is_given_up() {
     let world = World::plain();
-    // Of a callback of another status it says nothing.
+    // The URL of a callback of another status is ignored.
     let ann = world.edit("doc", "ann");
     ann.change().unwrap();
-    let mut came = world.take();
-    came.kept_at("of a 1").unwrap();
-    came.acked();
+    let mut join = world.take();
+    join.kept_at("of a 1").unwrap();
+    join.acked();
     drop(ann);
     world.pass(seconds(10));
-    // Of a try that was not the last one of a save that never was given up neither.
+    // So is the URL of a failed save that is replaced by a later save.
     let mut failed = world.take();
     failed.kept_at("of an earlier save").unwrap();
     failed.failed();
     drop(world.edit("doc", "ben"));
-    assert_eq!(world.told(), ["1 -ann []", "1 +ben [ben]"]);
+    assert_eq!(world.acknowledge_all(), ["1 -ann []", "1 +ben [ben]"]);
     world.pass(seconds(10));
     give_up(&world, Status::Save);
     assert_eq!(
@@ -472,52 +483,52 @@ fn a_url_counts_only_for_the_save_that_is_given_up() {
 }
 
 #[test]
-fn a_drop_lets_the_save_be_due_at_once() {
-    type Cut = fn(&World, &Connection);
-    let ways: [Cut; 3] = [
+fn a_drop_makes_the_save_due_at_once() {
+    type Drop = fn(&World, &Connection);
+    let ways: [Drop; 3] = [
         |world, _| drop(world.engine.drop_all(&key("doc")).unwrap()),
         |world, _| drop(world.engine.drop_users(&key("doc"), &[id("ann")]).unwrap()),
         |world, ann| drop(world.engine.drop_connection(ann.id()).unwrap()),
     ];
-    for cut in ways {
+    for drop_access in ways {
         let world = World::plain();
-        let ann = changed(&world);
-        cut(&world, &ann);
+        let ann = join_and_change(&world);
+        drop_access(&world, &ann);
         assert_eq!(world.engine.next_deadline(), None);
-        assert_eq!(world.told(), ["2 -ann [ann]"]);
-        // Unchanged, it closes.
+        assert_eq!(world.acknowledge_all(), ["2 -ann [ann]"]);
+        // An unchanged document closes.
         let ben = world.edit("doc", "ben");
-        cut(&world, &ben);
+        drop_access(&world, &ben);
         world.engine.drop_all(&key("doc")).unwrap();
-        assert_eq!(world.told(), ["1 +ben [ben]", "4 -ben"]);
+        assert_eq!(world.acknowledge_all(), ["1 +ben [ben]", "4 -ben"]);
     }
 }
 
 #[test]
-fn draining_lets_saves_be_due_and_refuses_editors() {
+fn drain_makes_saves_due_and_refuses_editors() {
     let world = World::plain();
-    drop(changed(&world));
+    drop(join_and_change(&world));
     let ben = world.edit("other", "ben");
     ben.change().unwrap();
     assert!(!world.engine.is_draining());
     world.engine.drain();
     assert!(world.engine.is_draining());
-    assert_eq!(world.told(), ["1 +ben [ben]", "2 -ann [ann]"]);
+    assert_eq!(world.acknowledge_all(), ["1 +ben [ben]", "2 -ann [ann]"]);
     let cat = world.open("doc", "cat", Access::Edit);
     assert_eq!((cat.granted().access, cat.granted().reason), (Access::View, Some(Reason::Draining)));
     assert_eq!(world.open("doc", "cat", Access::LiveView).granted().reason, None);
-    // Who edits goes on, and the save comes when the last one leaves.
+    // Editors keep their access. The save is due when the last one leaves.
     assert_eq!(ben.change(), Ok(()));
     drop(ben);
-    assert_eq!(world.told(), ["2 -ben [ben]"]);
+    assert_eq!(world.acknowledge_all(), ["2 -ben [ben]"]);
 }
 
 #[test]
-fn force_saves_say_where_they_came_from() {
+fn a_force_save_names_its_cause() {
     let world = World::plain();
-    let ann = changed(&world);
+    let ann = join_and_change(&world);
     let ben = world.edit("doc", "ben");
-    assert_eq!(world.told(), ["1 +ben [ann ben]"]);
+    assert_eq!(world.acknowledge_all(), ["1 +ben [ann ben]"]);
     world.clock.advance(seconds(2));
     let force = |number: usize| match number {
         0 => world.engine.force_save(&key("doc"), Some("mine")),
@@ -529,21 +540,21 @@ fn force_saves_say_where_they_came_from() {
         (ForceSaveType::Button, "6 !ben [ann]", None, true),
         (ForceSaveType::Form, "6 !ben [ann]", None, true),
     ];
-    for (number, (kind, short, userdata, has_action)) in rows.into_iter().enumerate() {
+    for (number, (kind, expected, userdata, has_action)) in rows.into_iter().enumerate() {
         let changed_at = world.clock.now();
         ann.change().unwrap();
         world.clock.advance(seconds(1));
         force(number).unwrap();
-        // Later changes are not in it.
+        // The force save does not cover later changes.
         ann.change().unwrap();
         let callback = world.ack();
-        assert_eq!(brief(&callback), short);
+        assert_eq!(summary(&callback), expected);
         assert_eq!(callback.forcesavetype, Some(kind));
         assert_eq!(callback.lastsave, Some(changed_at), "{kind:?}");
         assert_eq!(callback.userdata.as_deref(), userdata, "{kind:?}");
         assert_eq!((callback.notmodified, callback.history.clone()), (None, None));
         let action = callback.action.as_ref().map(|action| action.kind);
-        assert_eq!(action, has_action.then_some(ActionKind::AskedForSave));
+        assert_eq!(action, has_action.then_some(ActionKind::ForceSaveRequested));
     }
 }
 
@@ -552,45 +563,45 @@ fn a_force_save_needs_a_change_since_the_last_one() {
     let world = World::plain();
     let ann = world.edit("doc", "ann");
     let doc = key("doc");
-    let none = || {
+    let assert_not_changed = || {
         assert_eq!(world.engine.force_save(&doc, None), Err(ForceSaveError::NotChanged));
         assert_eq!(world.engine.press_save(ann.id()), Err(ForceSaveError::NotChanged));
         assert_eq!(world.engine.submit_form(ann.id()), Err(ForceSaveError::NotChanged));
     };
     assert_eq!(ForceSaveError::NotChanged.code(), ErrorCode::NotChanged);
-    none();
+    assert_not_changed();
     ann.change().unwrap();
     world.engine.force_save(&doc, None).unwrap();
-    // One that waits counts, one that is outstanding counts, one that waits for its retry counts.
-    none();
+    // A force save counts while it waits, while it is outstanding and while it waits for its retry.
+    assert_not_changed();
     assert_eq!(world.ack().status, Status::Editing);
     let in_hand = world.take();
-    none();
+    assert_not_changed();
     in_hand.failed();
-    none();
+    assert_not_changed();
     world.pass(seconds(1));
-    assert_eq!(world.told(), ["6 [ann]"]);
-    none();
+    assert_eq!(world.acknowledge_all(), ["6 [ann]"]);
+    assert_not_changed();
     ann.change().unwrap();
     world.engine.press_save(ann.id()).unwrap();
-    none();
-    // A change while one is under way may be saved by another.
+    assert_not_changed();
+    // A change during a force save allows another force save.
     ann.change().unwrap();
     world.engine.submit_form(ann.id()).unwrap();
-    assert_eq!(world.told(), ["6 !ann [ann]", "6 !ann [ann]"]);
+    assert_eq!(world.acknowledge_all(), ["6 !ann [ann]", "6 !ann [ann]"]);
 }
 
 #[test]
-fn a_force_save_during_the_delay_leaves_nothing_to_modify() {
+fn after_a_force_save_during_the_delay_the_save_is_not_modified() {
     let world = World::plain();
-    drop(changed(&world));
+    drop(join_and_change(&world));
     world.engine.force_save(&key("doc"), None).unwrap();
-    assert_eq!(world.told(), ["6 [ann]"]);
+    assert_eq!(world.acknowledge_all(), ["6 [ann]"]);
     world.pass(seconds(10));
     assert_eq!(world.engine.force_save(&key("doc"), None), Err(ForceSaveError::NotChanged));
     let in_hand = world.take();
     assert_eq!(
-        (brief(in_hand.callback()), in_hand.callback().notmodified),
+        (summary(in_hand.callback()), in_hand.callback().notmodified),
         ("2 -ann [ann]".to_owned(), Some(true))
     );
     assert_eq!(world.engine.force_save(&key("doc"), None), Err(ForceSaveError::NotChanged));
@@ -599,9 +610,9 @@ fn a_force_save_during_the_delay_leaves_nothing_to_modify() {
 }
 
 #[test]
-fn a_save_counts_as_one_under_way_once_it_is_due() {
+fn a_due_save_leaves_nothing_for_a_force_save() {
     let world = World::plain();
-    due(&world);
+    make_save_due(&world);
     let not_changed =
         || assert_eq!(world.engine.force_save(&key("doc"), None), Err(ForceSaveError::NotChanged));
     not_changed();
@@ -611,13 +622,13 @@ fn a_save_counts_as_one_under_way_once_it_is_due() {
     not_changed();
     world.pass(seconds(1));
     save(&world);
-    assert!(world.told().is_empty());
+    assert!(world.acknowledge_all().is_empty());
 }
 
 #[test]
 fn the_save_waits_for_the_force_save_before_it() {
     let world = World::plain();
-    let ann = changed(&world);
+    let ann = join_and_change(&world);
     world.engine.force_save(&key("doc"), None).unwrap();
     let in_hand = world.take();
     drop(ann);
@@ -628,26 +639,26 @@ fn the_save_waits_for_the_force_save_before_it() {
 }
 
 #[test]
-fn a_force_save_given_up_becomes_a_7_and_its_changes_are_unsaved_again() {
+fn after_the_last_retry_a_force_save_gets_status_7_and_its_changes_are_unsaved_again() {
     let world = World::plain();
-    let ann = changed(&world);
+    let ann = join_and_change(&world);
     world.clock.advance(seconds(1));
     world.engine.press_save(ann.id()).unwrap();
     let given_up = give_up(&world, Status::ForceSave);
-    // Unsaved again from the moment it was given up.
+    // The changes are unsaved again as soon as the force save is given up.
     world.engine.force_save(&key("doc"), Some("again")).unwrap();
     let mut failed = (*world.ack()).clone();
     assert_eq!(failed.status, Status::ForceSaveFailed);
     failed.status = Status::ForceSave;
-    assert_eq!(failed, *given_up, "a 7 says what the 6 said");
+    assert_eq!(failed, *given_up, "the callback of status 7 has the contents of the force save");
     let again = world.ack();
     assert_eq!((again.status, again.userdata.as_deref()), (Status::ForceSave, Some("again")));
     assert!(forgotten(&world).is_empty());
     drop(ann);
     world.pass(seconds(10));
     assert_eq!(save(&world).notmodified, Some(true));
-    // Nobody asks again: the save holds it.
-    let ben = changed(&world);
+    // Without another force save, the save holds the changes.
+    let ben = join_and_change(&world);
     world.engine.force_save(&key("doc"), None).unwrap();
     give_up(&world, Status::ForceSave);
     drop(ben);
@@ -657,10 +668,10 @@ fn a_force_save_given_up_becomes_a_7_and_its_changes_are_unsaved_again() {
 }
 
 #[test]
-fn a_timed_force_save_comes_after_the_interval_since_the_first_unsaved_change() {
+fn a_timed_force_save_is_due_one_interval_after_the_first_unsaved_change() {
     let world = World::new(|config| config.force_save_interval(Some(seconds(60))));
     let ann = world.edit("doc", "ann");
-    assert_eq!(world.told(), ["1 +ann [ann]"]);
+    assert_eq!(world.acknowledge_all(), ["1 +ann [ann]"]);
     assert_eq!(world.engine.next_deadline(), None);
     world.pass(seconds(5));
     ann.change().unwrap();
@@ -668,81 +679,81 @@ fn a_timed_force_save_comes_after_the_interval_since_the_first_unsaved_change() 
     world.pass(seconds(30));
     ann.change().unwrap();
     world.pass(millis(29_999));
-    assert!(world.told().is_empty());
+    assert!(world.acknowledge_all().is_empty());
     world.pass(millis(1));
     let callback = world.ack();
     assert_eq!(
-        (brief(&callback), callback.forcesavetype),
+        (summary(&callback), callback.forcesavetype),
         ("6 [ann]".to_owned(), Some(ForceSaveType::Timer))
     );
     assert_eq!(callback.lastsave, Some(at(35_000)));
-    // Without a further change none follows.
+    // Without another change, no force save follows.
     world.pass(seconds(600));
-    assert!(world.told().is_empty());
+    assert!(world.acknowledge_all().is_empty());
     assert_eq!(world.engine.next_deadline(), None);
-    // One asked for in between is as good.
+    // A requested force save replaces the timed one.
     ann.change().unwrap();
     world.pass(seconds(30));
     world.engine.press_save(ann.id()).unwrap();
-    assert_eq!(world.told(), ["6 !ann [ann]"]);
+    assert_eq!(world.acknowledge_all(), ["6 !ann [ann]"]);
     world.pass(seconds(600));
-    assert!(world.told().is_empty());
-    // A change after it starts the interval anew.
+    assert!(world.acknowledge_all().is_empty());
+    // A change after it starts a new interval.
     ann.change().unwrap();
     world.pass(millis(59_999));
-    assert!(world.told().is_empty());
+    assert!(world.acknowledge_all().is_empty());
     world.pass(millis(1));
-    assert_eq!(world.told(), ["6 [ann]"]);
+    assert_eq!(world.acknowledge_all(), ["6 [ann]"]);
 }
 
 #[test]
-fn a_force_save_in_between_starts_the_interval_anew_with_the_next_change() {
+fn after_a_requested_force_save_the_next_change_starts_a_new_interval() {
     let world = World::new(|config| config.force_save_interval(Some(seconds(60))));
-    let ann = changed(&world);
+    let ann = join_and_change(&world);
     world.pass(seconds(30));
     world.engine.press_save(ann.id()).unwrap();
-    assert_eq!(world.told(), ["6 !ann [ann]"]);
+    assert_eq!(world.acknowledge_all(), ["6 !ann [ann]"]);
     world.pass(seconds(10));
     ann.change().unwrap();
     world.pass(millis(59_999));
-    assert!(world.told().is_empty(), "its first unsaved change was at 40 s");
+    assert!(world.acknowledge_all().is_empty(), "the first unsaved change was at 40 s");
     world.pass(millis(1));
-    assert_eq!(world.told(), ["6 [ann]"]);
+    assert_eq!(world.acknowledge_all(), ["6 [ann]"]);
 }
 
 #[test]
 fn without_an_interval_there_is_no_timed_force_save() {
     let world = World::plain();
-    let _ann = changed(&world);
+    let _ann = join_and_change(&world);
     assert_eq!((world.engine.tick(), world.engine.next_deadline()), (None, None));
 }
 
 #[test]
-fn a_force_save_that_needs_one_who_is_there_knows_who_is_not() {
+fn press_save_and_submit_form_need_an_open_connection() {
     let world = World::plain();
-    let ann = changed(&world);
+    let ann = join_and_change(&world);
     let gone = ann.id();
     drop(ann);
     assert_eq!(world.engine.press_save(gone), Err(ForceSaveError::UnknownConnection));
     assert_eq!(world.engine.submit_form(gone), Err(ForceSaveError::UnknownConnection));
     assert_eq!(world.engine.force_save(&key("nowhere"), None), Err(ForceSaveError::NotOpen));
-    assert_eq!(world.engine.force_save(&key("doc"), None), Ok(()), "open while its save is to come");
+    assert_eq!(world.engine.force_save(&key("doc"), None), Ok(()), "the document is open until its save");
 }
 
 #[test]
-fn notmodified_and_lastsave_say_what_the_save_holds() {
-    // What is done after the first change, at 0 s: forced saves and changes, a second apart.
+fn notmodified_and_lastsave_describe_the_contents_of_the_save() {
+    // The steps after the first change at 0 s, one second apart: `f` is a force save, `c` a change.
     let rows: [(&str, bool, u64); 5] =
         [("", false, 0), ("f", true, 0), ("fc", false, 2), ("cf", true, 1), ("fcf", true, 2)];
-    for (then, notmodified, last_change) in rows {
+    for (steps, notmodified, last_change) in rows {
         let world = World::plain();
-        let ann = changed(&world);
-        for step in then.chars() {
+        let ann = join_and_change(&world);
+        for step in steps.chars() {
             world.clock.advance(seconds(1));
             match step {
                 'f' => {
                     world.engine.force_save(&key("doc"), None).unwrap();
-                    assert_eq!(world.told(), ["6 [ann]"]);
+                    assert_eq!(world.acknowledge_all(), ["6 [ann]"]);
                 }
                 _ => ann.change().unwrap(),
             }
@@ -754,13 +765,13 @@ fn notmodified_and_lastsave_say_what_the_save_holds() {
         assert_eq!(
             (save.notmodified, save.lastsave),
             (Some(notmodified), Some(at(last_change * 1_000))),
-            "{then:?}"
+            "{steps:?}"
         );
     }
 }
 
 #[test]
-fn the_history_has_one_entry_a_turn() {
+fn the_history_has_one_entry_for_each_turn() {
     let world = World::new(|config| config.bounds(Bounds { turns: 3, ..Bounds::default() }));
     let open = |name: &str| {
         let user = user(&name.to_lowercase()).named(name).unwrap();
@@ -775,10 +786,10 @@ fn the_history_has_one_entry_a_turn() {
         world.engine.force_save(&key("doc"), None).unwrap();
     };
     turns(&[&ann, &ann, &ben, &ann, &cat]);
-    world.told();
+    world.acknowledge_all();
     drop((ann, ben, cat));
     world.pass(seconds(10));
-    let all: Vec<_> = world.callbacks.try_iter().map(coedit::Delivery::ack).collect();
+    let all: Vec<_> = world.callbacks.try_iter().map(Settle::acked).collect();
     let save = all.last().unwrap();
     let history = save.history.as_ref().unwrap();
     assert_eq!(history.server_version, VERSION);
@@ -787,15 +798,15 @@ fn the_history_has_one_entry_a_turn() {
         .iter()
         .map(|turn| (turn.author.id.as_str(), turn.author.name.as_deref(), turn.created))
         .collect();
-    // Four turns under a bound of three: ann's and ben's first ones merge, and with ann's second they are one.
+    // Four turns exceed the bound of three. The first turns of ann and ben merge, and then also with ann's second turn.
     assert!(turns.len() <= 3, "{turns:?}");
     assert_eq!(turns[0], ("ann", Some("Ann"), at(0)));
-    assert_eq!(*turns.last().unwrap(), ("cat", None, at(6_000)), "in whole seconds");
-    // A save that is acknowledged begins a new history.
+    assert_eq!(*turns.last().unwrap(), ("cat", None, at(6_000)), "times are whole seconds");
+    // An acknowledged save starts a new history.
     let viewer = world.open("doc", "zoe", Access::View);
     world.edit("doc", "ben").change().unwrap();
     world.pass(seconds(10));
-    let all: Vec<_> = world.callbacks.try_iter().map(coedit::Delivery::ack).collect();
+    let all: Vec<_> = world.callbacks.try_iter().map(Settle::acked).collect();
     let history = all.last().unwrap().history.clone().unwrap();
     assert_eq!(history.changes.len(), 1);
     assert_eq!(history.changes[0].author.id, "ben");
@@ -803,7 +814,7 @@ fn the_history_has_one_entry_a_turn() {
 }
 
 #[test]
-fn turns_begin_in_whole_seconds_and_a_user_who_comes_back_begins_another() {
+fn turns_start_in_whole_seconds_and_a_user_may_have_several_turns() {
     let world = World::plain();
     let (ann, ben) = (world.edit("doc", "ann"), world.edit("doc", "ben"));
     for (connection, pause) in [(&ann, 900), (&ann, 900), (&ben, 1_999), (&ann, 1)] {
@@ -811,7 +822,7 @@ fn turns_begin_in_whole_seconds_and_a_user_who_comes_back_begins_another() {
         world.clock.advance(millis(pause));
     }
     world.engine.drop_all(&key("doc")).unwrap();
-    let all: Vec<_> = world.callbacks.try_iter().map(coedit::Delivery::ack).collect();
+    let all: Vec<_> = world.callbacks.try_iter().map(Settle::acked).collect();
     let changes = &all.last().unwrap().history.as_ref().unwrap().changes;
     let turns: Vec<_> = changes.iter().map(|turn| (turn.author.id.as_str(), turn.created)).collect();
     assert_eq!(turns, [("ann", at(0)), ("ben", at(1_000)), ("ann", at(3_000))]);
@@ -819,14 +830,14 @@ fn turns_begin_in_whole_seconds_and_a_user_who_comes_back_begins_another() {
 }
 
 #[test]
-fn a_clock_that_is_moved_back_moves_no_document_back() {
-    struct Back(std::sync::atomic::AtomicU64);
-    impl Clock for Back {
+fn a_clock_that_goes_back_does_not_move_the_time_of_a_document_back() {
+    struct BackwardClock(std::sync::atomic::AtomicU64);
+    impl Clock for BackwardClock {
         fn now(&self) -> Timestamp {
             Timestamp::from_millis(self.0.load(std::sync::atomic::Ordering::SeqCst))
         }
     }
-    let clock = Arc::new(Back((START + 5_000).into()));
+    let clock = Arc::new(BackwardClock((START + 5_000).into()));
     let engine =
         coedit::Engine::new(coedit::Config::new().clock(clock.clone()).shards(1).save_delay(Duration::ZERO))
             .unwrap();
@@ -835,43 +846,46 @@ fn a_clock_that_is_moved_back_moves_no_document_back() {
     clock.0.store(START, std::sync::atomic::Ordering::SeqCst);
     ann.change().unwrap();
     drop(ann);
-    let save = engine.callbacks().try_iter().map(coedit::Delivery::ack).last().unwrap();
+    let save = engine.callbacks().try_iter().map(Settle::acked).last().unwrap();
     assert_eq!((save.status, save.lastsave), (Status::Save, Some(at(5_000))));
 }
 
 #[test]
-fn info_tells_the_storage_how_the_document_stands() {
+fn info_reports_the_state_of_the_document_to_the_storage() {
     let world = World::plain();
     let doc = key("doc");
-    let asked = |userdata: &str| {
+    let request_info = |userdata: &str| {
         let editors = world.engine.info(&doc, Some(userdata)).unwrap();
         editors.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
     let viewer = world.open("doc", "zoe", Access::View);
-    assert!(asked("nobody").is_empty());
+    assert!(request_info("nobody").is_empty());
     let answer = world.ack();
-    assert_eq!((brief(&answer), answer.userdata.as_deref()), ("4".to_owned(), Some("nobody")));
-    let ann = changed(&world);
-    assert_eq!(asked("edited"), ["ann"]);
+    assert_eq!((summary(&answer), answer.userdata.as_deref()), ("4".to_owned(), Some("nobody")));
+    let ann = join_and_change(&world);
+    assert_eq!(request_info("edited"), ["ann"]);
     let answer = world.ack();
-    assert_eq!((brief(&answer), answer.userdata.as_deref()), ("1 [ann]".to_owned(), Some("edited")));
+    assert_eq!((summary(&answer), answer.userdata.as_deref()), ("1 [ann]".to_owned(), Some("edited")));
     drop(ann);
-    assert!(asked("to be saved").is_empty());
+    assert!(request_info("to be saved").is_empty());
     let answer = world.ack();
-    assert_eq!((brief(&answer), answer.userdata.as_deref()), ("1 []".to_owned(), Some("to be saved")));
+    assert_eq!((summary(&answer), answer.userdata.as_deref()), ("1 []".to_owned(), Some("to be saved")));
     world.pass(seconds(10));
     let in_hand = world.take();
-    assert!(asked("with the storage").is_empty());
+    assert!(request_info("with the storage").is_empty());
     in_hand.failed();
-    assert!(world.callbacks.try_recv().is_err(), "nothing else while it waits to be tried again");
+    assert!(
+        world.callbacks.try_recv().is_err(),
+        "no other callback can be taken while the save waits for its retry"
+    );
     world.pass(seconds(1));
-    // By now it is saved; what is told stays true.
-    assert_eq!(world.told(), ["2 -ann [ann]", "4"]);
+    // The document is saved by now, so the answer has status 4.
+    assert_eq!(world.acknowledge_all(), ["2 -ann [ann]", "4"]);
     drop(viewer);
     assert!(world.engine.info(&doc, None).is_err());
 }
 
-/// More saves than one hold of a lock lets fall due.
+/// One lock of a shard covers fewer saves than these.
 #[test]
 fn hundreds_of_saves_fall_due_in_one_tick() {
     let world = World::new(|config| config.shards(1));
@@ -879,7 +893,7 @@ fn hundreds_of_saves_fall_due_in_one_tick() {
     for document in &documents {
         world.edit(document, "ann").change().unwrap();
     }
-    assert_eq!(world.told().len(), 300);
+    assert_eq!(world.acknowledge_all().len(), 300);
     world.pass(seconds(10));
     let saved: Vec<String> =
         world.callbacks.try_iter().map(|delivery| delivery.acked().key.to_string()).collect();

@@ -1,8 +1,9 @@
-//! A seeded world on the manual clock: thousands of users arrive, type and lose their connections; hosts stall, storages
-//! fail and recover, workers die, limits of every kind change. Every promise is checked as it runs.
+//! Seeded simulations on a manual clock. Thousands of users join, change documents and lose their connections. Workers
+//! stall and die, the storage fails and recovers, and all limits change. The simulation checks the promises after every
+//! step.
 //!
-//! `COEDIT_SEEDS=1000 cargo test --release --test simulation` runs so many seeds, `COEDIT_SEED=7` that one. A failure says
-//! its seed.
+//! `COEDIT_SEEDS=1000 cargo test --release --test simulation` runs 1000 seeds. `COEDIT_SEED=7` runs only seed 7. A failure
+//! prints its seed.
 
 mod support;
 
@@ -15,33 +16,33 @@ use coedit::{
 };
 use support::crowd::{Crowd, Tab};
 use support::random::Random;
-use support::story::Stories;
+use support::replay::Replay;
 use support::{Settle, World};
 
-/// How a world is.
-struct Weather {
+/// The size of a simulation, and how its storage behaves now.
+struct Conditions {
     documents: usize,
     users: usize,
     steps: usize,
-    /// Whether the storage takes nothing now.
+    /// True while the workers take no callback.
     stalled: bool,
-    /// How many in a hundred callbacks fail now.
+    /// The percentage of callbacks that fail now.
     failing: usize,
 }
 
 struct Simulation {
     random: Random,
-    weather: Weather,
+    conditions: Conditions,
     world: World,
     keys: Vec<DocumentKey>,
     users: Vec<User>,
-    /// What is open, as told by opens and drops alone.
+    /// The open connections, as opens, closes and drops report them.
     crowd: Crowd,
-    /// The time of each document's last accepted change.
+    /// The time of the last accepted change of each document.
     changed: BTreeMap<usize, Timestamp>,
     in_hand: Vec<Delivery>,
-    stories: Stories,
-    /// Of all that the outside sees.
+    replay: Replay,
+    /// A hash of everything that a host can observe.
     fingerprint: DefaultHasher,
     draining: bool,
 }
@@ -67,24 +68,24 @@ impl Simulation {
         });
         Simulation {
             random,
-            weather: Weather { documents, users, steps, stalled: false, failing: 0 },
+            conditions: Conditions { documents, users, steps, stalled: false, failing: 0 },
             world,
             keys: (0..documents).map(|n| support::key(&format!("document-{n}"))).collect(),
             users: (0..users).map(|n| support::user(&format!("user-{n}"))).collect(),
             crowd,
             changed: BTreeMap::new(),
             in_hand: Vec::new(),
-            stories: Stories::new(pauses.len()),
+            replay: Replay::new(pauses.len()),
             fingerprint: DefaultHasher::new(),
             draining: false,
         }
     }
 
     fn run(mut self) -> u64 {
-        for step in 0..self.weather.steps {
+        for step in 0..self.conditions.steps {
             self.step();
             self.check();
-            // Counting everything anew costs what is open.
+            // These two checks take time in proportion to the open connections.
             if self.crowd.tabs.len() < 20 || step % 64 == 0 {
                 self.world.engine.validate().unwrap();
                 self.crowd.check_holders(&self.world.engine);
@@ -93,37 +94,37 @@ impl Simulation {
         self.end()
     }
 
-    fn see(&mut self, what: impl Hash) {
+    fn record(&mut self, what: impl Hash) {
         what.hash(&mut self.fingerprint);
     }
 
     fn step(&mut self) {
         match self.random.below(100) {
-            0..30 => self.arrive(),
-            30..42 => self.go(),
-            42..65 => self.type_something(),
-            65..68 => self.ask(),
-            68..70 => self.drop_somebody(),
-            70..71 => self.change_the_weather(),
+            0..30 => self.open(),
+            30..42 => self.close(),
+            42..65 => self.change(),
+            65..68 => self.send_command(),
+            68..70 => self.drop_access(),
+            70..71 => self.change_conditions(),
             71..73 => self.crowd.change_a_limit(&mut self.random, &self.world.engine),
             73..82 => self.pass(),
             _ => self.work(),
         }
     }
 
-    fn arrive(&mut self) {
+    fn open(&mut self) {
         let (document, user) =
-            (self.random.below(self.weather.documents), self.random.below(self.weather.users));
+            (self.random.below(self.conditions.documents), self.random.below(self.conditions.users));
         let asked =
             *self.random.pick(&[Access::Edit, Access::Edit, Access::Edit, Access::LiveView, Access::View]);
         let (key, engine, now) = (&self.keys[document], &self.world.engine, self.world.clock.now());
-        let who = &self.users[user];
-        let foretold = self.random.one_in(2).then(|| engine.would_admit(key, who.id(), asked));
-        let opened = engine.open(key, who, asked);
+        let user_of_open = &self.users[user];
+        let expected = self.random.one_in(2).then(|| engine.would_admit(key, user_of_open.id(), asked));
+        let opened = engine.open(key, user_of_open, asked);
         let answer = opened.as_ref().map(Connection::granted).map_err(|error| *error);
-        assert_eq!(foretold.unwrap_or(answer), answer);
-        self.crowd.judge((document, user, asked), now, answer);
-        self.see((document, answer.is_ok()));
+        assert_eq!(expected.unwrap_or(answer), answer);
+        self.crowd.check_open((document, user, asked), now, answer);
+        self.record((document, answer.is_ok()));
         let Ok(connection) = opened else { return };
         let (grant, id) = (connection.granted(), connection.into_id());
         let saves = |delivery: &Delivery| {
@@ -136,12 +137,15 @@ impl Simulation {
             _ => {}
         }
         let present = self.world.engine.participants(&self.keys[document]);
-        assert!(present.iter().any(|one| one.user.id() == self.users[user].id()), "P2: let in");
-        self.crowd.came(Tab { id, document, user, access: grant.access }, now);
-        self.see((grant.access, grant.reason));
+        assert!(
+            present.iter().any(|one| one.user.id() == self.users[user].id()),
+            "P2: the user is a participant"
+        );
+        self.crowd.opened(Tab { id, document, user, access: grant.access }, now);
+        self.record((grant.access, grant.reason));
     }
 
-    fn go(&mut self) {
+    fn close(&mut self) {
         if self.crowd.tabs.is_empty() {
             return;
         }
@@ -153,36 +157,36 @@ impl Simulation {
         } else {
             self.world.engine.close(id).unwrap();
         }
-        assert!(self.world.engine.close(id).is_err(), "closed once");
+        assert!(self.world.engine.close(id).is_err(), "a connection closes only once");
     }
 
-    fn type_something(&mut self) {
+    fn change(&mut self) {
         if self.crowd.tabs.is_empty() {
             return;
         }
-        // Every change has a moment of its own, so that a save says which it holds.
+        // Every change has a time of its own, so the time in a save identifies its last change.
         self.world.clock.advance(Duration::from_millis(1));
         let Tab { id, document, access, .. } = *self.random.pick(&self.crowd.tabs);
         let accepted = self.world.engine.change(id).is_ok();
-        assert_eq!(accepted, access == Access::Edit, "P3: access is enforced");
+        assert_eq!(accepted, access == Access::Edit, "P3: only edit access may change a document");
         if accepted {
             self.changed.insert(document, self.world.clock.now());
         }
     }
 
-    fn ask(&mut self) {
-        let document = self.random.below(self.weather.documents);
+    fn send_command(&mut self) {
+        let document = self.random.below(self.conditions.documents);
         let key = &self.keys[document];
         let editors = self.world.engine.editors(key);
         if let Ok(users) = self.world.engine.info(key, Some("for the simulation")) {
             assert_eq!(users, editors);
         }
         let forced = self.world.engine.force_save(key, None).map_err(|error| error.code().number());
-        self.see((editors.len(), forced));
+        self.record((editors.len(), forced));
     }
 
-    fn drop_somebody(&mut self) {
-        let document = self.random.below(self.weather.documents);
+    fn drop_access(&mut self) {
+        let document = self.random.below(self.conditions.documents);
         let key = self.keys[document].clone();
         let user = self.random.pick(&self.users).id().clone();
         let dropped = match self.random.below(3) {
@@ -195,24 +199,24 @@ impl Simulation {
         };
         self.crowd.dropped(&dropped.connections);
         for id in &dropped.connections {
-            assert!(self.world.engine.change(*id).is_err(), "P3: dropped");
+            assert!(self.world.engine.change(*id).is_err(), "P3: a dropped connection changes nothing");
         }
-        let noticed = self.hear();
-        let noticed = noticed.iter().filter(|notice| matches!(notice, Notice::Dropped { .. })).count();
-        assert_eq!(noticed, dropped.connections.len());
+        let notices = self.check_notices();
+        let notices = notices.iter().filter(|notice| matches!(notice, Notice::Dropped { .. })).count();
+        assert_eq!(notices, dropped.connections.len());
     }
 
-    fn hear(&mut self) -> Vec<Notice> {
-        let noticed = self.world.noticed();
-        for notice in &noticed {
-            self.crowd.hear(notice);
+    fn check_notices(&mut self) -> Vec<Notice> {
+        let notices = self.world.take_notices();
+        for notice in &notices {
+            self.crowd.check_notice(notice);
         }
-        noticed
+        notices
     }
 
-    fn change_the_weather(&mut self) {
-        self.weather.stalled = self.random.one_in(3);
-        self.weather.failing = *self.random.pick(&[0, 0, 10, 50, 100]);
+    fn change_conditions(&mut self) {
+        self.conditions.stalled = self.random.one_in(3);
+        self.conditions.failing = *self.random.pick(&[0, 0, 10, 50, 100]);
         if self.random.one_in(200) {
             self.draining = true;
             self.world.engine.drain();
@@ -221,21 +225,21 @@ impl Simulation {
 
     fn pass(&mut self) {
         let millis = *self.random.pick(&[1, 10, 500, 1_000, 4_000, 10_000, 60_000]);
-        // A night now and then, so that named users come to their end.
+        // A pass of several hours now and then, so that named users expire.
         let millis = if self.random.one_in(20) { 30_000_000 } else { millis };
         self.world.pass(Duration::from_millis(millis));
     }
 
-    /// Workers take some, and settle some of what they have.
+    /// Workers take some callbacks and settle some of those that they have.
     fn work(&mut self) {
-        if self.weather.stalled {
+        if self.conditions.stalled {
             return;
         }
         for _ in 0..self.random.below(6) {
             let Ok(delivery) = self.world.callbacks.try_recv() else { break };
             let key = &delivery.callback().key;
             let other = self.in_hand.iter().find(|other| other.callback().key == *key);
-            assert!(other.is_none(), "P4: one outstanding a document");
+            assert!(other.is_none(), "P4: a document has at most one outstanding callback");
             self.in_hand.push(delivery);
         }
         for _ in 0..self.random.below(6) {
@@ -244,7 +248,7 @@ impl Simulation {
             }
             let chosen = self.random.below(self.in_hand.len());
             let delivery = self.in_hand.swap_remove(chosen);
-            let fails = self.random.below(100) < self.weather.failing;
+            let fails = self.random.below(100) < self.conditions.failing;
             self.settle(delivery, fails);
         }
     }
@@ -255,35 +259,35 @@ impl Simulation {
             (true, false) => delivery.failed(),
             (true, true) => {
                 let callback = delivery.callback().clone();
-                // The worker dies.
+                // The worker panics.
                 drop(delivery);
                 callback.into()
             }
         };
-        self.stories.settled(&callback, !fails);
-        self.see((callback.key.as_bytes(), callback.status, fails));
+        self.replay.settled(&callback, !fails);
+        self.record((callback.key.as_bytes(), callback.status, fails));
     }
 
     fn check(&mut self) {
         self.crowd.check(&self.world.engine);
-        let noticed = self.hear();
-        let storage = noticed.iter().filter(|notice| matches!(notice, Notice::Storage { .. })).count();
-        let limits = noticed.iter().filter(|notice| matches!(notice, Notice::Limit { .. })).count();
-        self.see((storage, limits));
+        let notices = self.check_notices();
+        let storage = notices.iter().filter(|notice| matches!(notice, Notice::Storage { .. })).count();
+        let limits = notices.iter().filter(|notice| matches!(notice, Notice::Limit { .. })).count();
+        self.record((storage, limits));
     }
 
-    /// Everybody goes and the storage recovers: what is left must be told, saved or listed.
+    /// Closes every connection and settles every callback. At the end each change must be saved or its document listed.
     fn end(mut self) -> u64 {
         for tab in std::mem::take(&mut self.crowd.tabs) {
             self.world.engine.close(tab.id).unwrap();
         }
         self.check();
         self.crowd.check_holders(&self.world.engine);
-        self.weather.failing = if self.random.one_in(4) { 100 } else { 0 };
+        self.conditions.failing = if self.random.one_in(4) { 100 } else { 0 };
         let mut handed_out = 0_usize;
         loop {
             while let Some(delivery) = self.in_hand.pop().or_else(|| self.world.callbacks.try_recv().ok()) {
-                let fails = delivery.callback().status == Status::Save && self.weather.failing > 0;
+                let fails = delivery.callback().status == Status::Save && self.conditions.failing > 0;
                 self.settle(delivery, fails);
                 handed_out += 1;
             }
@@ -292,16 +296,19 @@ impl Simulation {
             self.world.engine.tick();
         }
         self.world.engine.validate().unwrap();
-        self.stories.assert_balanced();
+        self.replay.assert_balanced();
         let forgotten: Vec<DocumentKey> =
             self.world.engine.forgotten().into_iter().map(|one| one.key).collect();
         for (document, at) in &self.changed {
             let key = &self.keys[*document];
-            let saved = self.stories.saved(key) >= *at;
-            assert!(saved || forgotten.contains(key), "P5: the change of {key} at {at} is nowhere");
+            let saved = self.replay.saved(key) >= *at;
+            assert!(
+                saved || forgotten.contains(key),
+                "P5: the change of {key} at {at} is neither saved nor listed"
+            );
         }
         assert_eq!((self.world.engine.documents(), self.world.engine.limits().edit.in_use), (0, 0));
-        self.see((handed_out, forgotten.len()));
+        self.record((handed_out, forgotten.len()));
         self.fingerprint.finish()
     }
 }
@@ -316,20 +323,20 @@ fn seeds() -> Vec<u64> {
 
 fn run(seed: u64) -> u64 {
     std::panic::catch_unwind(|| Simulation::new(seed).run()).unwrap_or_else(|panic| {
-        eprintln!("the world of COEDIT_SEED={seed} broke a promise");
+        eprintln!("the simulation with COEDIT_SEED={seed} broke a promise");
         std::panic::resume_unwind(panic)
     })
 }
 
 #[test]
-fn p1_to_p6_hold_in_every_world() {
+fn p1_to_p6_hold_in_every_simulation() {
     for seed in seeds() {
         run(seed);
     }
 }
 
 #[test]
-fn p9_a_seed_names_a_world() {
+fn p9_the_same_seed_gives_the_same_run() {
     for seed in seeds().into_iter().take(12) {
         assert_eq!(run(seed), run(seed), "seed {seed}");
     }

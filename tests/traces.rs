@@ -1,4 +1,4 @@
-//! Real recorded sessions, replayed: the counts are known.
+//! Replays recorded sessions and compares the counts with known values.
 
 use coedit::door::{Acknowledge, Door, Lines, Tally};
 use coedit::{Access, Config, ErrorCode, Status};
@@ -15,7 +15,8 @@ fn replay(trace: &[u8], limit: u32) -> (Tally, Door) {
     (door.tally().clone(), door)
 }
 
-/// Opens that got edit and view access, callbacks of status 1 and 2, replies with error 5.
+/// Returns the opens with edit access, the opens with view access, the callbacks with status 1, the callbacks with
+/// status 2, and the replies with error 5.
 fn counts(tally: &Tally) -> [u64; 5] {
     let opens = |access| tally.opens.get(&access).copied().unwrap_or(0);
     let callbacks = |status| tally.callbacks.get(&status).copied().unwrap_or(0);
@@ -57,5 +58,5 @@ fn p9_a_replay_is_the_same_every_time() {
         door.end(&mut out);
         out
     };
-    assert!(run() == run(), "every byte of the output");
+    assert!(run() == run(), "the output has the same bytes");
 }

@@ -1,4 +1,4 @@
-//! The types that cross the wire: what is written is read back as the same, and what is not of their form is refused.
+//! The types of the wire format: a round trip gives the same value, and malformed input is refused.
 
 mod support;
 
@@ -43,7 +43,7 @@ fn every_callback_survives_a_round_trip() {
 }
 
 #[test]
-fn a_callback_of_another_form_is_refused() {
+fn a_malformed_callback_is_refused() {
     let good =
         json!({"key": "a", "status": 1, "users": [], "actions": [{"type": 1, "userid": "u"}], "more": 1});
     let with = |member: &str, value: serde_json::Value| {
@@ -51,8 +51,8 @@ fn a_callback_of_another_form_is_refused() {
         changed[member] = value;
         serde_json::from_value::<Callback>(changed)
     };
-    assert!(serde_json::from_value::<Callback>(good.clone()).is_ok(), "unknown members are passed over");
-    assert!(with("actions", json!([])).is_err(), "known handlers crash on an empty one");
+    assert!(serde_json::from_value::<Callback>(good.clone()).is_ok(), "unknown members are ignored");
+    assert!(with("actions", json!([])).is_err(), "known handlers crash on an empty list");
     assert!(with("actions", json!([{"type": 1, "userid": "u"}, {"type": 0, "userid": "u"}])).is_err());
     assert!(with("actions", json!([{"type": 9, "userid": "u"}])).is_err());
     assert!(with("status", json!(5)).is_err());
@@ -75,17 +75,17 @@ fn a_license_survives_a_round_trip() {
 }
 
 #[test]
-fn numbers_that_stand_for_nothing_are_refused() {
+fn unknown_numbers_are_refused() {
     assert_eq!(Status::try_from(5), Err(UnknownNumber(5)));
     assert_eq!(UnknownNumber(5).to_string(), "5 stands for nothing here");
     for code in 0..=6 {
         assert_eq!(ErrorCode::try_from(code).map(ErrorCode::number), Ok(code));
     }
-    assert_eq!(u8::from(ActionKind::AskedForSave), 2);
+    assert_eq!(u8::from(ActionKind::ForceSaveRequested), 2);
 }
 
 #[test]
-fn the_names_on_the_wire_are_those_that_are_printed() {
+fn the_names_on_the_wire_equal_the_displayed_names() {
     let reasons = [Reason::ConnectionLimit, Reason::LiveViewLimit, Reason::Saving, Reason::Draining];
     for reason in reasons {
         assert_eq!(json!(reason), json!(reason.to_string()));
@@ -96,11 +96,11 @@ fn the_names_on_the_wire_are_those_that_are_printed() {
 }
 
 #[test]
-fn names_are_read_compared_and_refused_with_their_rule() {
+fn names_are_parsed_compared_and_refused_with_a_rule() {
     let parsed: DocumentKey = "report".parse().unwrap();
     assert!(parsed == *"report" && parsed == "report" && parsed < key("reports"));
     assert_eq!("".parse::<UserId>(), Err(Malformed::UserId));
-    let sentences = [
+    let messages = [
         (Malformed::Key, "1 to 128 characters"),
         (Malformed::UserId, "1 to 240 bytes"),
         (Malformed::UserName, "1,024 bytes"),
@@ -108,34 +108,34 @@ fn names_are_read_compared_and_refused_with_their_rule() {
         (Malformed::Title, "title is at most 4,096"),
         (Malformed::Url, "url is at most 4,096"),
     ];
-    for (error, part) in sentences {
+    for (error, part) in messages {
         assert!(error.to_string().contains(part), "{error}");
     }
 }
 
 #[test]
-fn a_notice_of_a_connection_opened_elsewhere_goes_by_its_number() {
+fn a_notice_about_a_connection_without_a_label_has_its_number() {
     let world = World::plain();
     let ann = world.edit("report", "ann");
     world.engine.drop_all(&key("report")).unwrap();
-    let notices = world.noticed();
+    let notices = world.take_notices();
     let expected = Notice::Dropped { connection: ann.id(), key: key("report"), user: id("ann") };
     assert_eq!(notices, [expected]);
     let number = ann.id().to_bits().to_string();
     assert_eq!(json!(notices[0])["connection"], json!(number));
     assert_eq!(format!("{:?}", ann.id()), format!("ConnectionId({number})"));
 
-    // A host that opens connections beside its door.
+    // The host opens a connection without its door.
     let mut door = coedit::door::Door::new(world.engine.clone(), coedit::door::Acknowledge::Auto);
     let _ben = world.edit("report", "ben");
     let mut out = Vec::new();
     door.line(br#"{"c":"drop","key":"report"}"#, &mut out);
-    let told: Vec<_> = parsed(&out).into_iter().filter_map(|line| line.get("notice").cloned()).collect();
-    assert!(told[0]["connection"].as_str().is_some_and(|text| text.parse::<u64>().is_ok()), "{told:?}");
+    let notices: Vec<_> = parsed(&out).into_iter().filter_map(|line| line.get("notice").cloned()).collect();
+    assert!(notices[0]["connection"].as_str().is_some_and(|text| text.parse::<u64>().is_ok()), "{notices:?}");
 }
 
 #[test]
-fn moments_are_told_apart_and_settings_are_shown() {
+fn timestamps_are_subtracted_and_settings_have_a_debug_form() {
     let [early, late] = [1_000, 3_500].map(Timestamp::from_millis);
     assert_eq!((late.since(early).as_millis(), early.since(late).as_millis()), (2_500, 0));
     assert!("then".parse::<Timestamp>().unwrap_err().to_string().contains("YYYY"));

@@ -1,5 +1,5 @@
-//! Any bytes to the JSON door: never a panic; every line is answered by exactly one reply that is valid JSON; an error
-//! leaves the engine's books in order and its state as it was.
+//! Feeds arbitrary bytes to the JSON door. The door must not panic. Every line must get exactly one reply, which is
+//! valid JSON. After an error the engine must be consistent and its state unchanged.
 #![no_main]
 
 use coedit::door::{Acknowledge, Door, Lines};
@@ -7,7 +7,7 @@ use coedit::{Config, DocumentKey, NamedUsers, SeatCount};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
-/// The documents whose state is looked at: those of the seeds.
+/// The documents whose state is compared. The seeds use the same keys.
 const KEYS: [&str; 3] = ["a", "b", "report"];
 
 fuzz_target!(|input: &[u8]| {
@@ -21,8 +21,8 @@ fuzz_target!(|input: &[u8]| {
     let config = config.max_connections((limits >> 6 & 1 == 1).then_some(3));
     let count = if limits >> 7 == 0 { SeatCount::Connections } else { SeatCount::UsersOfDocuments };
     let config = config.seat_count(count);
-    let mut door = Door::replay(config, acknowledge).expect("the settings are in their bounds");
-    // In pieces, as a stream comes.
+    let mut door = Door::replay(config, acknowledge).expect("the settings are within their bounds");
+    // Feed the stream in pieces, as a transport would.
     let piece = usize::from(settings >> 3) + 1;
     let mut lines = Lines::default();
     for bytes in stream.chunks(piece * 7) {
@@ -31,10 +31,11 @@ fuzz_target!(|input: &[u8]| {
     lines.end(|line| answer(&mut door, line));
     let mut out = Vec::new();
     door.end(&mut out);
-    assert_eq!(replies(&out).len(), 0, "the end is no request");
-    door.engine().validate().expect("the books are in order");
+    assert_eq!(replies(&out).len(), 0, "the end of the input gets no reply");
+    door.engine().validate().expect("the engine is consistent");
 });
 
+/// Gives one line to the door and checks the reply. `None` is a line that was too long.
 fn answer(door: &mut Door, line: Option<&[u8]>) {
     let before = state(door);
     let mut out = Vec::new();
@@ -44,28 +45,30 @@ fn answer(door: &mut Door, line: Option<&[u8]>) {
     }
     let replies = replies(&out);
     let [reply] = replies.as_slice() else { panic!("{} replies to one line", replies.len()) };
-    let error = reply["error"].as_u64().expect("a reply has a code");
-    assert!(matches!(error, 0 | 1 | 3 | 4 | 5), "no such code is sent: {error}");
-    // A request that is well-formed may move the clock by its `at`, and what is due then happens.
+    let error = reply["error"].as_u64().expect("a reply has an error code");
+    assert!(matches!(error, 0 | 1 | 3 | 4 | 5), "the door never sends this code: {error}");
+    // A valid request with an `at` moves the clock and runs what is due, even if its command fails.
     let moves_time = line.is_some_and(|line| line.windows(2).any(|two| two == b"at" || two == br"\u"));
     if error != 0 && !moves_time {
         assert_eq!(state(door), before, "an error changed something");
     }
-    door.engine().validate().expect("the books are in order");
+    door.engine().validate().expect("the engine is consistent");
 }
 
-/// The replies among the lines, each of which must be one JSON object.
+/// Returns the replies in the output. Every line of the output must be valid JSON.
 fn replies(out: &[u8]) -> Vec<Value> {
     assert!(out.is_empty() || out.ends_with(b"\n"));
-    let text = std::str::from_utf8(out).expect("what goes out is text");
-    let parsed = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("what goes out is JSON"));
+    let text = std::str::from_utf8(out).expect("the output is UTF-8");
+    let parsed = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("every line of the output is JSON"));
     parsed.filter_map(|line| line.get("reply").cloned()).collect()
 }
 
-/// All that can be observed.
+/// Describes everything that a host can see of the engine and of these documents.
 fn state(door: &Door) -> String {
     let engine = door.engine();
-    let keys = KEYS.map(|key| DocumentKey::new(key).expect("a key"));
+    let keys = KEYS.map(|key| DocumentKey::new(key).expect("the keys are valid"));
     let documents =
         keys.map(|key| (engine.participants(&key), engine.editors(&key), engine.is_outstanding(&key)));
     let (limits, forgotten) = (engine.limits(), engine.forgotten());

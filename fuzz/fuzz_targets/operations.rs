@@ -1,4 +1,4 @@
-//! Typed operations on the engine and on the naive model of the wire contract, compared after every one.
+//! Runs typed operations on the engine and on the naive model of the wire contract and compares both after each one.
 #![no_main]
 
 #[path = "../../tests/model/mod.rs"]

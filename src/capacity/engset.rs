@@ -1,31 +1,32 @@
-//! A group of known size: Engset's loss formula.
+//! Engset's loss formula, for a group of known size.
 //!
-//! T. Engset, 1918; the recurrence is the usual one (V. B. Iversen, Teletraffic Engineering Handbook, ITU-D). Against Erlang's
-//! formula it knows that whoever is in cannot come once more: a small group needs fewer connections than its load alone says.
+//! T. Engset published the formula in 1918. The recurrence is the usual way to compute it (V. B. Iversen, Teletraffic
+//! Engineering Handbook, ITU-D). Unlike Erlang's formula, it takes into account that a user who already has a connection
+//! does not open another one. So a small group needs fewer connections than Erlang's formula says.
 //!
-//! It is about *opens* (call congestion), which is what users meet, not about the part of the time in which all connections
-//! are taken (time congestion). One who opens meets the others: call congestion in a group is time congestion in the same
-//! group without one.
+//! The result is the share of *opens* that fall back (call congestion). It is not the share of time in which all connections
+//! are taken (time congestion). A user who opens meets only the other users. So the call congestion of a group is the time
+//! congestion of the same group without one user.
 //!
-//! One difference to coedit: Engset lets one who is refused go at once, to come again after the usual pause. Here one stays
-//! on as a viewer and meanwhile opens nothing, so that fewer fall back than Engset says. The answer is on the safe side: by a
-//! tenth or two of the share where few fall back, by more where many do.
+//! coedit differs from Engset's model in one point. In the model, a refused user leaves at once and comes back after the
+//! usual pause. In coedit, a refused user stays as a viewer and opens nothing meanwhile. So fewer opens fall back than the
+//! formula says. The result is on the safe side: by 10 to 20 % of the share if few opens fall back, by more if many do.
 
 use std::iter;
 
 use super::{CONNECTIONS_MAX, OutOfBounds, check, check_connections, check_share};
 
-/// The share of opens that fall back where a group of so many `users`, each with one connection or none, meets so many
-/// connections.
+/// Engset: the share of opens that fall back if a group of users shares a number of connections. Each user has one
+/// connection or none.
 ///
-/// `users`: at most [`CONNECTIONS_MAX`]; one who works on two documents at a time counts as two. `at_work`: the share of the
-/// time that each has a connection open where none is refused, 0 to 1; the load is `users * at_work`. Exact to some nine
-/// digits. Costs the connections.
+/// `users` is at most [`CONNECTIONS_MAX`]. A user who works on two documents at the same time counts as two. `at_work` is the
+/// share of the time, 0 to 1, in which a user has a connection open if none is refused. The load is `users * at_work`. The
+/// result is exact to about nine digits. The cost is proportional to the connections.
 ///
 /// ```
 /// use coedit::capacity::{engset, erlang_b};
 ///
-/// assert_eq!(engset(10, 0.5, 10)?, 0.0); // a connection for each
+/// assert_eq!(engset(10, 0.5, 10)?, 0.0); // one connection for each user
 /// assert!(engset(20, 0.5, 15)? < erlang_b(10.0, 15)?);
 /// # Ok::<(), coedit::capacity::OutOfBounds>(())
 /// ```
@@ -34,7 +35,7 @@ pub fn engset(users: u32, at_work: f64, connections: u32) -> Result<f64, OutOfBo
     Ok(engset_curve(users, at_work)?.nth(connections as usize).unwrap_or_default())
 }
 
-/// The same with 0, 1, 2 … connections, without an end: every limit in one pass. An item costs one division.
+/// The results of [`engset()`] for 0, 1, 2 … connections. The iterator never ends. Each item costs one division.
 ///
 /// ```
 /// use coedit::capacity::engset_curve;
@@ -46,31 +47,34 @@ pub fn engset_curve(users: u32, at_work: f64) -> Result<impl Iterator<Item = f64
     check(users <= CONNECTIONS_MAX, "the number of users", "at most 16,777,216")?;
     check((0.0..=1.0).contains(&at_work), "the share of the time at work", "0 to 1")?;
     let users = f64::from(users);
-    // As in Erlang's; the odds of being at work are multiplied out, so that 1 is no special case.
-    let with_one_more = move |(connections, share): &(f64, f64)| {
+    // The recurrence of Erlang B with the load (users - n) at_work / (1 - at_work). Both sides of the fraction are multiplied
+    // by 1 - at_work, so that at_work = 1 is no special case.
+    let next = move |(connections, share): &(f64, f64)| {
         let connections = connections + 1.0;
-        let wanted = (users - connections) * at_work * share;
-        let share = if wanted > 0.0 { wanted / (connections * (1.0 - at_work) + wanted) } else { 0.0 };
+        let offered = (users - connections) * at_work * share;
+        let share = if offered > 0.0 { offered / (connections * (1.0 - at_work) + offered) } else { 0.0 };
         Some((connections, share))
     };
-    // With nobody there nobody falls back, with or without connections.
-    let none = if users > 0.0 { 1.0 } else { 0.0 };
-    Ok(iter::successors(Some((0.0, none)), with_one_more).map(|(_, share)| share))
+    // Without users, no open falls back.
+    let first = if users > 0.0 { 1.0 } else { 0.0 };
+    Ok(iter::successors(Some((0.0, first)), next).map(|(_, share)| share))
 }
 
-/// The fewest connections with which at most `share` of the opens of a group fall back; at most its users.
+/// The smallest number of connections with which at most `share` of the opens of a group fall back. It is at most the number
+/// of users.
 ///
-/// Bounds as for [`engset`]; `share` is more than 0 and less than 1. Costs the answer.
+/// `users` and `at_work` are bounded as for [`engset()`]. `share` is more than 0 and less than 1. The cost is proportional to
+/// the result.
 ///
 /// ```
 /// use coedit::capacity::connections_for_group;
 ///
-/// assert_eq!(connections_for_group(100, 0.2, 0.01)?, 29); // by Erlang's formula it were 30
-/// assert_eq!(connections_for_group(100, 1.0, 0.01)?, 100); // all are always at work
+/// assert_eq!(connections_for_group(100, 0.2, 0.01)?, 29); // Erlang's formula says 30
+/// assert_eq!(connections_for_group(100, 1.0, 0.01)?, 100); // all users always work
 /// # Ok::<(), coedit::capacity::OutOfBounds>(())
 /// ```
 pub fn connections_for_group(users: u32, at_work: f64, share: f64) -> Result<u32, OutOfBounds> {
     check_share(share)?;
-    let fewer = engset_curve(users, at_work)?.take_while(|falls_back| *falls_back > share).count();
-    Ok(u32::try_from(fewer).unwrap_or(u32::MAX))
+    let too_few = engset_curve(users, at_work)?.take_while(|falls_back| *falls_back > share).count();
+    Ok(u32::try_from(too_few).unwrap_or(u32::MAX))
 }

@@ -1,59 +1,59 @@
-//! How many connections a crowd needs: by formula, by rule of thumb, and by what was seen.
+//! How many connections a number of users needs: by formula, by rule of thumb, and from a recording.
 //!
-//! Users come when they like and stay a while; one who finds all connections taken is let in view-only, and nobody waits for
-//! one. Telephony calls that a *loss system*. The *load* is the mean number of connections that would be open if none were
-//! refused: opens an hour times the mean stay in hours; its unit is the erlang. The *share that falls back* is the part of all
-//! opens that get view-only where they asked to edit.
+//! Users open documents at random times and keep them open for a while. If all connections are taken, a user gets view-only
+//! access and nobody waits. Telephony calls this a *loss system*. The *load* is the average number of connections that
+//! would be open if none were refused: the opens in an hour times their mean duration in hours. Its unit is the erlang. The
+//! *share that falls back* is the share of the opens that asked for edit access and got view-only access.
 //!
-//! - A large crowd, users of whom one knows only the load: [`erlang_b`], [`connections_for`], [`load_for`],
-//!   [`erlang_b_curve`].
-//! - A group of known size: [`engset()`], [`connections_for_group`], [`engset_curve`].
-//! - What a buyer is told to take: [`RuleOfThumb`].
-//! - What would have been in a day that was recorded, for every limit at once: [`Observed`].
+//! - For many users of whom only the load is known: [`erlang_b`], [`connections_for`], [`load_for`], [`erlang_b_curve`].
+//! - For a group of known size: [`engset()`], [`connections_for_group`], [`engset_curve`].
+//! - The rule of thumb that buyers are given: [`RuleOfThumb`].
+//! - For a recorded day, the results under every limit at once: [`Observed`].
 //!
-//! None of this needs an engine. The formulas are plain functions of numbers; a number out of its bounds is an
+//! None of this needs an engine. The formulas are plain functions. If a parameter is outside its bounds, they return
 //! [`OutOfBounds`].
 //!
 //! ```
 //! use coedit::capacity::{RuleOfThumb, connections_for, connections_for_group, erlang_b};
 //!
-//! // 200 users of whom 60 % are at work at one time with 1.5 documents open each: 180 connections on the average.
+//! // 200 users. 60 % of them work at the same time, with 1.5 documents each: 180 connections on average.
 //! let load = 200.0 * 0.6 * 1.5;
 //! let connections = connections_for(load, 0.01)?; // at most 1 in 100 opens falls back
 //! assert_eq!(connections, 201);
 //! assert!(erlang_b(load, 200)? > 0.01 && erlang_b(load, 201)? <= 0.01);
-//! assert_eq!(connections_for_group(300, 0.6, 0.01)?, 195); // fewer, as nobody else can come
-//! assert_eq!(RuleOfThumb::of(200).all_at_work, 400); // nearly twice of what is needed
+//! assert_eq!(connections_for_group(300, 0.6, 0.01)?, 195); // fewer, because nobody else can open
+//! assert_eq!(RuleOfThumb::of(200).all_at_work, 400); // nearly twice what is needed
 //! # Ok::<(), coedit::capacity::OutOfBounds>(())
 //! ```
 
+mod busiest_hour;
 mod engset;
 mod erlang;
-mod hours;
 mod observed;
-mod stretches;
-mod thumb;
+mod rule_of_thumb;
+mod timeline;
 
 use std::fmt;
 
 pub use engset::{connections_for_group, engset, engset_curve};
 pub use erlang::{connections_for, erlang_b, erlang_b_curve, load_for};
-pub use observed::{Observed, Seat};
-pub use stretches::Stretch;
-pub use thumb::RuleOfThumb;
+pub use observed::{Observed, ObservedConnection};
+pub use rule_of_thumb::RuleOfThumb;
+pub use timeline::Interval;
 
-/// Most connections, and most users of a group, that the formulas take. They cost a few nanoseconds a connection.
+/// The largest number of connections, and of users of a group, that the formulas accept. The formulas cost a few
+/// nanoseconds for each connection.
 pub const CONNECTIONS_MAX: u32 = 1 << 24;
 
-/// The largest load that the formulas take, in erlangs.
+/// The largest load that the formulas accept, in erlangs.
 pub const LOAD_MAX: f64 = 10_000_000.0;
 
-/// A number that a formula was given is out of its bounds.
+/// The error of a formula whose parameter is outside its bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutOfBounds {
-    /// The number.
+    /// The name of the parameter, as in "the load".
     pub number: &'static str,
-    /// What it must be.
+    /// The bounds, as in "0 to 1".
     pub rule: &'static str,
 }
 
@@ -65,7 +65,7 @@ impl fmt::Display for OutOfBounds {
 
 impl std::error::Error for OutOfBounds {}
 
-/// Where `fits` is false, the error that says what `number` must be. No comparison holds for a NaN, so it never fits.
+/// Returns an error if `fits` is false. A NaN never fits, because no comparison with it is true.
 fn check(fits: bool, number: &'static str, rule: &'static str) -> Result<(), OutOfBounds> {
     if fits { Ok(()) } else { Err(OutOfBounds { number, rule }) }
 }

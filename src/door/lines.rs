@@ -1,9 +1,12 @@
-//! Lines out of a stream of bytes, of bounded length.
+//! Splits a stream of bytes into lines of bounded length.
 
-/// Most bytes of a line, its end not counted: 1 MiB.
+/// The longest line, in bytes without the line end: 1 MiB.
 pub const LINE_MAX: usize = 1 << 20;
 
-/// Cuts a stream into lines, and keeps no more than one line's bytes.
+/// Splits a stream of bytes into lines.
+///
+/// A line ends with `\n`, which is not part of it. The bytes may arrive in pieces of any size. The buffer never holds
+/// more than [`LINE_MAX`] bytes: a longer line is discarded while it arrives and reported as `None`.
 ///
 /// ```
 /// use coedit::door::Lines;
@@ -17,46 +20,46 @@ pub const LINE_MAX: usize = 1 << 20;
 /// ```
 #[derive(Debug, Default)]
 pub struct Lines {
-    /// The beginning of a line whose end has not come.
-    begun: Vec<u8>,
-    /// What has begun is longer than a line may be, and not kept.
+    /// The start of a line whose end has not arrived.
+    partial: Vec<u8>,
+    /// True if the line that is arriving is too long. Then nothing of it is kept.
     too_long: bool,
 }
 
 impl Lines {
-    /// Hands every line that `bytes` completes to `each`, without its end; `None` for one longer than
-    /// [`LINE_MAX`].
+    /// Takes the next bytes of the stream. Calls `each` with every line that they complete, in order, or with `None`
+    /// for a line longer than [`LINE_MAX`].
     pub fn feed(&mut self, bytes: &[u8], mut each: impl FnMut(Option<&[u8]>)) {
         let mut rest = bytes;
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
             let (line, after) = rest.split_at(end);
             rest = after.get(1..).unwrap_or_default();
-            if self.begun.is_empty() && !self.too_long {
+            if self.partial.is_empty() && !self.too_long {
                 each(Some(line).filter(|line| line.len() <= LINE_MAX));
             } else {
-                self.begin(line);
+                self.append(line);
                 self.end(&mut each);
             }
         }
-        self.begin(rest);
+        self.append(rest);
     }
 
-    /// Hands over the last line, if the stream did not end with a line's end.
+    /// Ends the stream. Calls `each` with the last line if the stream did not end with a line end.
     pub fn end(&mut self, mut each: impl FnMut(Option<&[u8]>)) {
         if std::mem::take(&mut self.too_long) {
             each(None);
-        } else if !self.begun.is_empty() {
-            each(Some(&self.begun));
+        } else if !self.partial.is_empty() {
+            each(Some(&self.partial));
         }
-        self.begun.clear();
+        self.partial.clear();
     }
 
-    fn begin(&mut self, part: &[u8]) {
-        self.too_long |= self.begun.len() + part.len() > LINE_MAX;
+    fn append(&mut self, part: &[u8]) {
+        self.too_long |= self.partial.len() + part.len() > LINE_MAX;
         if self.too_long {
-            self.begun = Vec::new();
+            self.partial = Vec::new();
         } else {
-            self.begun.extend_from_slice(part);
+            self.partial.extend_from_slice(part);
         }
     }
 }
@@ -65,7 +68,7 @@ impl Lines {
 mod tests {
     use super::*;
 
-    fn cut(parts: &[&[u8]]) -> Vec<Option<usize>> {
+    fn lengths_of_lines(parts: &[&[u8]]) -> Vec<Option<usize>> {
         let mut lines = Lines::default();
         let mut lengths = Vec::new();
         for part in parts {
@@ -76,19 +79,19 @@ mod tests {
     }
 
     #[test]
-    fn empty_lines_count_and_a_missing_end_is_none() {
-        assert_eq!(cut(&[b"\n\r\na\n"]), [Some(0), Some(1), Some(1)]);
-        assert_eq!(cut(&[b"ab", b"", b"c\n", b"d"]), [Some(3), Some(1)]);
-        assert_eq!(cut(&[]), []);
-        assert_eq!(cut(&[b"a", b"\n"]), [Some(1)]);
+    fn empty_lines_count_and_the_last_line_needs_no_end() {
+        assert_eq!(lengths_of_lines(&[b"\n\r\na\n"]), [Some(0), Some(1), Some(1)]);
+        assert_eq!(lengths_of_lines(&[b"ab", b"", b"c\n", b"d"]), [Some(3), Some(1)]);
+        assert_eq!(lengths_of_lines(&[]), []);
+        assert_eq!(lengths_of_lines(&[b"a", b"\n"]), [Some(1)]);
     }
 
     #[test]
-    fn a_line_may_be_as_long_as_the_bound_and_no_longer() {
+    fn a_line_of_the_maximum_length_is_accepted_and_a_longer_one_is_not() {
         let (most, over) = (vec![b'x'; LINE_MAX], vec![b'x'; LINE_MAX + 1]);
-        assert_eq!(cut(&[&most, b"\n"]), [Some(LINE_MAX)]);
-        assert_eq!(cut(&[&over, b"\na\n"]), [None, Some(1)]);
-        assert_eq!(cut(&[&[&over[..], b"\na"].concat()]), [None, Some(1)]);
-        assert_eq!(cut(&[&most, b"x", &most, b"\n", b"b"]), [None, Some(1)]);
+        assert_eq!(lengths_of_lines(&[&most, b"\n"]), [Some(LINE_MAX)]);
+        assert_eq!(lengths_of_lines(&[&over, b"\na\n"]), [None, Some(1)]);
+        assert_eq!(lengths_of_lines(&[&[&over[..], b"\na"].concat()]), [None, Some(1)]);
+        assert_eq!(lengths_of_lines(&[&most, b"x", &most, b"\n", b"b"]), [None, Some(1)]);
     }
 }

@@ -1,104 +1,132 @@
-//! The members of a JSON object as they stand in the text, so that each can be judged, and echoed, by itself.
+//! Reads selected members of a JSON object.
+//!
+//! Each value stays raw JSON text. So the grammar can check every member by itself, and the reply can repeat `key` and
+//! `id` exactly as they came.
 
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::Deserializer as _;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// The members of these names, in the order of the names. Others are passed over; of two with one name the later
-/// counts, as with JavaScript's `JSON.parse`. `None` if the text is no JSON object.
-pub(super) fn members<'a, const N: usize>(
-    text: &'a str,
-    names: &[&str; N],
-) -> Option<[Option<&'a RawValue>; N]> {
+/// A struct with one field for each member that is read from an object.
+pub(super) trait Members<'a>: Default {
+    /// Returns the field of the member `name`, or `None` if that member is ignored.
+    fn field(&mut self, name: &str) -> Option<&mut MemberText<'a>>;
+}
+
+/// Reads `text` as one JSON object. Returns `None` if it is anything else.
+///
+/// If several members have the same name, the last one counts, as in JavaScript's `JSON.parse`.
+pub(super) fn read_members<'a, M: Members<'a>>(text: &'a str) -> Option<M> {
     let mut json = serde_json::Deserializer::from_str(text);
-    let found = json.deserialize_map(Members { names }).ok()?;
+    let members = json.deserialize_map(MembersVisitor(PhantomData)).ok()?;
     json.end().ok()?;
-    Some(found)
+    Some(members)
 }
 
-struct Members<'n, const N: usize> {
-    names: &'n [&'n str; N],
+/// The value of one member, if the object has that member.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct MemberText<'a>(Option<&'a RawValue>);
+
+impl<'a> MemberText<'a> {
+    /// Returns the JSON text of the value. Returns `None` for `null`, which means the same as an absent member.
+    pub(super) fn json(self) -> Option<&'a str> {
+        self.0.map(RawValue::get).filter(|json| *json != "null")
+    }
+
+    /// Returns the value if it is a string of valid Unicode text. Borrows unless the string contains escapes.
+    pub(super) fn string(self) -> Option<Cow<'a, str>> {
+        let json = self.0?.get();
+        let inner = json.strip_prefix('"')?.strip_suffix('"')?;
+        if inner.contains('\\') {
+            serde_json::from_str(json).ok().map(Cow::Owned)
+        } else {
+            Some(Cow::Borrowed(inner))
+        }
+    }
+
+    /// Returns the value if a reply can repeat it, see [`can_be_echoed`]. `null` is repeated too.
+    pub(super) fn echo(self) -> Option<&'a RawValue> {
+        self.0.filter(|value| can_be_echoed(value.get()))
+    }
+
+    /// Returns true if the member has a value that a reply cannot repeat.
+    pub(super) fn is_unprintable(self) -> bool {
+        self.0.is_some() && self.echo().is_none()
+    }
 }
 
-impl<'de, const N: usize> Visitor<'de> for Members<'_, N> {
-    type Value = [Option<&'de RawValue>; N];
+struct MembersVisitor<M>(PhantomData<M>);
+
+impl<'de, M: Members<'de>> Visitor<'de> for MembersVisitor<M> {
+    type Value = M;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut found = [None; N];
-        while let Some(position) = map.next_key_seed(Name { names: self.names })? {
-            match position.and_then(|position: usize| found.get_mut(position)) {
-                Some(place) => *place = Some(map.next_value()?),
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<M, A::Error> {
+        let mut members = M::default();
+        while let Some(field) = map.next_key_seed(FieldSeed(&mut members))? {
+            match field {
+                Some(field) => *field = MemberText(Some(map.next_value()?)),
                 None => drop(map.next_value::<IgnoredAny>()?),
             }
         }
-        Ok(found)
+        Ok(members)
     }
 }
 
-/// Reads a member's name as its position among those that are looked for.
-struct Name<'n> {
-    names: &'n [&'n str],
-}
+/// Deserializes a member's name to the field that stores the member's value.
+struct FieldSeed<'m, M>(&'m mut M);
 
-impl<'de> DeserializeSeed<'de> for Name<'_> {
-    type Value = Option<usize>;
+impl<'de: 'm, 'm, M: Members<'de>> DeserializeSeed<'de> for FieldSeed<'m, M> {
+    type Value = Option<&'m mut MemberText<'de>>;
 
     fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_identifier(self)
     }
 }
 
-impl Visitor<'_> for Name<'_> {
-    type Value = Option<usize>;
+impl<'de: 'm, 'm, M: Members<'de>> Visitor<'de> for FieldSeed<'m, M> {
+    type Value = Option<&'m mut MemberText<'de>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a member's name")
+        f.write_str("the name of a member")
     }
 
     fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(self.names.iter().position(|known| *known == name))
+        Ok(self.0.field(name))
     }
 }
 
-/// The string that a value is, without a copy where it has no escapes. `None` if it is no string of Unicode text.
-pub(super) fn string(value: &RawValue) -> Option<Cow<'_, str>> {
-    let text = value.get();
-    let inner = text.strip_prefix('"')?.strip_suffix('"')?;
-    if inner.contains('\\') {
-        serde_json::from_str(text).ok().map(Cow::Owned)
-    } else {
-        Some(Cow::Borrowed(inner))
-    }
-}
-
-/// Whether a value is safe to send back as it came: on one line, text without lone surrogates, numbers that a double can
-/// hold, not nested deeper than common readers follow.
-pub(super) fn can_be_echoed(value: &RawValue) -> bool {
-    let text = value.get();
-    let plain_string = text.starts_with('"') && !text.contains('\\');
-    let short_integer = text.len() < 16 && text.bytes().all(|byte| byte.is_ascii_digit());
+/// Returns true if a reply can repeat this valid JSON text and common JSON readers still accept the reply.
+///
+/// The text must be on one line, contain no lone surrogate and no number outside the range of a double, and nest at
+/// most [`ECHO_DEPTH`] levels deep.
+fn can_be_echoed(json: &str) -> bool {
+    // The first two tests are fast paths for the usual keys and ids.
+    let plain_string = json.starts_with('"') && !json.contains('\\');
+    let short_integer = json.len() < 16 && json.bytes().all(|byte| byte.is_ascii_digit());
     plain_string
         || short_integer
-        || (!text.contains('\n')
-            && depth(text) <= ECHO_DEPTH
-            && serde_json::from_str::<serde_json::Value>(text).is_ok())
+        || (!json.contains('\n')
+            && depth(json) <= ECHO_DEPTH
+            && serde_json::from_str::<serde_json::Value>(json).is_ok())
 }
 
-/// Deepest nesting of a value that is echoed. `serde_json` and others give up at 128; a reply adds two.
+/// The deepest nesting of a value that a reply repeats. `serde_json` and other readers stop at 128, and the reply adds
+/// two levels.
 const ECHO_DEPTH: usize = 100;
 
-/// How deep brackets nest in a valid JSON text.
-fn depth(text: &str) -> usize {
+/// Returns the nesting depth of the arrays and objects in a valid JSON text.
+fn depth(json: &str) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0);
     let (mut in_string, mut escaped) = (false, false);
-    for byte in text.bytes() {
+    for byte in json.bytes() {
         match byte {
             _ if escaped => escaped = false,
             b'\\' => escaped = true,
@@ -118,23 +146,43 @@ fn depth(text: &str) -> usize {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_last_of_two_counts_and_strangers_are_passed_over() {
-        let found = members(r#"{"a":1,"x":[{"a":0}],"b":"two","a":{"c":3}}"#, &["a", "b", "c"]).unwrap();
-        assert_eq!(found.map(|value| value.map(RawValue::get)), [Some(r#"{"c":3}"#), Some(r#""two""#), None]);
+    #[derive(Debug, Default)]
+    struct AbcMembers<'a> {
+        a: MemberText<'a>,
+        b: MemberText<'a>,
+        c: MemberText<'a>,
     }
 
-    #[test]
-    fn what_is_no_object_has_no_members() {
-        for text in ["", "null", "[]", "\"a\"", "{", "{\"a\":}", "{} {}", "{\"a\":1,}", "{'a':1}"] {
-            assert!(members(text, &["a"]).is_none(), "{text}");
+    impl<'a> Members<'a> for AbcMembers<'a> {
+        fn field(&mut self, name: &str) -> Option<&mut MemberText<'a>> {
+            match name {
+                "a" => Some(&mut self.a),
+                "b" => Some(&mut self.b),
+                "c" => Some(&mut self.c),
+                _ => None,
+            }
         }
     }
 
     #[test]
-    fn only_what_others_can_read_is_echoed() {
-        let echoed = |text: &str| can_be_echoed(serde_json::from_str(text).unwrap());
+    fn the_last_of_two_equal_names_counts_and_unknown_members_are_ignored() {
+        let text = r#"{"a":1,"x":[{"a":0}],"b":"two","a":{"c":3}}"#;
+        let found: AbcMembers<'_> = read_members(text).unwrap();
+        let values = [found.a, found.b, found.c].map(MemberText::json);
+        assert_eq!(values, [Some(r#"{"c":3}"#), Some(r#""two""#), None]);
+    }
+
+    #[test]
+    fn only_a_json_object_has_members() {
+        for text in ["", "null", "[]", "\"a\"", "{", "{\"a\":}", "{} {}", "{\"a\":1,}", "{'a':1}"] {
+            assert!(read_members::<AbcMembers<'_>>(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_values_that_common_readers_accept_are_echoed() {
         let nested = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        let echoed = can_be_echoed;
         assert!(echoed("7") && echoed("null") && echoed(r#""a\n[[[""#) && echoed(&nested(100)));
         assert!(!echoed("[\n]") && !echoed(r#""\ud800""#) && !echoed("1e999") && !echoed(&nested(101)));
     }

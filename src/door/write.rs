@@ -1,22 +1,22 @@
-//! The lines that go out.
+//! Writes replies, callbacks and notices as JSON lines.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::labels::Labels;
 use crate::access::{Grant, Holder};
 use crate::callback::Callback;
 use crate::error::ErrorCode;
-use crate::ids::ConnectionId;
 use crate::license::License;
 use crate::notice::Notice;
 use crate::usage::Usage;
 
-/// The outcome of a command: the code, or what the reply adds.
-pub(super) type Outcome = Result<Answer, ErrorCode>;
+/// The result of a command.
+pub(super) type Outcome = Result<ReplyBody, ErrorCode>;
 
-/// What a reply adds to `error`, `key` and `id`.
-pub(super) enum Answer {
-    Nothing,
+/// The members of a reply besides `error`, `key` and `id`.
+pub(super) enum ReplyBody {
+    Empty,
     Member(&'static str, serde_json::Value),
     Opened { label: String, grant: Grant },
     WouldAdmit(Grant),
@@ -25,11 +25,11 @@ pub(super) enum Answer {
     Holders(Vec<Holder>),
 }
 
-/// Appends lines.
-pub(super) struct Out<'a>(pub(super) &'a mut Vec<u8>);
+/// Appends lines to a buffer.
+pub(super) struct LineWriter<'a>(pub(super) &'a mut Vec<u8>);
 
-impl Out<'_> {
-    /// The reply to a request whose key and id, if it had them, are sent back as they came.
+impl LineWriter<'_> {
+    /// Writes a reply. It repeats the key and the id of the request, if the request has them.
     pub(super) fn reply(&mut self, key: Option<&RawValue>, id: Option<&RawValue>, outcome: &Outcome) {
         let error = outcome.as_ref().err().copied().unwrap_or(ErrorCode::None);
         self.raw(r#"{"reply":{"error":"#);
@@ -41,16 +41,16 @@ impl Out<'_> {
             }
         }
         match outcome {
-            Err(_) | Ok(Answer::Nothing) => {}
-            Ok(Answer::Member(name, value)) => self.member(name, value),
-            Ok(Answer::Opened { label, grant }) => {
+            Err(_) | Ok(ReplyBody::Empty) => {}
+            Ok(ReplyBody::Member(name, value)) => self.member(name, value),
+            Ok(ReplyBody::Opened { label, grant }) => {
                 self.member("connection", label);
                 self.grant(*grant);
             }
-            Ok(Answer::WouldAdmit(grant)) => self.grant(*grant),
-            Ok(Answer::Usage(usage)) => self.member("usage", usage),
-            Ok(Answer::Holders(holders)) => self.member("holders", holders),
-            Ok(Answer::License(license)) => {
+            Ok(ReplyBody::WouldAdmit(grant)) => self.grant(*grant),
+            Ok(ReplyBody::Usage(usage)) => self.member("usage", usage),
+            Ok(ReplyBody::Holders(holders)) => self.member("holders", holders),
+            Ok(ReplyBody::License(license)) => {
                 self.member("license", &license.license);
                 self.member("server", &license.server);
                 self.member("quota", &license.quota);
@@ -65,13 +65,13 @@ impl Out<'_> {
         self.raw("}\n");
     }
 
-    /// A notice, in which a connection goes by its label, or by its id if it was not opened here.
-    pub(super) fn notice<'l>(&mut self, notice: &Notice, label_of: impl Fn(ConnectionId) -> Option<&'l str>) {
+    /// Writes a notice. It names a connection by its label, or by its id if the connection has no label.
+    pub(super) fn notice(&mut self, notice: &Notice, labels: &Labels) {
         self.raw(r#"{"notice":"#);
         match notice {
             Notice::Dropped { connection, key, user } => {
                 self.raw(r#"{"type":"dropped""#);
-                match label_of(*connection) {
+                match labels.label_of(*connection) {
                     Some(label) => self.member("connection", label),
                     None => self.member("connection", connection),
                 }
@@ -79,7 +79,9 @@ impl Out<'_> {
                 self.member("user", user);
                 self.raw("}");
             }
-            Notice::Meta { .. } | Notice::Storage { .. } | Notice::Limit { .. } => self.json(notice),
+            Notice::Meta { .. } | Notice::Storage { .. } | Notice::Limit { .. } | Notice::Missed { .. } => {
+                self.json(notice);
+            }
         }
         self.raw("}\n");
     }
@@ -107,7 +109,7 @@ impl Out<'_> {
     }
 
     fn json(&mut self, value: &(impl Serialize + ?Sized)) {
-        // Neither a vector nor the types that go out can fail to be written.
+        // This cannot fail: a `Vec` accepts every write, and the types written here serialize without errors.
         let written = serde_json::to_writer(&mut *self.0, value);
         debug_assert!(written.is_ok(), "{written:?}");
     }

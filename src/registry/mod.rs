@@ -1,136 +1,146 @@
-//! The shards, the locks over them, and all that threads share.
+//! The registry: the shards, the locks over them, and all that threads share.
 //!
 //! # The lock rule
 //!
-//! At most one shard's lock is held at any time, and only inside [`Registry::locked`], [`Registry::read`], the sweep of what
-//! is to be told and the walks over all shards in `limits.rs`. Under it no host code runs, no clock is read, and nothing is
-//! sent: what a call leaves to do is collected in an [`After`] and done by [`Registry::finish`] once the lock is released.
-//! The locks of the sleeper and of the queues are taken with no other lock held. Before any shard's lock come that of
-//! whoever switches a limit, that of whoever collects usage, and that of the ready queue, which a sweep holds; after it come
-//! those of [`Seats`] that an open takes, the last: a user's, then that of all named users.
+//! At most one shard lock is held at any time. It is taken in [`Registry::hold`] (to change something) and
+//! [`Registry::read`], and nowhere else but in the walks of `limits.rs`. Under it no host code runs and no precise clock is
+//! read. The locks under it are leaves: those of [`Admission`], and that of the [`NoticeBoard`]. The lock over the history
+//! of usage, and that of whoever changes a limit, are taken before a shard lock, never after.
+//!
+//! Every call goes the same way: [`Registry::hold`] a shard, call one method of a session, and hand its
+//! [`Effects`](crate::session::Effects) to [`Registry::apply`], which releases the lock.
 
-mod commands;
-mod handle;
-mod hasher;
+mod apply;
+mod books;
+mod connections;
+mod documents;
+mod end;
+mod holders;
 mod limits;
-mod modes;
-mod queue;
 mod ready;
 mod shard;
 mod sleeper;
 mod storage;
-mod timing;
+mod tick;
+mod validate;
 
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
+use crate::access::{Access, Grant};
+use crate::admission::{Admission, Claim};
 use crate::config::Config;
-use crate::ids::{ConnectionId, DocumentKey};
-use crate::notice::Notice;
-use crate::seats::Seats;
-use crate::session::Rules;
-use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering};
+use crate::error::{ConnectionError, OpenError};
+use crate::hash::{Hasher, hasher};
+use crate::ids::{ConnectionId, DocumentKey, User, UserId};
+use crate::notices::NoticeBoard;
+use crate::seats::{Admitted, DocumentSeats};
+use crate::session::{Context, Rules};
+use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering};
 use crate::time::{Clock, Timestamp};
 use crate::usage::Recorder;
-pub(crate) use handle::Handle;
-use hasher::key_hasher;
-use modes::Modes;
-use queue::Queue;
-pub(crate) use queue::{Nothing, Wait};
-pub(crate) use ready::Location;
-use ready::Ready;
-use shard::{After, Common, Context, Numbering, Shard};
+pub(crate) use end::Handle;
+use ready::{DocumentId, Ready};
+pub(crate) use ready::{Location, Nothing, Wait};
+use shard::{Numbering, Place, Shard};
 use sleeper::{NEVER, Sleeper};
 
 /// Everything that the handles of one engine share.
 pub(crate) struct Registry {
-    shards: Box<[Place]>,
-    common: Common,
-    modes: Modes,
-    notices: Queue<Notice>,
-    notices_missed: AtomicU64,
-    most_notices: usize,
-    sleeper: Sleeper,
+    shards: Box<[ShardLock]>,
+    rules: Rules,
+    hasher: Hasher,
+    admission: Admission,
+    notices: Arc<NoticeBoard>,
+    ready: Ready,
+    /// `None` if usage is not recorded.
+    recorder: Option<Recorder>,
     clock: Arc<dyn Clock>,
-    /// Whether a thread keeps the engine's time.
-    timed: AtomicBool,
-    /// Documents that a shutdown waits for, and one for the shutdown itself.
-    unfinished: AtomicUsize,
+    sleeper: Sleeper,
+    /// Whether a thread runs the deadlines.
+    has_timer: AtomicBool,
+    /// Whether the last handle is gone.
+    ending: AtomicBool,
+    /// How many documents the end waits for, plus one for the end itself.
+    unsettled: AtomicUsize,
+    /// Held while a limit changes that every shard has to learn of.
+    changing_limit: Mutex<()>,
 }
 
-/// A shard under its lock. Aligned so that no two locks share a cache line, nor a pair that is fetched together.
+/// A shard under its lock. Aligned so that no two locks share a cache line, nor a pair of lines that is fetched together.
 #[repr(align(128))]
-struct Place {
-    /// The shard's earliest deadline in milliseconds, written under the lock and read without.
+struct ShardLock {
+    /// The shard's earliest deadline in milliseconds. Written under the lock, read without it.
     earliest: AtomicU64,
     shard: Mutex<Shard>,
 }
 
+/// A shard whose lock is held, for one call at one moment.
+struct Held<'a> {
+    index: usize,
+    earliest: &'a AtomicU64,
+    shard: MutexGuard<'a, Shard>,
+    cx: Context<'a>,
+}
+
 impl Registry {
     pub(crate) fn new(config: &Config) -> Self {
-        let count = config.shard_count();
-        let of = u32::try_from(count).unwrap_or(1);
+        let shards = u32::try_from(config.shard_count()).expect("the number of shards was checked");
         let now = config.clock.now();
-        let place = |number| Place {
+        let lock = |number| ShardLock {
             earliest: AtomicU64::new(NEVER),
-            shard: Mutex::new(Shard::new(number, of, config, now)),
+            shard: Mutex::new(Shard::new(number, shards, config, now)),
         };
+        let notices = Arc::new(NoticeBoard::new(config.bounds.notices));
         Registry {
-            shards: (0..of).map(place).collect(),
-            common: Common {
-                hasher: key_hasher(config.clock.is_manual()),
-                rules: Rules::new(config),
-                seats: Seats::new(config),
-                recorder: config.usage.then(|| Recorder::new(now)),
-                ready: Ready::new(config.on_callbacks.clone(), config.bounds.waiting_documents, count),
-            },
-            modes: Modes::new(),
-            notices: Queue::new(config.on_notices.clone()),
-            notices_missed: AtomicU64::new(0),
-            most_notices: config.bounds.notices,
-            sleeper: Sleeper::new(),
+            shards: (0..shards).map(lock).collect(),
+            rules: Rules::new(config),
+            hasher: hasher(config.clock.is_manual()),
+            admission: Admission::new(config, notices.clone()),
+            notices,
+            ready: Ready::new(config.bounds.waiting_documents),
+            recorder: config.usage.then(|| Recorder::new(now)),
             clock: config.clock.clone(),
-            timed: AtomicBool::new(false),
-            unfinished: AtomicUsize::new(1),
+            sleeper: Sleeper::new(),
+            has_timer: AtomicBool::new(false),
+            ending: AtomicBool::new(false),
+            unsettled: AtomicUsize::new(1),
+            changing_limit: Mutex::new(()),
         }
     }
 
-    pub(crate) fn seats(&self) -> &Seats {
-        &self.common.seats
+    pub(crate) fn admission(&self) -> &Admission {
+        &self.admission
     }
 
-    pub(crate) fn now(&self) -> Timestamp {
+    pub(crate) fn notice_board(&self) -> &NoticeBoard {
+        &self.notices
+    }
+
+    fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// The present moment for an operation that moves a connection: a coarse one, which is cheap. What was used up to the
-    /// end of a minute is collected before anything happens in the next.
-    fn moving(&self) -> Timestamp {
+    /// The present time, cheap and a few milliseconds late. Collects the usage of a minute that has ended, so that
+    /// nothing which happens in the next one counts in it.
+    fn coarse_now(&self) -> Timestamp {
         let now = self.clock.coarse();
-        self.collect_usage(now);
+        if let Some(recorder) = &self.recorder
+            && recorder.is_due(now)
+        {
+            recorder.collect(
+                now,
+                |access| self.admission.connections(access),
+                |period| self.collect_usage(period),
+            );
+        }
         now
     }
 
-    /// Collects what was used up to the last end of a minute, unless that was done.
-    #[inline]
-    fn collect_usage(&self, now: Timestamp) {
-        if let Some(recorder) = &self.common.recorder
-            && recorder.is_due(now)
-        {
-            self.collect(recorder, now);
-        }
-    }
-
-    #[cold]
-    fn collect(&self, recorder: &Recorder, now: Timestamp) {
-        recorder.collect(now, |access| self.common.seats.connections(access), |cut| self.take_usage(cut));
-    }
-
-    /// The key's hash and its shard: the table within the shard keeps the lower half, the shard is chosen by bits of the
-    /// upper.
+    /// The hash of a key, and its shard. The index of the shard uses the lower bits and the highest ones.
     fn locate(&self, key: &DocumentKey) -> (u64, usize) {
-        let hash = self.common.hasher.hash_one(key);
-        let bits = usize::try_from(hash >> 48).unwrap_or(0);
+        let hash = self.hasher.hash_one(key);
+        let bits = usize::try_from(hash >> 32 & 0xffff).expect("16 bits fit");
         (hash, bits & (self.shards.len() - 1))
     }
 
@@ -138,108 +148,79 @@ impl Registry {
         Numbering::shard_of(id, self.shards.len())
     }
 
-    /// Runs `act` under the lock of one shard, and afterwards does what it left to do.
-    #[inline]
-    fn locked<R>(
-        &self,
-        index: usize,
-        now: Timestamp,
-        act: impl FnOnce(&mut Shard, &Context<'_>, &mut After) -> R,
-    ) -> R {
-        let mut after = After::default();
-        let result = self.hold(index, now, &mut after, act);
-        if after.is_more() {
-            self.finish(after);
-        } else {
-            if after.ready.is_some() {
-                self.common.ready.queue.announce();
-            }
-            // It would be dropped piece by piece otherwise, to find that there is nothing in it.
-            std::mem::forget(after);
-        }
-        result
-    }
-
-    /// Runs `act` under the lock of one shard. What it left to do is the caller's, in a place of the caller's: moved, it would
-    /// be read before its pieces have arrived.
-    #[inline]
-    fn hold<R>(
-        &self,
-        index: usize,
-        now: Timestamp,
-        after: &mut After,
-        act: impl FnOnce(&mut Shard, &Context<'_>, &mut After) -> R,
-    ) -> R {
-        let place = &self.shards[index];
-        let mut shard = place.shard.lock();
+    /// Locks a shard for a call that changes something at `now`.
+    fn hold(&self, index: usize, now: Timestamp) -> Held<'_> {
+        let ShardLock { earliest, shard } = &self.shards[index];
+        let mut shard = shard.lock();
         shard.calls += 1;
-        // Read under the lock: whoever drains or shuts down visits every shard afterwards.
-        let context = Context { common: &self.common, now, mode: self.modes.now() };
-        let result = act(&mut shard, &context, after);
-        if after.deadlines_moved {
-            after.earliest = shard.earliest_deadline().map_or(NEVER, Timestamp::as_millis);
-            place.earliest.store(after.earliest, Ordering::SeqCst);
-        }
-        if let Some(place) = after.ready {
-            self.common.ready.stage(index, &mut shard.staged, place);
-        }
-        result
+        // Read under the lock: whoever drains or ends the engine visits every shard afterwards.
+        Held { index, earliest, shard, cx: self.context(now) }
     }
 
-    /// Looks at one shard.
+    fn context(&self, now: Timestamp) -> Context<'_> {
+        Context {
+            rules: &self.rules,
+            hasher: &self.hasher,
+            now,
+            draining: self.admission.is_draining(),
+            ending: self.ending.load(Ordering::SeqCst),
+        }
+    }
+
+    /// Looks at a shard under its lock.
     fn read<R>(&self, index: usize, look: impl FnOnce(&Shard) -> R) -> R {
         look(&self.shards[index].shard.lock())
     }
+}
 
-    /// What few calls leave to do, with no lock held. The hooks come last: host code may panic.
-    #[cold]
-    fn finish(&self, after: After) {
-        let ready = usize::from(after.ready.is_some());
-        let notices = self.keep_books(after);
-        self.announce(ready, notices);
+/// Opening and closing. Every other call goes the same way.
+impl Registry {
+    pub(crate) fn open(
+        &self,
+        key: &DocumentKey,
+        user: &User,
+        asked: Access,
+    ) -> Result<(ConnectionId, Grant), OpenError> {
+        let (hash, index) = self.locate(key);
+        let mut held = self.hold(index, self.coarse_now());
+        let found = held.shard.find(key, hash);
+        held.shard.check_room(found)?;
+        let admitted = self.admission.admit(&held.claim(found, user.id(), asked), held.cx.now)?;
+        let document = found.unwrap_or_else(|| held.shard.insert(key, &self.hasher, &self.ready));
+        let cx = held.cx;
+        let id = held.shard.connect(document, |session, id| session.join(&cx, user, id, admitted));
+        self.record_open(&mut held, user, admitted);
+        self.finish(held, document);
+        Ok((id, Grant { access: admitted.access, reason: admitted.reason }))
     }
 
-    /// What a call leaves to do but for what others are to hear. Returns of how many notices they are.
-    fn keep_books(&self, after: After) -> usize {
-        let (notices, done) = after.more.map_or((0, 0), |more| (self.notify(more.notices), more.done));
-        if after.deadlines_moved {
-            self.sleeper.at(after.earliest);
-        }
-        if done > 0 {
-            self.finished(done);
-        }
-        notices
-    }
-
-    /// So many documents came to have something to tell, and so many notices came. All receivers are woken before host code
-    /// runs.
-    fn announce(&self, ready: usize, notices: usize) {
-        let documents = &self.common.ready.queue;
-        documents.wake(ready);
-        self.notices.wake(notices);
-        if ready > 0 {
-            documents.call_hook();
-        }
-        if notices > 0 {
-            self.notices.call_hook();
+    fn record_open(&self, held: &mut Held<'_>, user: &User, admitted: Admitted) {
+        let Admitted { access, reason, connections, .. } = admitted;
+        if let Some(recorder) = &self.recorder {
+            recorder.record_rise(access, connections, held.cx.now);
+            let user = self.hasher.hash_one(user.id());
+            held.shard.meter.record_open(held.cx.now, access, reason, user);
         }
     }
 
-    /// How many of them are kept: as many receivers are to be woken.
-    fn notify(&self, notices: Vec<Notice>) -> usize {
-        notices.into_iter().map(|notice| usize::from(self.push_notice(notice))).sum()
+    pub(crate) fn close(&self, id: ConnectionId) -> Result<(), ConnectionError> {
+        let mut held = self.hold(self.shard_of(id), self.coarse_now());
+        let Place { document, participant } = held.shard.disconnect(id).ok_or(ConnectionError::Unknown)?;
+        let cx = held.cx;
+        let effects = held.shard.session_mut(document).leave(&cx, participant, id);
+        self.apply(held, document, effects);
+        Ok(())
     }
+}
 
-    /// Whether it is kept: somebody listens, and not too many wait.
-    fn push_notice(&self, notice: Notice) -> bool {
-        if !self.modes.now().is_listened_to() {
-            return false;
-        }
-        let kept = self.notices.push(notice, self.most_notices);
-        if !kept {
-            self.notices_missed.fetch_add(1, Ordering::Relaxed);
-        }
-        kept
+impl Held<'_> {
+    /// A claim on a document that may be new.
+    fn claim<'u>(&self, found: Option<DocumentId>, user: &'u UserId, asked: Access) -> Claim<'u> {
+        let document = match found {
+            Some(document) => self.shard.session(document).seats_for(&self.cx, user, asked),
+            None => DocumentSeats::default(),
+        };
+        Claim { user, asked, document, counts_users: self.shard.counts_users }
     }
 }
 
@@ -247,7 +228,7 @@ impl std::fmt::Debug for Registry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Registry")
             .field("shards", &self.shards.len())
-            .field("seats", &self.common.seats)
+            .field("admission", &self.admission)
             .finish_non_exhaustive()
     }
 }

@@ -1,120 +1,164 @@
-//! The documents that have something to tell the storage.
+//! The documents that have a callback to hand out.
 
-use std::collections::VecDeque;
+use std::time::Instant;
 
-use super::queue::Queue;
-use crate::config::Hook;
-use crate::sync::{Apart, AtomicU64, AtomicUsize, Ordering};
+use crossbeam_channel::bounded;
+#[cfg(feature = "async")]
+use event_listener::IntoNotification;
 
-/// A document's place: its shard, and where it stands in it.
+use crate::sync::{AtomicBool, AtomicUsize, Ordering, channel};
+
+/// Names a document within its shard.
+pub(crate) type DocumentId = u32;
+
+/// A document's place: its shard, and its slot there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Location {
-    pub(super) shard: u32,
-    pub(super) place: u32,
+    pub(crate) shard: u32,
+    pub(crate) document: DocumentId,
 }
 
-/// The documents that have something to tell, each at most once, in the order in which they came to have it; those of
-/// threads that meet, nearly so.
-///
-/// One that does is only staged: it enters a list of its shard, under the lock that is held anyway, with a stamp. A receiver
-/// that finds the queue empty sweeps these lists into it. So whoever opens or closes needs no further lock; a push to a
-/// channel was a seventh of an open and a close.
+/// The channel of documents that have something for the storage. A document is in it at most once.
 #[derive(Debug)]
-pub(super) struct Ready {
-    pub(super) queue: Queue<Entry>,
-    /// The next stamp. Read and then written, since adding would lock memory: of threads that meet here one may set it back by
-    /// what others added meanwhile, so that documents of different shards change places. Nothing promises their order.
-    stamp: Apart<AtomicU64>,
-    /// How many entries each shard has staged, written under its lock.
-    staged: Box<[Apart<AtomicUsize>]>,
-    /// What all shards have staged, in whole steps of each.
-    steps: Apart<AtomicUsize>,
-    /// Entries whose document is gone and whose place is empty.
-    stale: Apart<AtomicUsize>,
+pub(crate) struct Ready {
+    sender: channel::Sender<Entry>,
+    receiver: channel::Receiver<Entry>,
+    /// Wakes tasks that wait in `next().await`.
+    #[cfg(feature = "async")]
+    event: event_listener::Event,
+    /// Whether any task ever waited.
+    #[cfg(feature = "async")]
+    has_tasks: AtomicBool,
+    /// Rings for hosts that wait in `select!`.
+    doorbell: (crossbeam_channel::Sender<()>, crossbeam_channel::Receiver<()>),
+    /// Whether anybody asked for the doorbell.
+    has_doorbell: AtomicBool,
+    /// Entries whose document is gone.
+    orphans: AtomicUsize,
+    /// So many documents may wait before those that came and went unchanged are dropped.
     most: usize,
-    /// By 2ˢᵗᵉᵖ a shard's number of staged entries is known to all: fewer writes to a word that all of them share.
-    step: u32,
 }
 
-/// When a document came to have something to tell, in stamps; and which.
-pub(super) type Entry = (u64, Location);
+#[derive(Clone, Copy, Debug)]
+enum Entry {
+    Document(Location),
+    /// Nothing comes after this. Whoever receives it puts it back for the others.
+    End,
+}
 
-/// What a shard has staged since the last sweep: stamps and places.
-pub(super) type Staged = Vec<(u64, u32)>;
+/// Why there is nothing to take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Nothing {
+    /// Nothing is there now.
+    Yet,
+    /// The engine has ended, and everything was taken.
+    AnyMore,
+}
 
-/// The largest step.
-const STEP_MAX: usize = 64;
+/// How long to wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wait {
+    No,
+    Until(Instant),
+    Forever,
+}
 
 impl Ready {
-    pub(super) fn new(hook: Option<Hook>, most: usize, shards: usize) -> Self {
+    pub(super) fn new(most: usize) -> Self {
+        let (sender, receiver) = channel::unbounded();
         Ready {
-            queue: Queue::new(hook),
-            stamp: Apart::new(AtomicU64::new(0)),
-            staged: (0..shards).map(|_| Apart::new(AtomicUsize::new(0))).collect(),
-            steps: Apart::new(AtomicUsize::new(0)),
-            stale: Apart::new(AtomicUsize::new(0)),
+            sender,
+            receiver,
+            #[cfg(feature = "async")]
+            event: event_listener::Event::new(),
+            #[cfg(feature = "async")]
+            has_tasks: AtomicBool::new(false),
+            doorbell: bounded(1),
+            has_doorbell: AtomicBool::new(false),
+            orphans: AtomicUsize::new(0),
             most,
-            // So small that what the steps leave open is at most a quarter of what may wait.
-            step: (most / 4 / shards.max(1)).clamp(1, STEP_MAX).ilog2(),
         }
     }
 
-    #[inline]
-    fn next_stamp(&self) -> u64 {
-        let stamp = self.stamp.load(Ordering::Relaxed);
-        self.stamp.store(stamp + 1, Ordering::Relaxed);
-        stamp
+    /// A document became ready. Called with no lock held.
+    pub(super) fn push(&self, location: Location) {
+        self.send(Entry::Document(location));
     }
 
-    /// Stages a document; under its shard's lock. Whoever does it [announces](Queue::announce) it afterwards.
-    #[inline]
-    pub(super) fn stage(&self, shard: usize, list: &mut Staged, place: u32) {
-        // Within a shard the order is exact.
-        let stamp = list.last().map_or(0, |(last, _)| last + 1).max(self.next_stamp());
-        list.push((stamp, place));
-        let count = list.len();
-        self.staged[shard].store(count, Ordering::Relaxed);
-        if count & ((1 << self.step) - 1) == 0 {
-            self.steps.fetch_add(1, Ordering::Relaxed);
+    /// Nothing becomes ready any more.
+    pub(super) fn end(&self) {
+        self.send(Entry::End);
+    }
+
+    fn send(&self, entry: Entry) {
+        self.sender.send(entry).expect("the receiver is kept beside the sender");
+        #[cfg(feature = "async")]
+        if self.has_tasks.load(Ordering::SeqCst) {
+            self.event.notify(1.additional());
+        }
+        self.ring();
+    }
+
+    /// Takes the next document.
+    pub(super) fn take(&self, wait: Wait) -> Result<Location, Nothing> {
+        let entry = match wait {
+            Wait::No => self.receiver.try_recv().map_err(|_| Nothing::Yet),
+            Wait::Until(deadline) => self.receiver.recv_deadline(deadline).map_err(|_| Nothing::Yet),
+            Wait::Forever => self.receiver.recv().map_err(|_| Nothing::AnyMore),
+        }?;
+        match entry {
+            Entry::Document(location) => {
+                self.ring();
+                Ok(location)
+            }
+            Entry::End => {
+                self.end();
+                Err(Nothing::AnyMore)
+            }
         }
     }
 
-    /// Whether a shard has staged anything, as far as the asking thread has heard.
-    pub(super) fn has_staged(&self, shard: usize) -> bool {
-        self.staged[shard].load(Ordering::Relaxed) > 0
+    /// A listener that is woken when a document becomes ready after this call.
+    #[cfg(feature = "async")]
+    pub(super) fn listen(&self) -> event_listener::EventListener {
+        self.has_tasks.store(true, Ordering::SeqCst);
+        self.event.listen()
     }
 
-    /// A list was taken from its shard; under the shard's lock.
-    pub(super) fn swept(&self, shard: usize, list: &Staged) {
-        self.staged[shard].store(0, Ordering::Relaxed);
-        let steps = list.len() >> self.step;
-        if steps > 0 {
-            self.steps.fetch_sub(steps, Ordering::Relaxed);
+    /// Returns true if anybody asked for the doorbell.
+    pub(super) fn has_doorbell(&self) -> bool {
+        self.has_doorbell.load(Ordering::SeqCst)
+    }
+
+    /// A receiver that gets a ring while something can be taken.
+    pub(super) fn doorbell(&self) -> crossbeam_channel::Receiver<()> {
+        self.has_doorbell.store(true, Ordering::SeqCst);
+        self.ring();
+        self.doorbell.1.clone()
+    }
+
+    /// Rings the doorbell if something can be taken. Returns true if it does.
+    pub(super) fn ring(&self) -> bool {
+        let rings = self.has_doorbell() && !self.receiver.is_empty();
+        if rings {
+            // One that rings already is enough.
+            let _ = self.doorbell.0.try_send(());
         }
+        rings
     }
 
-    /// Appends documents of whatever shards that came to have something to tell just now, in this order.
-    pub(super) fn enter(&self, values: &mut VecDeque<Entry>, locations: impl Iterator<Item = Location>) {
-        values.extend(locations.map(|location| (self.next_stamp(), location)));
+    /// Returns true if more documents wait than the bound allows.
+    pub(super) fn has_too_many(&self) -> bool {
+        self.receiver.len().saturating_sub(self.orphans.load(Ordering::SeqCst)) > self.most
     }
 
-    /// Whether more documents wait than may. Mostly that is plain from what all shards know; else it costs the shards.
-    pub(super) fn are_too_many(&self) -> bool {
-        let waiting =
-            |staged: usize| (self.queue.len() + staged).saturating_sub(self.stale.load(Ordering::Relaxed));
-        let known = self.steps.load(Ordering::Relaxed) << self.step;
-        if waiting(known + (self.staged.len() << self.step)) <= self.most {
-            return false;
-        }
-        let all = || self.staged.iter().map(|count| count.load(Ordering::Relaxed)).sum();
-        waiting(known) > self.most || waiting(all()) > self.most
+    /// A document is gone while its entry is still in the channel.
+    pub(super) fn entry_orphaned(&self) {
+        self.orphans.fetch_add(1, Ordering::SeqCst);
     }
 
-    pub(super) fn entry_outlived_its_document(&self) {
-        self.stale.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn inherited_entry_left(&self) {
-        self.stale.fetch_sub(1, Ordering::Relaxed);
+    /// An orphaned entry was taken, or belongs to another document now.
+    pub(super) fn orphan_gone(&self) {
+        self.orphans.fetch_sub(1, Ordering::SeqCst);
     }
 }

@@ -1,4 +1,4 @@
-//! When the next deadline falls due, and the thread that may be sleeping until then.
+//! The earliest deadline of all shards, and the thread that sleeps until then.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use crate::time::Timestamp;
 /// No deadline.
 pub(super) const NEVER: u64 = u64::MAX;
 
-/// The earliest deadline of all shards, and who waits for it.
+/// Knows the earliest deadline, and wakes the timer thread for an earlier one.
 #[derive(Debug)]
 pub(super) struct Sleeper {
-    /// In milliseconds. May be too early; too late only while somebody looks again.
+    /// The earliest deadline in milliseconds. May be too early. It is too late only while somebody looks again.
     next_due: AtomicU64,
     looks_begun: AtomicU64,
     looks_done: AtomicU64,
-    /// Until when a thread sleeps; 0 while none does.
+    /// Until when the thread sleeps. 0 while it does not.
     wake_at: AtomicU64,
     lock: Mutex<()>,
     wake: Condvar,
@@ -33,28 +33,28 @@ impl Sleeper {
         }
     }
 
-    /// May be too late while somebody looks again.
+    /// The earliest deadline. May be too late while somebody looks again.
     pub(super) fn next_due(&self) -> u64 {
         self.next_due.load(Ordering::SeqCst)
     }
 
-    /// The same, unless somebody looks again just now.
+    /// The earliest deadline, unless somebody looks again just now.
     pub(super) fn settled_next_due(&self) -> Option<u64> {
         let done = self.looks_done.load(Ordering::SeqCst);
         let due = self.next_due();
         (self.looks_begun.load(Ordering::SeqCst) == done).then_some(due)
     }
 
-    /// Forgets the earliest deadline, to be found again from those of the shards, each by [`at`](Self::at), before the
-    /// result is dropped.
+    /// Forgets the earliest deadline. The caller passes that of every shard to [`wake_by`](Self::wake_by) before it drops
+    /// the result.
     pub(super) fn look_again(&self) -> Looking<'_> {
         self.looks_begun.fetch_add(1, Ordering::SeqCst);
         self.next_due.store(NEVER, Ordering::SeqCst);
         Looking(self)
     }
 
-    /// There is a deadline at `due`. Wakes a sleeper that would sleep longer; call it with no lock held.
-    pub(super) fn at(&self, due: u64) {
+    /// There is a deadline at `due`. Wakes the thread if it would sleep longer. Called with no lock held.
+    pub(super) fn wake_by(&self, due: u64) {
         if due < self.next_due() {
             self.next_due.fetch_min(due, Ordering::SeqCst);
         }
@@ -63,20 +63,21 @@ impl Sleeper {
         }
     }
 
-    /// Wakes a sleeper, so that it looks around.
+    /// Wakes the thread.
     pub(super) fn wake(&self) {
-        // Whoever is on the way to sleep holds the lock until it does.
+        // A thread that is about to sleep holds the lock until it does.
         drop(self.lock.lock());
         self.wake.notify_all();
     }
 
-    /// Sleeps until the next deadline, `now` being the present, or until woken; not at all if `stopped`.
-    pub(super) fn sleep(&self, now: Timestamp, stopped: impl Fn() -> bool) {
+    /// Sleeps until the earliest deadline, at most until `latest`, or until woken. Returns at once if `stopped`.
+    pub(super) fn sleep(&self, now: Timestamp, latest: Option<Timestamp>, stopped: impl Fn() -> bool) {
         let mut guard = self.lock.lock();
-        let mut until = self.next_due();
+        let latest = latest.map_or(NEVER, Timestamp::as_millis);
+        let until = self.next_due().min(latest);
         self.wake_at.store(until, Ordering::SeqCst);
         // A deadline that came in between: its caller saw nobody asleep yet.
-        until = until.min(self.next_due());
+        let until = until.min(self.next_due());
         if !stopped() {
             if until == NEVER {
                 self.wake.wait(&mut guard);

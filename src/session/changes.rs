@@ -1,4 +1,4 @@
-//! What was changed since the last save, by whom and when.
+//! The unsaved changes of a document: how many, by whom and when.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -7,44 +7,45 @@ use crate::callback::{Author, Turn};
 use crate::ids::{User, UserId};
 use crate::time::Timestamp;
 
-/// The changes of a document since its last save of status 2 was acknowledged. There is one as soon as anything was
-/// changed; a saved document has none.
+/// The changes of a document since its last save of status 2 was acknowledged. A document without unsaved changes has
+/// no value of this type.
 ///
-/// They are numbered from the beginning of the session, so that a force save which was asked for earlier never claims
-/// to hold later ones.
+/// Changes are numbered from the beginning of the session, so that an earlier force save never claims to hold later
+/// changes.
 #[derive(Debug)]
 pub(crate) struct Changes {
-    /// The number of the last change before these.
-    before: u64,
-    /// The number of the last one.
-    made: u64,
-    /// Up to which the latest force save under way reaches.
-    asked: u64,
-    /// Up to which the latest acknowledged force save reaches.
-    forced: u64,
+    /// The number of the last change that is saved.
+    saved: u64,
+    /// The number of the last change.
+    last: u64,
+    /// The number of the last change in the latest force save that is under way.
+    requested: u64,
+    /// The number of the last change in the latest acknowledged force save.
+    force_saved: u64,
     last_author: UserId,
     last_at: Timestamp,
-    /// The oldest: most documents are saved before there is another.
+    /// The oldest turn. Stored in place, since most documents are saved before they have another.
     first_turn: Turn,
     further_turns: VecDeque<Turn>,
 }
 
-/// How far a save reaches.
+/// What a save of some moment holds.
 #[derive(Clone, Debug)]
 pub(crate) struct Reach {
-    pub(crate) changes: u64,
+    /// The number of the last change in it.
+    pub(crate) last: u64,
     pub(crate) last_author: UserId,
     pub(crate) last_at: Timestamp,
 }
 
 impl Changes {
-    /// The first change after the one with the number `before`.
-    pub(crate) fn first(before: u64, user: &User, now: Timestamp) -> Self {
+    /// The first change after number `saved`.
+    pub(crate) fn first(saved: u64, user: &User, now: Timestamp) -> Self {
         Changes {
-            before,
-            made: before + 1,
-            asked: before,
-            forced: before,
+            saved,
+            last: saved + 1,
+            requested: saved,
+            force_saved: saved,
             last_author: user.id().clone(),
             last_at: now,
             first_turn: turn(user, now),
@@ -54,12 +55,12 @@ impl Changes {
 
     /// The number of the last change.
     pub(crate) fn last(&self) -> u64 {
-        self.made
+        self.last
     }
 
-    /// A further change. O(1).
+    /// Adds a change. Costs O(1).
     pub(crate) fn add(&mut self, user: &User, now: Timestamp, most_turns: usize) {
-        self.made += 1;
+        self.last += 1;
         self.last_at = self.last_at.max(now);
         if self.last_author == *user.id() {
             return;
@@ -71,35 +72,35 @@ impl Changes {
         }
     }
 
-    /// Whether anything was changed since the last save, one under way included.
-    pub(crate) fn unsaved(&self) -> bool {
-        self.made > self.forced.max(self.asked)
+    /// Returns true if there are changes that neither an acknowledged force save nor one under way holds.
+    pub(crate) fn need_save(&self) -> bool {
+        self.last > self.force_saved.max(self.requested)
     }
 
-    /// Whether a force save holds everything.
-    pub(crate) fn all_forced(&self) -> bool {
-        self.forced == self.made
+    /// Returns true if an acknowledged force save holds every change.
+    pub(crate) fn are_force_saved(&self) -> bool {
+        self.force_saved == self.last
     }
 
-    /// How far a save of this moment reaches.
+    /// What a save of this moment holds.
     pub(crate) fn reach(&self) -> Reach {
-        Reach { changes: self.made, last_author: self.last_author.clone(), last_at: self.last_at }
+        Reach { last: self.last, last_author: self.last_author.clone(), last_at: self.last_at }
     }
 
-    pub(crate) fn force_save_asked(&mut self, reach: &Reach) {
-        self.asked = reach.changes;
+    pub(crate) fn force_save_requested(&mut self, reach: &Reach) {
+        self.requested = reach.last;
     }
 
-    /// Whether it holds any of these changes.
+    /// Records that a force save up to change `reach` was acknowledged. Returns true if it holds any of these changes.
     pub(crate) fn force_save_acknowledged(&mut self, reach: u64) -> bool {
-        self.forced = self.forced.max(reach);
-        reach > self.before
+        self.force_saved = self.force_saved.max(reach);
+        reach > self.saved
     }
 
-    /// What it was to hold is unsaved again, unless a later one under way holds it too.
+    /// Records that a force save was given up. Its changes need a save again, unless a later one under way holds them.
     pub(crate) fn force_save_given_up(&mut self, reach: u64) {
-        if self.asked == reach {
-            self.asked = self.forced;
+        if self.requested == reach {
+            self.requested = self.force_saved;
         }
     }
 
@@ -107,10 +108,10 @@ impl Changes {
         std::iter::once(&self.first_turn).chain(&self.further_turns).cloned().collect()
     }
 
-    /// Makes one turn of the two oldest: it keeps the beginning and the author of the older one.
+    /// Makes one turn of the two oldest. It keeps the beginning and the author of the older one.
     fn merge_oldest(&mut self) {
         self.further_turns.pop_front();
-        // Between two turns of one author now nothing is left: they are one.
+        // Two neighbouring turns of one author are one turn.
         if self.further_turns.front().is_some_and(|next| next.author.id == self.first_turn.author.id) {
             self.further_turns.pop_front();
         }
@@ -163,17 +164,17 @@ mod tests {
     fn p5_a_given_up_force_save_leaves_its_changes_unsaved() {
         let mut changes = Changes::first(0, &user("a"), Timestamp::default());
         let first = changes.reach();
-        changes.force_save_asked(&first);
-        assert!(!changes.unsaved());
+        changes.force_save_requested(&first);
+        assert!(!changes.need_save());
         changes.add(&user("a"), Timestamp::default(), 9);
         let second = changes.reach();
-        changes.force_save_asked(&second);
-        changes.force_save_given_up(first.changes);
-        assert!(!changes.unsaved(), "the later one holds them");
-        changes.force_save_given_up(second.changes);
-        assert!(changes.unsaved());
-        changes.force_save_acknowledged(second.changes);
-        assert!(changes.all_forced());
+        changes.force_save_requested(&second);
+        changes.force_save_given_up(first.last);
+        assert!(!changes.need_save(), "the later one holds them");
+        changes.force_save_given_up(second.last);
+        assert!(changes.need_save());
+        changes.force_save_acknowledged(second.last);
+        assert!(changes.are_force_saved());
     }
 
     #[test]

@@ -1,72 +1,79 @@
-//! The session: all that the engine knows of one document, as a pure state machine.
+//! The session: what the engine knows of one document, as a pure state machine.
 //!
-//! Nothing here locks, reads a clock, sends, or knows another document. Every method takes `&mut self` and, where time
-//! matters, the present moment; what follows for others is returned, or asked for by the shard right after.
+//! Nothing here takes a lock, reads a clock, sends, or knows another document. A method takes `&mut self` and a
+//! [`Context`] with the present time. What follows for others comes back as [`Effects`].
 //!
-//! Words: a *stay* is one user's uninterrupted presence with one access ([`roster`]). The *outbox* holds what the
-//! storage has not been told ([`outbox`]). The *phase* says whether somebody edits, and how far the save is
-//! ([`phase`]). *Changes* are what is unsaved ([`changes`]). What is open with the storage stands together in one box
-//! ([`pending`]), so that a document with nothing open is small.
+//! Read it in this order: this file (joining, leaving, changing, dropping), [`phase`] (the one transition function),
+//! [`participants`], [`changes`] and [`unsaved`], [`outbox`] and [`catch_up`] (what the storage has not heard yet),
+//! [`callbacks`] (how that is worded), [`saves`] (what a worker takes, and its answers).
 
+mod callbacks;
+mod catch_up;
 mod changes;
-mod ordered;
+mod effects;
+mod member;
 mod outbox;
-mod pending;
+mod participants;
 mod phase;
-mod queue;
-mod roster;
-mod spares;
-mod standing;
-mod storage;
-mod telling;
+mod requests;
+mod saves;
+mod unsaved;
+mod validate;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use ordered::NONE;
-pub(crate) use roster::{Stay, StayId};
-pub(crate) use spares::{Spares, TooMany};
-pub(crate) use standing::{Before, Standing};
-pub(crate) use storage::{Settled, Verdict};
+pub(crate) use callbacks::{Blanks, clear};
+pub(crate) use effects::{Effects, EndedAccess, Garbage};
+pub(crate) use member::{Member, Tab};
+pub(crate) use participants::ParticipantId;
+pub(crate) use saves::Verdict;
 
-use crate::access::{Access, Participant};
-use crate::callback::ForceSaveType;
+use crate::access::{Access, Dropped, Participant};
 use crate::config::{Bounds, Config};
-use crate::error::{ForceSaveError, InfoError};
-use crate::ids::{DocumentKey, User, UserId};
+use crate::hash::Hasher;
+use crate::ids::{ConnectionId, DocumentKey, User, UserId};
+use crate::limits::SeatCount;
+use crate::notice::Notice;
+use crate::seats::{Admitted, DocumentSeats};
 use crate::time::Timestamp;
-use outbox::{ForceSaveAsked, InfoAnswer, InfoAsked, Outbox};
-use pending::{Pending, Unsaved};
+use outbox::Outbox;
+use participants::Participants;
 use phase::{Phase, Step};
-use roster::Roster;
+use unsaved::Unsaved;
 
-/// Whether a save or a retry waits for its time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pace {
-    /// It does.
-    Usual,
-    /// It is due at once: after a drop, while draining, at the end.
-    AtOnce,
+/// One document.
+#[derive(Debug)]
+pub(crate) struct Session {
+    key: DocumentKey,
+    participants: Participants,
+    outbox: Outbox,
+    /// `None` while nothing is unsaved.
+    unsaved: Option<Box<Unsaved>>,
+    /// How many changes were saved, or deleted as forgotten, since the session began.
+    saved_changes: u64,
 }
 
-impl Pace {
-    pub(crate) fn at_once_if(hurried: bool) -> Self {
-        if hurried { Pace::AtOnce } else { Pace::Usual }
-    }
-
-    /// When something falls due after `delay`; `None` if that is now.
-    fn due(self, now: Timestamp, delay: Duration) -> Option<Timestamp> {
-        Some(now.after(delay)).filter(|due| self == Pace::Usual && *due > now)
-    }
+/// What a call on a session is told of the engine around it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Context<'a> {
+    pub(crate) rules: &'a Rules,
+    pub(crate) hasher: &'a Hasher,
+    pub(crate) now: Timestamp,
+    /// Saves are due without the save delay.
+    pub(crate) draining: bool,
+    /// Failed callbacks are tried again without a pause.
+    pub(crate) ending: bool,
 }
 
-/// The settings that every session of an engine goes by.
+/// The settings that all sessions of an engine go by.
 #[derive(Debug)]
 pub(crate) struct Rules {
     pub(crate) callbacks: bool,
     pub(crate) save_delay: Duration,
     pub(crate) retry_pauses: Vec<Duration>,
     pub(crate) force_save_interval: Option<Duration>,
+    pub(crate) seat_count: SeatCount,
     pub(crate) bounds: Bounds,
 }
 
@@ -77,325 +84,294 @@ impl Rules {
             save_delay: config.save_delay,
             retry_pauses: config.retry_pauses.clone(),
             force_save_interval: config.force_save_interval,
+            seat_count: config.seat_count,
             bounds: config.bounds,
         }
     }
 }
 
-/// One document.
-///
-/// Where the fields stand is said here and in the [`roster`]: all that most calls look at is one cache line, and the first
-/// two stays are the next. At a million documents a line that comes from memory costs more than all else in a call.
-#[derive(Debug)]
-#[repr(C, align(64))]
-pub(crate) struct Session {
-    key: DocumentKey,
-    pending: Option<Box<Pending>>,
-    roster: Roster,
+/// Which connections a drop is about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum DropTarget<'a> {
+    Everybody,
+    Users(&'a [UserId]),
+    Connection(ParticipantId, ConnectionId),
 }
 
 /// Questions.
 impl Session {
     pub(crate) fn new(key: DocumentKey) -> Self {
-        Session { key, roster: Roster::new(), pending: None }
+        Session {
+            key,
+            participants: Participants::default(),
+            outbox: Outbox::default(),
+            unsaved: None,
+            saved_changes: 0,
+        }
     }
 
     pub(crate) fn key(&self) -> &DocumentKey {
         &self.key
     }
 
-    fn unsaved(&self) -> Option<&Unsaved> {
-        self.pending.as_ref()?.unsaved.as_deref()
+    /// What counts here when `user` asks for `access`.
+    pub(crate) fn seats_for(&self, cx: &Context<'_>, user: &UserId, access: Access) -> DocumentSeats {
+        let by_users = cx.rules.seat_count == SeatCount::UsersOfDocuments;
+        let shares = |id| self.participants[id].tabs_with(access).next().is_some();
+        DocumentSeats {
+            saving: matches!(self.phase(), Phase::Saving { .. }),
+            editing: if by_users { self.participants.editors() } else { self.participants.editing() },
+            shares_seat: by_users && self.participants.find(user, cx.hasher).is_some_and(shares),
+        }
     }
 
-    /// As far as nothing is unsaved, it follows from who is here.
+    /// What the connection may do.
+    pub(crate) fn access(&self, participant: ParticipantId, id: ConnectionId) -> Access {
+        self.participants[participant].tab(id).access
+    }
+
+    /// Returns true if anybody is connected or a save is still to come.
+    pub(crate) fn is_open(&self) -> bool {
+        self.participants.connections() > 0 || self.withheld().is_some()
+    }
+
+    /// Returns true if the storage knows all that happened, or was given up.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.outbox.is_empty() && self.withheld().is_none()
+    }
+
+    /// Returns true if nothing of it needs to be remembered.
+    pub(crate) fn is_over(&self) -> bool {
+        self.participants.connections() == 0 && self.outbox.is_empty() && self.unsaved.is_none()
+    }
+
+    pub(crate) fn is_forgotten(&self) -> bool {
+        self.unsaved.as_ref().is_some_and(|unsaved| unsaved.forgotten)
+    }
+
+    /// Where the host keeps the file of a forgotten document.
+    pub(crate) fn kept_at(&self) -> Option<Arc<str>> {
+        self.unsaved.as_ref()?.kept_at.clone()
+    }
+
+    /// Returns true if a callback is with a worker.
+    pub(crate) fn is_outstanding(&self) -> bool {
+        self.outbox.with_worker().is_some()
+    }
+
+    /// Returns true if a callback can be taken now.
+    pub(crate) fn has_next(&self) -> bool {
+        match self.unsaved.as_ref().map(|unsaved| unsaved.phase) {
+            Some(Phase::Closing { due, failures, .. }) if !self.outbox.is_outstanding() => {
+                due.is_none() || (failures == 0 && self.outbox.has_next())
+            }
+            _ => self.outbox.has_next(),
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called next.
+    pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
+        let unsaved = self.unsaved.as_ref().and_then(|unsaved| unsaved.next_deadline());
+        [self.outbox.retry_at(), unsaved].into_iter().flatten().min()
+    }
+
+    /// The users who hold edit access, in order of joining.
+    pub(crate) fn editors(&self) -> Vec<UserId> {
+        let mut users = Vec::with_capacity(self.participants.editors() as usize);
+        self.participants.append_users(&mut users, Member::is_editing);
+        users
+    }
+
+    /// Every user with a connection, in order of arrival.
+    pub(crate) fn present(&self) -> Vec<Participant> {
+        self.participants.present()
+    }
+
+    /// Every connection, by participant, in the order in which they began to edit.
+    pub(crate) fn connections(&self) -> Vec<ConnectionId> {
+        let members = self.participants.in_order(|_| true);
+        let tabs = members.iter().flat_map(|participant| &self.participants[*participant].tabs);
+        tabs.map(|tab| tab.connection).collect()
+    }
+
+    pub(crate) fn members(&self) -> impl Iterator<Item = (ParticipantId, &Member)> {
+        self.participants.iter()
+    }
+
+    pub(crate) fn members_mut(&mut self) -> impl Iterator<Item = &mut Member> {
+        self.participants.iter_mut()
+    }
+
     fn phase(&self) -> Phase {
-        match self.unsaved() {
+        match &self.unsaved {
             Some(unsaved) => unsaved.phase,
-            None if self.roster.editing() > 0 => Phase::Edited,
+            None if self.participants.editing() > 0 => Phase::Edited,
             None => Phase::Viewed,
         }
     }
 
-    fn withheld(&self) -> Option<StayId> {
-        self.pending.as_deref()?.withheld()
-    }
-
-    /// Whether a save is with the storage, so that nobody gets edit access.
-    pub(crate) fn is_saving(&self) -> bool {
-        matches!(self.phase(), Phase::Saving { .. })
-    }
-
-    pub(crate) fn is_forgotten(&self) -> bool {
-        self.unsaved().is_some_and(|unsaved| unsaved.forgotten)
-    }
-
-    pub(crate) fn kept_at(&self) -> Option<Arc<str>> {
-        self.unsaved()?.kept_at.clone()
-    }
-
-    /// Whether a callback is with a worker.
-    pub(crate) fn is_outstanding(&self) -> bool {
-        self.pending.as_ref().is_some_and(|pending| pending.outbox.outstanding().is_some())
-    }
-
-    /// Whether the leave of this stay's connection starts a delay, so that it must know the time.
-    pub(crate) fn leave_needs_time(&self, stay: StayId) -> bool {
-        let last = self.roster.editing() == 1 && self.roster.stay(stay).access() == Access::Edit;
-        last && self.unsaved().is_some()
-    }
-
-    /// Whether it takes no memory but itself and its names.
-    pub(crate) fn is_small(&self) -> bool {
-        self.pending.is_none() && self.roster.is_small()
-    }
-
-    /// Seats of a limit of edit access that are taken here: connections, or `by_users` users.
-    pub(crate) fn edit_seats(&self, by_users: bool) -> u32 {
-        if by_users { self.roster.editors_here() } else { self.roster.editing() }
-    }
-
-    /// Every stay, in order of joining.
-    pub(crate) fn stays(&self) -> impl Iterator<Item = (StayId, &Stay)> {
-        self.roster.stays.iter()
-    }
-
-    /// How many connections have each access, counted.
-    pub(crate) fn by_access(&self) -> [u32; 3] {
-        self.roster.by_access()
-    }
-
-    pub(crate) fn editors(&self) -> Vec<UserId> {
-        self.roster.editors()
-    }
-
-    pub(crate) fn participants(&self) -> Vec<Participant> {
-        self.roster.participants()
-    }
-
-    pub(crate) fn stay(&self, id: StayId) -> &Stay {
-        self.roster.stay(id)
-    }
-
-    pub(crate) fn stay_mut(&mut self, id: StayId) -> &mut Stay {
-        self.roster.stay_mut(id)
-    }
-
-    pub(crate) fn stays_of(&self, user: &UserId) -> [Option<StayId>; 3] {
-        self.roster.stays_of(user)
-    }
-
-    /// The stays that lose their access when everybody is dropped, in order of joining.
-    pub(crate) fn stays_above_view(&self) -> Vec<StayId> {
-        let above_view = |stay: &Stay| stay.access() > Access::View && stay.connections > 0;
-        self.roster.stays.iter().filter(|(_, stay)| above_view(stay)).map(|(id, _)| id).collect()
+    /// The last editor, whose leave the storage hears of with the save.
+    fn withheld(&self) -> Option<ParticipantId> {
+        self.unsaved.as_ref()?.phase.withheld()
     }
 }
 
-/// Commands. Where something may come to be open with the storage, `spares` has the boxes for it.
+/// Joining and leaving.
 impl Session {
-    /// Adds a connection of `user` with an access that was decided on. Edit only where no save is with the storage.
-    ///
-    /// `slot` is where the shard has it. Returns its stay, and which connection of the stay was the latest before.
-    #[inline]
+    /// Adds a connection of `user`, who was admitted. Edit access only where no save is with a worker.
     pub(crate) fn join(
         &mut self,
-        rules: &Rules,
-        spares: &mut Spares,
+        cx: &Context<'_>,
         user: &User,
-        access: Access,
-        now: Timestamp,
-        slot: u32,
-    ) -> (StayId, u32) {
-        let (stay, before) = self.roster.join(user, access, now, slot, &mut spares.further);
-        if access == Access::Edit {
-            let withheld = if self.roster.editing() == 1 { self.first_editor_came() } else { None };
-            if rules.callbacks {
-                let most = rules.bounds.waiting_actions;
-                let outbox = &mut self.pending.get_or_insert_with(|| spares.pending.take()).outbox;
-                if let Some(leaver) = withheld {
-                    outbox.left(&mut self.roster, leaver, most);
-                }
-                outbox.came(stay, most);
-            }
+        id: ConnectionId,
+        admitted: Admitted,
+    ) -> ParticipantId {
+        let tab = Tab::new(id, admitted.access, admitted.seats, cx.now);
+        let participant = self.participants.join(user, tab, cx.hasher);
+        if admitted.access == Access::Edit {
+            self.begin_edit(cx, participant);
         }
-        (stay, before)
+        participant
     }
 
-    /// Returns whose leave, the last one's, the storage was not told of.
-    fn first_editor_came(&mut self) -> Option<StayId> {
-        let withheld = self.withheld();
-        self.step(Step::FirstEditorCame);
-        withheld
-    }
-
-    /// Takes one connection away. If it was the last editor's, the save is due after the save delay, or at once. Returns
-    /// whether anything may have come to its end with that.
-    #[inline(always)]
+    /// Takes a connection away. If it was the last editor's and something was changed, the save is due after the save
+    /// delay, or at once while draining.
     pub(crate) fn leave(
         &mut self,
-        rules: &Rules,
-        spares: &mut Spares,
-        stay: StayId,
-        now: Timestamp,
-        pace: Pace,
-    ) -> bool {
-        let access = self.roster.leave(stay);
-        if access != Access::Edit || !rules.callbacks {
-            self.roster.release(stay);
-            return true;
+        cx: &Context<'_>,
+        participant: ParticipantId,
+        id: ConnectionId,
+    ) -> Effects {
+        let mut effects = Effects::default();
+        let tab = self.participants.leave(participant, id);
+        effects.ended.push(self.ended(participant, &tab, false));
+        if tab.access == Access::Edit {
+            let delay = if cx.draining { Duration::ZERO } else { cx.rules.save_delay };
+            self.end_edit(cx, participant, delay);
         }
-        let last = self.roster.editing() == 0;
-        let pending = self.pending.get_or_insert_with(|| spares.pending.take());
-        match &mut pending.unsaved {
-            Some(unsaved) if last => {
-                unsaved.would_keep_at = None;
-                unsaved.step(Step::LastEditorLeft { leaver: stay, due: pace.due(now, rules.save_delay) });
-            }
-            None if last => pending.outbox.closed(&mut self.roster, stay, rules.bounds.waiting_actions),
-            // Others edit on, and now there is something to tell.
-            _ => return !pending.outbox.left(&mut self.roster, stay, rules.bounds.waiting_actions),
-        }
-        true
+        self.release(cx, participant);
+        effects
     }
 
-    /// An editor of this stay made a change. O(1).
-    pub(crate) fn change(&mut self, rules: &Rules, spares: &mut Spares, stay: StayId, now: Timestamp) {
-        self.roster.stay_mut(stay).touch(now);
-        if !rules.callbacks {
+    /// Makes edit and live-view connections view-only. A save that this makes due is due at once.
+    pub(crate) fn drop_access(
+        &mut self,
+        cx: &Context<'_>,
+        target: DropTarget<'_>,
+        dropped: &mut Dropped,
+    ) -> Effects {
+        let mut effects = Effects::default();
+        match target {
+            DropTarget::Everybody => {
+                for participant in self.participants.in_order(|member| !member.tabs.is_empty()) {
+                    self.drop_member(cx, participant, dropped, &mut effects);
+                }
+            }
+            DropTarget::Users(users) => {
+                for user in users {
+                    match self.participants.find(user, cx.hasher) {
+                        Some(participant) if !self.participants[participant].tabs.is_empty() => {
+                            self.drop_member(cx, participant, dropped, &mut effects);
+                        }
+                        _ => dropped.unmatched.push(user.clone()),
+                    }
+                }
+            }
+            DropTarget::Connection(participant, id) => {
+                if self.access(participant, id) > Access::View {
+                    self.demote(cx, participant, id, &mut effects);
+                    dropped.connections.push(id);
+                }
+            }
+        }
+        effects
+    }
+
+    fn drop_member(
+        &mut self,
+        cx: &Context<'_>,
+        participant: ParticipantId,
+        dropped: &mut Dropped,
+        effects: &mut Effects,
+    ) {
+        let first = dropped.connections.len();
+        let above_view = self.participants[participant].tabs.iter().filter(|tab| tab.access > Access::View);
+        dropped.connections.extend(above_view.map(|tab| tab.connection));
+        for id in &dropped.connections[first..] {
+            self.demote(cx, participant, *id, effects);
+        }
+    }
+
+    fn demote(
+        &mut self,
+        cx: &Context<'_>,
+        participant: ParticipantId,
+        id: ConnectionId,
+        effects: &mut Effects,
+    ) {
+        let tab = self.participants.demote(participant, id);
+        let user = self.participants[participant].user.id().clone();
+        effects.notices.push(Notice::Dropped { connection: id, key: self.key.clone(), user });
+        effects.ended.push(self.ended(participant, &tab, true));
+        if tab.access == Access::Edit {
+            self.end_edit(cx, participant, Duration::ZERO);
+        }
+    }
+
+    fn ended(&self, participant: ParticipantId, tab: &Tab, stays: bool) -> EndedAccess {
+        let user = tab.seats.user.then(|| self.participants[participant].user.id().clone());
+        EndedAccess { user, access: tab.access, seats: tab.seats, stays }
+    }
+
+    fn begin_edit(&mut self, cx: &Context<'_>, participant: ParticipantId) {
+        let withheld = self.withheld();
+        if self.participants.editing() == 1
+            && let Some(unsaved) = &mut self.unsaved
+        {
+            unsaved.step(Step::FirstEditorJoined);
+        }
+        if cx.rules.callbacks {
+            let most = cx.rules.bounds.waiting_actions;
+            if let Some(leaver) = withheld {
+                self.outbox.left(&mut self.participants, leaver, most);
+                self.release(cx, leaver);
+            }
+            self.outbox.joined(&mut self.participants, participant, most);
+        }
+    }
+
+    /// A connection lost its edit access. If it was the last one, the save is due after `delay`.
+    fn end_edit(&mut self, cx: &Context<'_>, leaver: ParticipantId, delay: Duration) {
+        if !cx.rules.callbacks {
             return;
         }
-        let pending = self.pending.get_or_insert_with(|| spares.pending.take());
-        pending.change(&self.roster.stay(stay).user, now, rules.bounds.turns);
-        self.plan_force_save(rules, now);
-    }
-
-    fn unsaved_mut(&mut self) -> Option<&mut Unsaved> {
-        self.pending.as_mut()?.unsaved.as_deref_mut()
-    }
-
-    /// Where nothing is unsaved there is no phase to keep.
-    fn step(&mut self, step: Step) {
-        if let Some(unsaved) = self.unsaved_mut() {
-            unsaved.step(step);
-        }
-    }
-
-    /// Sees to it that unsaved changes are force saved in time.
-    fn plan_force_save(&mut self, rules: &Rules, now: Timestamp) {
-        if let Some(unsaved) = self.unsaved_mut()
-            && unsaved.force_save_at.is_none()
-            && unsaved.changes.unsaved()
-        {
-            unsaved.force_save_at = rules.force_save_interval.map(|interval| now.after(interval));
-        }
-    }
-
-    /// Who edits. The storage is told too. Only while the document is open.
-    pub(crate) fn info(
-        &mut self,
-        rules: &Rules,
-        spares: &mut Spares,
-        userdata: Option<Arc<str>>,
-    ) -> Result<Vec<UserId>, InfoError> {
-        if rules.callbacks {
-            let answer = match (self.phase(), self.unsaved()) {
-                (Phase::Edited, _) => InfoAnswer::Editing,
-                (_, Some(_)) => InfoAnswer::Unsaved,
-                (_, None) => InfoAnswer::Closed,
-            };
-            if self.pending.as_ref().map_or(0, |pending| pending.outbox.asked()) >= rules.bounds.asked {
-                return Err(InfoError::TooManyAsked);
+        let most = cx.rules.bounds.waiting_actions;
+        let last = self.participants.editing() == 0;
+        match &mut self.unsaved {
+            Some(unsaved) if last => {
+                unsaved.would_keep_at = None;
+                let due = Some(cx.now.after(delay)).filter(|due| *due > cx.now);
+                unsaved.step(Step::LastEditorLeft { leaver, due });
             }
-            let withheld = self.withheld();
-            let outbox = &mut self.pending.get_or_insert_with(|| spares.pending.take()).outbox;
-            outbox.ask_info(&mut self.roster, withheld, InfoAsked { userdata, answer });
+            None if last => self.outbox.closed(&mut self.participants, leaver, most),
+            _ => self.outbox.left(&mut self.participants, leaver, most),
         }
-        Ok(self.editors())
     }
 
-    /// Asks the storage to save what there is. Only while the document is open.
-    pub(crate) fn force_save(
-        &mut self,
-        rules: &Rules,
-        kind: ForceSaveType,
-        asked_by: Option<UserId>,
-        userdata: Option<Arc<str>>,
-    ) -> Result<(), ForceSaveError> {
-        let withheld = self.withheld();
-        let Some(Pending { outbox, unsaved, .. }) = self.pending.as_deref_mut() else {
-            return Err(ForceSaveError::NotChanged);
-        };
-        let to_save = |these: &&mut Unsaved| these.changes.unsaved() && !these.phase.save_under_way();
-        let Some(unsaved) = unsaved.as_deref_mut().filter(to_save) else {
-            return Err(ForceSaveError::NotChanged);
-        };
-        if outbox.asked() >= rules.bounds.asked {
-            return Err(ForceSaveError::TooManyAsked);
-        }
-        let reach = unsaved.changes.reach();
-        unsaved.changes.force_save_asked(&reach);
-        unsaved.force_save_at = None;
-        let asked = ForceSaveAsked { kind, userdata, asked_by, reach };
-        outbox.ask_force_save(&mut self.roster, withheld, asked);
-        Ok(())
-    }
-
-    /// The save that waits for its delay is due now.
-    pub(crate) fn hurry(&mut self) {
-        let Some(pending) = self.pending.as_deref_mut() else { return };
-        if let Some(unsaved) = &mut pending.unsaved
-            && let Phase::Closing { due: Some(_), .. } = unsaved.phase
-        {
-            unsaved.step(Step::SaveFellDue);
-        }
-        if pending.outbox.retry_at().is_some() {
-            pending.outbox.retry();
+    /// Forgets a participant who is gone, unless the storage is to hear more of it.
+    fn release(&mut self, cx: &Context<'_>, participant: ParticipantId) {
+        if self.withheld() != Some(participant) {
+            self.participants.release(participant, cx.hasher);
         }
     }
 }
 
-/// Time.
-impl Session {
-    /// Lets all that is due by `now` fall due.
-    pub(crate) fn handle_timeout(&mut self, rules: &Rules, now: Timestamp) {
-        let Some(Pending { outbox, unsaved, .. }) = self.pending.as_deref_mut() else { return };
-        if outbox.retry_at().is_some_and(|at| at <= now) {
-            outbox.retry();
-        }
-        let Some(unsaved) = unsaved else { return };
-        match unsaved.phase {
-            Phase::Closing { due: Some(due), .. } if due <= now => unsaved.step(Step::SaveFellDue),
-            Phase::Edited if unsaved.force_save_at.is_some_and(|at| at <= now) => {
-                unsaved.force_save_at = None;
-                // Refused where too many requests wait: the next change starts the interval anew.
-                let _ = self.force_save(rules, ForceSaveType::Timer, None, None);
-            }
-            _ => {}
-        }
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Session {
-    /// Recounts everything and checks what must always hold.
-    pub(crate) fn validate(&self, rules: &Rules) -> Result<(), String> {
-        let in_context = |error| format!("document {}: {error}", self.key);
-        self.roster.validate().map_err(in_context)?;
-        if rules.callbacks {
-            let nothing = Outbox::default();
-            let outbox = self.pending.as_ref().map_or(&nothing, |pending| &pending.outbox);
-            outbox.validate(&self.roster, self.withheld()).map_err(in_context)?;
-        }
-        if self.pending.as_ref().is_some_and(|pending| pending.is_nothing()) {
-            return Err(in_context("nothing is pending, in a box".to_owned()));
-        }
-        let edited = self.roster.editing() > 0;
-        let holds = match self.phase() {
-            Phase::Viewed => !edited && self.unsaved().is_none(),
-            Phase::Edited => edited,
-            Phase::Closing { .. } | Phase::Saving { .. } => !edited,
-            Phase::Forgotten => !edited && self.is_forgotten(),
-        };
-        if holds { Ok(()) } else { Err(in_context(format!("{:?} does not hold", self.phase()))) }
+    #[test]
+    fn p6_a_session_with_two_users_takes_at_most_320_bytes() {
+        assert!(size_of::<Session>() + 2 * size_of::<Member>() <= 320);
     }
 }

@@ -1,93 +1,99 @@
-//! What the storage has not been told yet, and the one callback that it has in hand.
+//! The outbox: what the storage has not acknowledged yet, of one document.
 //!
-//! No callback is built before it is taken: an action waits as a few bytes, and the list of users is read off the
-//! roster when its turn comes. Every stay counts its connections twice: as they are, and as they were told (`told`).
+//! No callback is formed before a worker takes it. Until then a join or a leave is an [`Event`] of eight bytes, and the
+//! list of users is read off the participants when its turn comes.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::changes::Reach;
-use super::queue::Queue;
-use super::roster::{Roster, Stay, StayId};
-use super::telling;
-use crate::access::Access;
-use crate::callback::{Callback, ForceSaveType, Status};
-use crate::ids::{DocumentKey, UserId};
+use super::participants::{ParticipantId, Participants};
+use crate::callback::{Callback, ForceSaveType};
+use crate::ids::UserId;
 use crate::time::Timestamp;
 
-/// What waits for the storage, and what is outstanding.
+/// What waits for the storage, and the one callback that is outstanding.
 #[derive(Debug, Default)]
-#[expect(clippy::box_collection, reason = "most documents have none of these: they are to take one word")]
 pub(crate) struct Outbox {
-    waiting: Queue<Event>,
-    /// How many requests are among what waits.
-    asked: usize,
-    /// What there is to say of those that are more than an `info`, in the same order.
-    requests: Option<Box<VecDeque<Request>>>,
-    /// More actions came than may wait. What came since is not in `waiting`; here is by how many connections each stay has
-    /// more, or fewer, than it will be told to have when all that waits is told. Pairs have cancelled out.
-    behind: Option<Box<BTreeMap<StayId, i64>>>,
-    in_flight: Option<InFlight>,
+    waiting: Waiting,
+    outstanding: Option<Kind>,
+    backlog: Option<Box<Backlog>>,
 }
 
-/// What happened. Two words for a register each: what is put together in memory and copied at once waits for the stores.
-#[derive(Clone, Copy, Debug)]
-enum Event {
-    Came(StayId),
-    Left(StayId),
-    /// The last editor left, and nothing was changed.
-    Closed(StayId),
-    /// An `info` without userdata was asked for.
-    Info(Found),
-    /// The next of the requests was made.
-    Asked,
+/// What most documents do not have.
+#[derive(Debug, Default)]
+struct Backlog {
+    /// Whether joins and leaves happened that found no room in `waiting`. They are read off the participants later,
+    /// where pairs have cancelled out.
+    behind: bool,
+    /// The requests that [`Event::Request`] stands for, in the same order.
+    requests: VecDeque<StorageRequest>,
+    retry: Option<Retry>,
+}
+
+/// The outstanding callback has failed before.
+#[derive(Debug)]
+struct Retry {
+    failures: usize,
+    state: RetryState,
 }
 
 #[derive(Debug)]
-enum Request {
-    Info(InfoAsked),
-    ForceSave(ForceSaveAsked),
+enum RetryState {
+    WithWorker,
+    WaitsUntil(Timestamp, Box<Callback>),
+    Ready(Box<Callback>),
 }
 
-/// An [`InfoAnswer`] in an event's second word.
-type Found = u32;
+/// Something that the storage is to hear of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Event {
+    /// A connection with edit access joined.
+    Joined(ParticipantId),
+    /// A connection with edit access left.
+    Left(ParticipantId),
+    /// The last connection with edit access left, and nothing was changed.
+    Closed(ParticipantId),
+    /// An `info` without userdata.
+    Info(InfoAnswer),
+    /// The next of the requests that carry more.
+    Request,
+}
+
+/// A request that carries more than an [`Event`] holds.
+#[derive(Debug)]
+pub(crate) enum StorageRequest {
+    Info(InfoRequest),
+    ForceSave(ForceSaveRequest),
+}
 
 /// An `info` that the storage is to hear of.
 #[derive(Debug)]
-pub(crate) struct InfoAsked {
+pub(crate) struct InfoRequest {
     pub(crate) userdata: Option<Arc<str>>,
     pub(crate) answer: InfoAnswer,
 }
 
-/// What an `info` found.
+/// What an `info` found when it was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InfoAnswer {
     /// Somebody edits.
-    Editing,
-    /// Nobody edits; something is unsaved.
+    Edited,
+    /// Nobody edits, and something is unsaved.
     Unsaved,
-    /// Nobody edits, nothing was changed.
+    /// Nobody edits, and nothing was changed.
     Closed,
 }
 
-/// All of them, in the order of their declaration.
-const ANSWERS: [InfoAnswer; 3] = [InfoAnswer::Editing, InfoAnswer::Unsaved, InfoAnswer::Closed];
-
 /// A force save that the storage is to make.
 #[derive(Debug)]
-pub(crate) struct ForceSaveAsked {
+pub(crate) struct ForceSaveRequest {
     pub(crate) kind: ForceSaveType,
     pub(crate) userdata: Option<Arc<str>>,
-    pub(crate) asked_by: Option<UserId>,
+    pub(crate) requested_by: Option<UserId>,
     pub(crate) reach: Reach,
-}
-
-/// The callback that was handed out last and is not settled.
-#[derive(Debug)]
-struct InFlight {
-    kind: Kind,
-    failures: usize,
-    state: State,
 }
 
 /// What a callback is to the session when it is settled.
@@ -95,365 +101,324 @@ struct InFlight {
 pub(crate) enum Kind {
     Action,
     Info,
-    ForceSave { reach: u64 },
+    /// A force save of the changes up to this number.
+    ForceSave(u64),
     ForceSaveFailed,
     Save,
     SaveFailed,
 }
 
 impl Kind {
-    /// Whether it answers a request.
-    fn is_asked(self) -> bool {
-        matches!(self, Kind::Info | Kind::ForceSave { .. } | Kind::ForceSaveFailed)
+    /// Returns true if it answers a request.
+    fn is_requested(self) -> bool {
+        matches!(self, Kind::Info | Kind::ForceSave(_) | Kind::ForceSaveFailed)
     }
 }
 
-#[derive(Debug)]
-enum State {
-    /// A worker has it.
-    Out,
-    /// It failed, and is handed out again at this moment.
-    Waits(Timestamp, Box<Callback>),
-    /// It is to be handed out.
-    Ready(Box<Callback>),
-}
-
+/// Questions.
 impl Outbox {
-    /// Whether the storage is to hear of anything that is not outstanding. May be wrong once after many pairs have
-    /// cancelled out; [`take`](Self::take) then finds nothing.
-    #[inline]
+    /// Returns true if a callback can be taken now. May be wrong once after joins and leaves have cancelled out: then
+    /// nothing is found.
     pub(crate) fn has_next(&self) -> bool {
-        match &self.in_flight {
-            Some(in_flight) => matches!(in_flight.state, State::Ready(_)),
-            None => !self.waiting.is_empty() || self.behind.is_some(),
+        match self.outstanding {
+            Some(_) => matches!(self.retry_state(), Some(RetryState::Ready(_))),
+            None => !self.waiting.is_empty() || self.is_behind(),
         }
     }
 
-    /// Whether nothing waits and nothing is outstanding.
-    #[inline]
+    /// Returns true if nothing waits and nothing is outstanding.
     pub(crate) fn is_empty(&self) -> bool {
-        self.in_flight.is_none() && self.waiting.is_empty() && self.behind.is_none()
+        self.outstanding.is_none() && self.waiting.is_empty() && !self.is_behind()
     }
 
-    /// Whether it takes no memory beside itself.
-    pub(crate) fn is_small(&self) -> bool {
-        self.waiting.is_small() && self.requests.is_none()
+    /// Returns true if a callback is with a worker or is to be tried again.
+    pub(crate) fn is_outstanding(&self) -> bool {
+        self.outstanding.is_some()
     }
 
-    pub(crate) fn in_flight(&self) -> bool {
-        self.in_flight.is_some()
+    /// The kind of the callback that a worker has, and how often it has failed.
+    pub(crate) fn with_worker(&self) -> Option<(Kind, usize)> {
+        let kind = self.outstanding?;
+        match self.backlog.as_ref().and_then(|backlog| backlog.retry.as_ref()) {
+            None => Some((kind, 0)),
+            Some(Retry { failures, state: RetryState::WithWorker }) => Some((kind, *failures)),
+            Some(_) => None,
+        }
     }
 
     /// Requests that wait or are outstanding.
-    pub(crate) fn asked(&self) -> usize {
-        let asked_in_flight = self.in_flight.as_ref().is_some_and(|in_flight| in_flight.kind.is_asked());
-        self.asked + usize::from(asked_in_flight)
+    pub(crate) fn requests(&self) -> usize {
+        self.waiting.requests as usize + usize::from(self.outstanding.is_some_and(Kind::is_requested))
     }
 
-    /// When a failed callback is to be handed out again.
-    #[inline]
+    /// When a failed callback is handed out again.
     pub(crate) fn retry_at(&self) -> Option<Timestamp> {
-        match self.in_flight.as_ref()?.state {
-            State::Waits(until, _) => Some(until),
-            State::Out | State::Ready(_) => None,
+        match self.retry_state()? {
+            RetryState::WaitsUntil(until, _) => Some(*until),
+            RetryState::WithWorker | RetryState::Ready(_) => None,
         }
     }
 
-    pub(crate) fn retry(&mut self) {
-        if let Some(InFlight { state, .. }) = &mut self.in_flight {
-            *state = match std::mem::replace(state, State::Out) {
-                State::Waits(_, callback) => State::Ready(callback),
+    /// Returns true if no request waits and nothing is outstanding.
+    pub(crate) fn holds_only_events(&self) -> bool {
+        self.requests() == 0 && self.outstanding.is_none()
+    }
+
+    fn retry_state(&self) -> Option<&RetryState> {
+        Some(&self.backlog.as_ref()?.retry.as_ref()?.state)
+    }
+
+    pub(crate) fn events(&self) -> impl Iterator<Item = &Event> {
+        self.waiting.iter()
+    }
+
+    /// Returns true if joins and leaves happened that are not among the events.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.backlog.as_ref().is_some_and(|backlog| backlog.behind)
+    }
+}
+
+/// Joins, leaves and requests.
+impl Outbox {
+    /// An edit connection joined. With `most` joins and leaves waiting, it is only remembered that there was one.
+    pub(crate) fn joined(&mut self, participants: &mut Participants, id: ParticipantId, most: usize) {
+        if self.has_room(most) {
+            self.push(participants, Event::Joined(id));
+        }
+    }
+
+    /// An edit connection left.
+    pub(crate) fn left(&mut self, participants: &mut Participants, id: ParticipantId, most: usize) {
+        if self.has_room(most) {
+            self.push(participants, Event::Left(id));
+        }
+    }
+
+    /// The last edit connection left, and nothing was changed.
+    pub(crate) fn closed(&mut self, participants: &mut Participants, id: ParticipantId, most: usize) {
+        if self.has_room(most) {
+            self.push(participants, Event::Closed(id));
+        }
+    }
+
+    fn has_room(&mut self, most: usize) -> bool {
+        let full = self.waiting.len() - self.waiting.requests as usize >= most;
+        if full {
+            self.backlog.get_or_insert_default().behind = true;
+        }
+        !full && !self.is_behind()
+    }
+
+    /// Queues a join or a leave, whatever waits.
+    pub(super) fn push(&mut self, participants: &mut Participants, event: Event) {
+        if let Some(id) = event.participant() {
+            participants[id].waiting += 1;
+        }
+        self.waiting.push(event);
+    }
+
+    /// Edit connections of each participant according to what was handed out and the events that wait.
+    pub(crate) fn announced(&self, participants: &Participants) -> BTreeMap<ParticipantId, i64> {
+        let mut announced: BTreeMap<ParticipantId, i64> =
+            participants.iter().map(|(id, member)| (id, i64::from(member.handed_out))).collect();
+        for event in self.waiting.iter() {
+            let change = if matches!(event, Event::Joined(_)) { 1 } else { -1 };
+            if let Some(id) = event.participant() {
+                *announced.entry(id).or_default() += change;
+            }
+        }
+        announced
+    }
+
+    pub(crate) fn push_info(&mut self, request: InfoRequest) {
+        if request.userdata.is_none() {
+            self.waiting.push(Event::Info(request.answer));
+        } else {
+            self.push_request(StorageRequest::Info(request));
+        }
+    }
+
+    pub(crate) fn push_request(&mut self, request: StorageRequest) {
+        self.backlog.get_or_insert_default().requests.push_back(request);
+        self.waiting.push(Event::Request);
+    }
+
+    /// Takes the mark that joins and leaves were not queued.
+    pub(super) fn take_behind(&mut self) -> bool {
+        self.backlog.as_mut().is_some_and(|backlog| std::mem::take(&mut backlog.behind))
+    }
+
+    /// The event that was queued last.
+    pub(super) fn last_event_mut(&mut self) -> Option<&mut Event> {
+        self.waiting.last_mut()
+    }
+
+    /// Drops every event. Only where [`holds_only_events`](Self::holds_only_events).
+    pub(crate) fn clear(&mut self) {
+        *self = Outbox::default();
+    }
+}
+
+/// Handing out and settling.
+impl Outbox {
+    /// Returns true if every event was taken.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    pub(crate) fn take_event(&mut self) -> Option<Event> {
+        self.waiting.pop()
+    }
+
+    /// The request that an [`Event::Request`] stands for.
+    pub(crate) fn take_request(&mut self) -> StorageRequest {
+        let backlog = self.backlog.as_mut().expect("a request event has a request");
+        backlog.requests.pop_front().expect("a request event has a request")
+    }
+
+    /// Makes a new callback the outstanding one.
+    pub(crate) fn hand_out(&mut self, kind: Kind) {
+        self.outstanding = Some(kind);
+    }
+
+    /// Hands out a callback again whose pause is over.
+    pub(crate) fn take_retry(&mut self) -> Option<Box<Callback>> {
+        let state = &mut self.backlog.as_mut()?.retry.as_mut()?.state;
+        match std::mem::replace(state, RetryState::WithWorker) {
+            RetryState::Ready(callback) => Some(callback),
+            other => {
+                *state = other;
+                None
+            }
+        }
+    }
+
+    /// Ends the pause of a failed callback.
+    pub(crate) fn end_pause(&mut self) {
+        let retry = self.backlog.as_mut().and_then(|backlog| backlog.retry.as_mut());
+        if let Some(Retry { state, .. }) = retry {
+            *state = match std::mem::replace(state, RetryState::WithWorker) {
+                RetryState::WaitsUntil(_, callback) => RetryState::Ready(callback),
                 other => other,
             };
         }
     }
 
-    /// An edit connection came.
-    #[inline]
-    pub(crate) fn came(&mut self, stay: StayId, most: usize) {
-        if !self.push_action(Event::Came(stay), most) {
-            self.fall_behind(stay, 1);
-        }
-    }
-
-    /// An edit connection left. Whether that waits to be told by itself.
-    #[inline]
-    pub(crate) fn left(&mut self, roster: &mut Roster, stay: StayId, most: usize) -> bool {
-        self.gone(roster, stay, Event::Left(stay), most)
-    }
-
-    /// The last edit connection left, and nothing was changed.
-    pub(crate) fn closed(&mut self, roster: &mut Roster, stay: StayId, most: usize) {
-        self.gone(roster, stay, Event::Closed(stay), most);
-    }
-
-    #[inline(always)]
-    fn gone(&mut self, roster: &mut Roster, stay: StayId, event: Event, most: usize) -> bool {
-        let queued = self.push_action(event, most);
-        if !queued && self.fall_behind(stay, -1) {
-            roster.release(stay);
-        }
-        queued
-    }
-
-    /// Queues an action unless too many wait.
-    #[inline]
-    fn push_action(&mut self, event: Event, most: usize) -> bool {
-        let queues = self.behind.is_none() && self.waiting.len() - self.asked < most;
-        if queues {
-            self.waiting.push(event);
-        }
-        queues
-    }
-
-    /// Counts a connection of a stay that came or left and is not queued. Whether all of its are cancelled out.
-    #[cold]
-    fn fall_behind(&mut self, stay: StayId, by: i64) -> bool {
-        let behind = self.behind.get_or_insert_default();
-        let difference = behind.entry(stay).or_default();
-        *difference += by;
-        let even = *difference == 0;
-        if even {
-            behind.remove(&stay);
-        }
-        even
-    }
-
-    pub(crate) fn ask_info(&mut self, roster: &mut Roster, withheld: Option<StayId>, asked: InfoAsked) {
-        self.catch_up(roster, withheld);
-        if asked.userdata.is_none() {
-            self.asked += 1;
-            self.waiting.push(Event::Info(asked.answer as Found));
-        } else {
-            self.ask(Request::Info(asked));
-        }
-    }
-
-    pub(crate) fn ask_force_save(
-        &mut self,
-        roster: &mut Roster,
-        withheld: Option<StayId>,
-        asked: ForceSaveAsked,
-    ) {
-        self.catch_up(roster, withheld);
-        self.ask(Request::ForceSave(asked));
-    }
-
-    fn ask(&mut self, request: Request) {
-        self.asked += 1;
-        self.requests.get_or_insert_default().push_back(request);
-        self.waiting.push(Event::Asked);
-    }
-
-    /// Queues what is left of the actions that were not queued.
-    #[inline]
-    fn catch_up(&mut self, roster: &Roster, withheld: Option<StayId>) {
-        if let Some(behind) = self.behind.take() {
-            self.queue_what_is_left(&behind, roster, withheld);
-        }
-    }
-
-    /// Comings, goings, and last the comings of users who go first. So nobody is listed twice, and nobody edits only where
-    /// that is true. A last going after which nobody edits, with nothing to save, closes the document. O(stays).
-    #[cold]
-    fn queue_what_is_left(
-        &mut self,
-        behind: &BTreeMap<StayId, i64>,
-        roster: &Roster,
-        withheld: Option<StayId>,
-    ) {
-        let stays = roster.stays.iter().filter_map(|(id, stay)| Some((id, stay, *behind.get(&id)?)));
-        let all: Vec<(StayId, &Stay, i64)> = stays.collect();
-        let has_ended = |id: StayId, stay: &Stay| stay.connections == 0 && withheld != Some(id);
-        let ended = all.iter().filter(|(id, stay, by)| *by < 0 && has_ended(*id, stay));
-        let going: HashSet<&UserId> = ended.map(|(_, stay, _)| stay.user.id()).collect();
-        let goes = |stay: &Stay| going.contains(stay.user.id());
-        for (id, _, by) in all.iter().filter(|(_, stay, _)| !goes(stay)) {
-            self.queue(Event::Came, *id, *by);
-        }
-        for (id, _, by) in &all {
-            self.queue(Event::Left, *id, -by);
-        }
-        if roster.editing() == 0
-            && withheld.is_none()
-            && let Some(last) = self.waiting.last_mut()
-            && let Event::Left(id) = *last
-            && behind.contains_key(&id)
-        {
-            *last = Event::Closed(id);
-        }
-        for (id, _, by) in all.iter().filter(|(_, stay, _)| goes(stay)) {
-            self.queue(Event::Came, *id, *by);
-        }
-    }
-
-    /// Queues an event so many times; none if that is less than once.
-    fn queue(&mut self, event: fn(StayId) -> Event, stay: StayId, times: i64) {
-        for _ in 0..times {
-            self.waiting.push(event(stay));
-        }
-    }
-
-    /// Makes one stay of an ended and a present one of the same user: their going and coming cancel out. Only when all
-    /// that was queued is told.
-    fn merge_returned(&mut self, roster: &mut Roster, withheld: Option<StayId>) {
-        let Some(behind) = &mut self.behind else { return };
-        let has_ended = |id: StayId, stay: &Stay| stay.connections == 0 && withheld != Some(id);
-        let untold = |id: &StayId| behind.get(id).is_some_and(|difference| *difference < 0);
-        let ended = roster.stays.iter().filter(|(id, stay)| has_ended(*id, stay) && untold(id));
-        for old in ended.map(|(id, _)| id).collect::<Vec<_>>() {
-            let present = roster.stays_of(roster.stay(old).user.id())[Access::Edit as usize];
-            if let Some(present) = present {
-                let told = std::mem::take(&mut roster.stay_mut(old).told);
-                roster.stay_mut(present).told += told;
-                behind.remove(&old);
-                let difference = behind.entry(present).or_default();
-                *difference -= i64::from(told);
-                if *difference == 0 {
-                    behind.remove(&present);
-                }
-                roster.release(old);
-            }
-        }
-    }
-
-    /// Whether the storage was told nothing of this document, and no answer waits that it must hear.
-    pub(crate) fn untold(&self, roster: &Roster) -> bool {
-        self.in_flight.is_none() && self.asked == 0 && roster.stays.iter().all(|(_, stay)| stay.told == 0)
-    }
-
-    /// What follows for the roster where all actions that wait are dropped. Only where [`untold`](Self::untold) holds
-    /// and nobody edits.
-    pub(crate) fn forget_untold(roster: &mut Roster) {
-        let ids: Vec<StayId> = roster.stays.ids().collect();
-        for id in ids {
-            roster.release(id);
-        }
-    }
-
-    /// The next callback but for the save, marked outstanding: the one that is to be handed out again, or the next that
-    /// waits. `saved`: nothing is unsaved now. O(1) and the users that the callback lists.
-    pub(crate) fn take(
-        &mut self,
-        key: &DocumentKey,
-        roster: &mut Roster,
-        withheld: Option<StayId>,
-        saved: bool,
-    ) -> Option<Box<Callback>> {
-        if let Some(in_flight) = &mut self.in_flight {
-            return match std::mem::replace(&mut in_flight.state, State::Out) {
-                State::Ready(callback) => Some(callback),
-                state => {
-                    in_flight.state = state;
-                    None
-                }
-            };
-        }
-        if self.waiting.is_empty() && self.behind.is_some() {
-            self.merge_returned(roster, withheld);
-            self.catch_up(roster, withheld);
-        }
-        let (kind, callback) = match self.waiting.pop()? {
-            Event::Came(stay) => (Kind::Action, telling::came(stay, key, roster)),
-            Event::Left(stay) => (Kind::Action, telling::left(stay, Status::Editing, key, roster)),
-            Event::Closed(stay) => (Kind::Action, telling::left(stay, Status::Closed, key, roster)),
-            Event::Info(found) => {
-                self.asked -= 1;
-                (Kind::Info, telling::info(ANSWERS[found as usize % ANSWERS.len()], None, key, roster, saved))
-            }
-            Event::Asked => {
-                self.asked -= 1;
-                match self.next_request()? {
-                    Request::Info(InfoAsked { userdata, answer }) => {
-                        (Kind::Info, telling::info(answer, userdata, key, roster, saved))
-                    }
-                    Request::ForceSave(asked) => {
-                        (Kind::ForceSave { reach: asked.reach.changes }, telling::force_save(asked, key))
-                    }
-                }
-            }
+    /// The outstanding callback failed. It is handed out again at `at`, or at once.
+    pub(crate) fn retry(&mut self, callback: Box<Callback>, failures: usize, at: Option<Timestamp>) {
+        let state = match at {
+            Some(at) => RetryState::WaitsUntil(at, callback),
+            None => RetryState::Ready(callback),
         };
-        Some(self.hand_out(kind, callback))
+        self.backlog.get_or_insert_default().retry = Some(Retry { failures: failures + 1, state });
     }
 
-    fn next_request(&mut self) -> Option<Request> {
-        let next = self.requests.as_mut()?.pop_front();
-        self.requests.take_if(|requests| requests.is_empty());
-        next
+    /// Replaces the outstanding save by the message that it was given up, to be handed out at once.
+    pub(crate) fn replace(&mut self, kind: Kind, callback: Box<Callback>) {
+        self.outstanding = Some(kind);
+        let state = RetryState::Ready(callback);
+        self.backlog.get_or_insert_default().retry = Some(Retry { failures: 0, state });
     }
 
-    /// Makes `callback` the outstanding one.
-    pub(crate) fn hand_out(&mut self, kind: Kind, callback: Box<Callback>) -> Box<Callback> {
-        self.in_flight = Some(InFlight { kind, failures: 0, state: State::Out });
-        callback
-    }
-
-    /// What is with a worker, if anything is.
-    pub(crate) fn outstanding(&self) -> Option<(Kind, usize)> {
-        let in_flight = self.in_flight.as_ref()?;
-        matches!(in_flight.state, State::Out).then_some((in_flight.kind, in_flight.failures))
-    }
-
-    /// Takes the outstanding callback back, to be handed out again `at` that moment or at once.
-    pub(crate) fn fail(&mut self, callback: Box<Callback>, at: Option<Timestamp>) {
-        if let Some(in_flight) = &mut self.in_flight {
-            in_flight.failures += 1;
-            in_flight.state = match at {
-                Some(at) => State::Waits(at, callback),
-                None => State::Ready(callback),
-            };
-        }
-    }
-
-    /// Instead of the outstanding save the message that it failed is to be handed out, at once.
-    pub(crate) fn save_failed(&mut self, kind: Kind, callback: Box<Callback>) {
-        self.in_flight = Some(InFlight { kind, failures: 0, state: State::Ready(callback) });
-    }
-
-    /// Done with the outstanding callback, told or given up.
+    /// Settles the outstanding callback.
     pub(crate) fn settle(&mut self) {
-        self.in_flight = None;
-    }
-
-    /// Recounts everything.
-    pub(super) fn validate(&self, roster: &Roster, withheld: Option<StayId>) -> Result<(), String> {
-        let mut asked = 0;
-        let mut after: BTreeMap<StayId, i64> =
-            roster.stays.iter().map(|(id, stay)| (id, i64::from(stay.told))).collect();
-        for event in self.waiting.iter() {
-            match event {
-                Event::Came(id) => *after.entry(*id).or_default() += 1,
-                Event::Left(id) | Event::Closed(id) => *after.entry(*id).or_default() -= 1,
-                Event::Info(_) | Event::Asked => asked += 1,
+        self.outstanding = None;
+        if let Some(backlog) = &mut self.backlog {
+            backlog.retry = None;
+            if backlog.requests.is_empty() && !backlog.behind {
+                self.backlog = None;
             }
         }
-        if asked != self.asked {
-            return Err(format!("{} asked, counted {asked}", self.asked));
-        }
-        for (id, told) in after {
-            let Some(stay) = roster.stays.get(id) else {
-                return Err(format!("an action of stay {id}, which is gone"));
-            };
-            let edits = if stay.access() == Access::Edit { stay.connections } else { 0 };
-            let now = edits + u32::from(withheld == Some(id));
-            let behind = self.behind.as_ref().and_then(|behind| behind.get(&id)).copied().unwrap_or(0);
-            if told + behind != i64::from(now) {
-                return Err(format!("stay {id}: {now} connections, {told} after all, behind by {behind}"));
-            }
-            let waits = self.waiting.iter().any(|event| event.stay() == Some(id));
-            if stay.connections == 0 && stay.told == 0 && now == 0 && behind == 0 && !waits {
-                return Err(format!("stay {id} is over and was kept"));
-            }
-        }
-        Ok(())
     }
 }
 
+/// The events that wait, first in, first out. Two wait in place.
+#[derive(Debug, Default)]
+struct Waiting {
+    /// The first `taken` of them are taken already.
+    events: SmallVec<[Event; 2]>,
+    taken: u32,
+    /// How many of them are requests.
+    requests: u32,
+}
+
+/// So many taken events are kept before the rest moves up.
+const TAKEN_MAX: usize = 64;
+
 impl Event {
-    fn stay(self) -> Option<StayId> {
+    fn is_request(self) -> bool {
+        matches!(self, Event::Info(_) | Event::Request)
+    }
+
+    /// The participant that it names.
+    pub(crate) fn participant(self) -> Option<ParticipantId> {
         match self {
-            Event::Came(id) | Event::Left(id) | Event::Closed(id) => Some(id),
-            Event::Info(_) | Event::Asked => None,
+            Event::Joined(id) | Event::Left(id) | Event::Closed(id) => Some(id),
+            Event::Info(_) | Event::Request => None,
         }
+    }
+}
+
+impl Waiting {
+    fn len(&self) -> usize {
+        self.events.len() - self.taken as usize
+    }
+
+    fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    fn push(&mut self, event: Event) {
+        self.requests += u32::from(event.is_request());
+        self.events.push(event);
+    }
+
+    fn pop(&mut self) -> Option<Event> {
+        let event = *self.events.get(self.taken as usize)?;
+        self.taken += 1;
+        self.requests -= u32::from(event.is_request());
+        let taken = self.taken as usize;
+        if taken == self.events.len() {
+            *self = Waiting::default();
+        } else if taken >= TAKEN_MAX && taken * 2 >= self.events.len() {
+            self.events.drain(..taken);
+            self.events.shrink_to_fit();
+            self.taken = 0;
+        }
+        Some(event)
+    }
+
+    fn last_mut(&mut self) -> Option<&mut Event> {
+        self.events.last_mut()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Event> {
+        self.events.iter().skip(self.taken as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_taken_in_order_and_their_memory_is_given_back() {
+        let (mut waiting, mut naive, mut random) = (Waiting::default(), VecDeque::new(), 7_u32);
+        for id in 0..10_000 {
+            random = random * 31 % 1009;
+            if random.is_multiple_of(2) || naive.len() == 300 {
+                let taken = waiting.pop().map(|event| match event {
+                    Event::Joined(id) => id,
+                    _ => unreachable!(),
+                });
+                assert_eq!(taken, naive.pop_front());
+            }
+            waiting.push(Event::Joined(id));
+            naive.push_back(id);
+            assert_eq!(waiting.len(), naive.len());
+            assert!(waiting.events.capacity() <= 2048, "{}", waiting.events.capacity());
+        }
+        while waiting.pop().is_some() {}
+        assert!(waiting.is_empty() && !waiting.events.spilled());
     }
 }

@@ -1,15 +1,15 @@
 //! Where a document stands between its first editor and its saved state.
 
-use super::roster::StayId;
+use super::participants::ParticipantId;
 use crate::time::Timestamp;
 
 /// The phase of a session.
 ///
 /// ```text
-///            an editor comes          the last one leaves, unchanged
+///            an editor joins          the last one leaves, unchanged
 ///   Viewed ──────────────────► Edited ──────────────────────────────► Viewed
 ///                              │   ▲
-///      the last leaves, changed│   │an editor comes back
+///      the last leaves, changed│   │an editor joins again
 ///                              ▼   │
 ///                             Closing ◄──────────── failed ───┐
 ///                              │ due, handed out              │
@@ -25,19 +25,19 @@ pub(crate) enum Phase {
     Viewed,
     /// Somebody edits.
     Edited,
-    /// Nobody edits; what was changed waits to be saved: for the save delay to pass, or to be tried again.
+    /// Nobody edits. The save waits for the save delay, for a retry, or for a worker.
     Closing {
-        /// Whose leave was the last. The storage is not told of it before the save.
-        leaver: StayId,
-        /// When the save falls due; `None` once it has.
+        /// The last editor. The storage hears of this leave with the save.
+        leaver: ParticipantId,
+        /// When the save falls due. `None` once it is due.
         due: Option<Timestamp>,
         /// How often the save has failed.
         failures: usize,
     },
-    /// The save is with the storage. Who asks to edit is answered view-only.
+    /// A worker has the save. Whoever asks to edit gets view access.
     Saving {
         /// As in `Closing`.
-        leaver: StayId,
+        leaver: ParticipantId,
         /// As in `Closing`.
         failures: usize,
     },
@@ -45,12 +45,12 @@ pub(crate) enum Phase {
     Forgotten,
 }
 
-/// What moves a session with unsaved changes to its next phase.
+/// An event that moves a session with unsaved changes to its next phase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    FirstEditorCame,
+    FirstEditorJoined,
     LastEditorLeft {
-        leaver: StayId,
+        leaver: ParticipantId,
         due: Option<Timestamp>,
     },
     SaveFellDue,
@@ -60,8 +60,8 @@ pub(crate) enum Step {
         again: Option<Timestamp>,
     },
     SaveGivenUp,
-    /// What was forgotten is saved after all, or was deleted.
-    Remembered,
+    /// A forgotten document was saved after all, or deleted from the list.
+    NoLongerForgotten,
 }
 
 impl Phase {
@@ -71,7 +71,7 @@ impl Phase {
         use Phase::*;
         use Step::*;
         match (self, step) {
-            (Closing { .. } | Forgotten, FirstEditorCame) => Edited,
+            (Closing { .. } | Forgotten, FirstEditorJoined) => Edited,
             (Edited, LastEditorLeft { leaver, due }) => Closing { leaver, due, failures: 0 },
             (Closing { leaver, failures, .. }, SaveFellDue) => Closing { leaver, due: None, failures },
             (Closing { leaver, due: None, failures }, SaveHandedOut) => Saving { leaver, failures },
@@ -80,24 +80,21 @@ impl Phase {
                 Closing { leaver, due: again, failures: failures + 1 }
             }
             (Saving { .. }, SaveGivenUp) => Forgotten,
-            (Forgotten, Remembered) => Viewed,
-            (phase, step) => {
-                debug_assert!(false, "no way leads from {phase:?} by {step:?}");
-                phase
-            }
+            (Forgotten, NoLongerForgotten) => Viewed,
+            (phase, step) => unreachable!("no transition leads from {phase:?} by {step:?}"),
         }
     }
 
-    /// The leave that the storage is not told of before the save.
-    pub(crate) fn withheld(self) -> Option<StayId> {
+    /// The last editor, whose leave the storage hears of with the save.
+    pub(crate) fn withheld(self) -> Option<ParticipantId> {
         match self {
             Phase::Closing { leaver, .. } | Phase::Saving { leaver, .. } => Some(leaver),
             _ => None,
         }
     }
 
-    /// Whether a save is under way: due, with the storage, or failed and to be tried again.
-    pub(crate) fn save_under_way(self) -> bool {
+    /// Returns true if a save is due, with a worker, or waits for a retry.
+    pub(crate) fn is_save_under_way(self) -> bool {
         match self {
             Phase::Closing { due, failures, .. } => due.is_none() || failures > 0,
             Phase::Saving { .. } => true,

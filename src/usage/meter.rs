@@ -1,48 +1,51 @@
-//! One shard's side: what its connections add up to since the last collection.
+//! Measures the connections of one shard since the last collection.
 
-use super::history::{Course, Sums};
+use super::history::{CountSummary, PeriodTotals};
 use super::sketch::Sketch;
 use crate::access::{ACCESSES, Access, REASONS, Reason};
 use crate::time::Timestamp;
 
-/// Up to where a collection goes: to `to`, at most to the end of a minute, and, if the engine stood idle for whole
-/// minutes after it, on to the last of their ends. Milliseconds.
+/// The end of the period that is collected, in milliseconds.
+///
+/// The period begins at the last collection and ends at `end`, at the latest at the end of that minute. If the engine was
+/// idle for whole minutes after it, `idle_end` is the end of the last of them. Otherwise `idle_end` equals `end`.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Cut {
-    pub(super) to: u64,
-    pub(super) idle_to: u64,
+pub(crate) struct Period {
+    pub(super) end: u64,
+    pub(super) idle_end: u64,
 }
 
-/// The connections of one shard over time, under the shard's lock.
+/// The connections of one shard over time. The shard's lock protects it.
 ///
-/// No operation multiplies a count by a time. Each connection that comes adds the time for which it was not there, each
-/// that goes takes that back: the area at the collection is that of all who are there then for all the time, less this.
+/// The area under a count is connections times milliseconds. No operation multiplies. A connection that begins adds its
+/// time since the last collection to an offset, a connection that ends subtracts it. The area is then the present count
+/// times the whole period, less the offset.
 #[derive(Debug)]
 pub(crate) struct Meter {
-    /// The last collection.
+    /// The time of the last collection.
     from: u64,
-    /// The latest operation since, or `from`. Time that goes backward counts as standing still.
+    /// The time of the latest operation since, or `from`. If the clock goes backward, time stands still.
     last: u64,
-    /// Connections by access.
+    /// The number of connections by access.
     counts: [u32; 3],
-    /// By access, in milliseconds since `from`: when each came who came, less when each went who went.
-    absent: [i64; 3],
+    /// By access: the begin times less the end times, in milliseconds since `from`.
+    offsets: [i64; 3],
     opens: u64,
     edits: u64,
     fallbacks: [u64; REASONS.len()],
-    /// Who opened, by the access that they got.
+    /// The users who opened, by the access that they got.
     users: [Sketch; 3],
 }
 
 impl Meter {
-    /// A meter of no connections.
+    /// Creates a meter without connections.
     pub(crate) fn new(now: Timestamp) -> Self {
         let now = now.as_millis();
         Meter {
             from: now,
             last: now,
             counts: [0; 3],
-            absent: [0; 3],
+            offsets: [0; 3],
             opens: 0,
             edits: 0,
             fallbacks: [0; REASONS.len()],
@@ -50,52 +53,60 @@ impl Meter {
         }
     }
 
-    /// A connection was opened with this access, for this reason not with more. `user` is a hash of the user's id all of
-    /// whose bits are as good as random, the same for the same user in every shard. A few nanoseconds.
+    /// Records a new connection with the access that it got. `reason` says why it did not get more.
+    ///
+    /// `user_hash` is a hash of the user's id. All its bits must be as good as random, and the same user must have the same
+    /// hash in every shard. Costs a few nanoseconds.
     #[inline]
-    pub(crate) fn opened(&mut self, now: Timestamp, access: Access, reason: Option<Reason>, user: u64) {
-        self.moved(now, None, Some(access));
+    pub(crate) fn record_open(
+        &mut self,
+        now: Timestamp,
+        access: Access,
+        reason: Option<Reason>,
+        user_hash: u64,
+    ) {
+        self.record_change(now, None, Some(access));
         self.opens += 1;
         self.edits += u64::from(access == Access::Edit);
-        if let Some(count) = reason.and_then(|reason| self.fallbacks.get_mut(reason.place())) {
+        if let Some(count) = reason.and_then(|reason| self.fallbacks.get_mut(reason.index())) {
             *count += 1;
         }
-        self.users[access.place()].add(user);
+        self.users[access.index()].add(user_hash);
     }
 
-    /// A connection has another access, or none any more. Some additions, whatever was there before.
+    /// Records that a connection changed its access. `to` is `None` if the connection ended. Costs a few additions.
     #[inline]
-    pub(crate) fn moved(&mut self, now: Timestamp, from: Option<Access>, to: Option<Access>) {
+    pub(crate) fn record_change(&mut self, now: Timestamp, from: Option<Access>, to: Option<Access>) {
         self.last = self.last.max(now.as_millis());
         let passed = (self.last - self.from).cast_signed();
         if let Some(access) = from {
-            self.counts[access.place()] -= 1;
-            self.absent[access.place()] -= passed;
+            self.counts[access.index()] -= 1;
+            self.offsets[access.index()] -= passed;
         }
         if let Some(access) = to {
-            self.counts[access.place()] += 1;
-            self.absent[access.place()] += passed;
+            self.counts[access.index()] += 1;
+            self.offsets[access.index()] += passed;
         }
     }
 
-    /// Connections by access, the least first: for recounting them.
+    /// The number of connections by access, from view to edit. `validate` compares it with a recount.
     pub(crate) fn counts(&self) -> [u32; 3] {
         self.counts
     }
 
-    /// What happened since the last collection; the next begins at the cut.
-    pub(crate) fn take(&mut self, cut: Cut) -> Taken {
-        // An operation may have been a little later than a cut that is not at the end of a minute.
-        let to = self.last.max(cut.to);
+    /// Returns what happened in `period` and begins the next one.
+    pub(crate) fn collect(&mut self, period: Period) -> Collected {
+        // An operation may be a little later than a period that does not end with a minute.
+        let end = self.last.max(period.end);
         let area = |access: Access| {
-            let all = u128::from(self.counts[access.place()]) * u128::from(to - self.from);
-            all.saturating_add_signed(-i128::from(self.absent[access.place()]))
+            let all = u128::from(self.counts[access.index()]) * u128::from(end - self.from);
+            all.saturating_add_signed(-i128::from(self.offsets[access.index()]))
         };
         let areas = ACCESSES.map(area);
-        self.from = to.max(cut.idle_to);
+        self.from = end.max(period.idle_end);
         self.last = self.from;
-        self.absent = [0; 3];
-        Taken {
+        self.offsets = [0; 3];
+        Collected {
             areas,
             counts: self.counts,
             opens: std::mem::take(&mut self.opens),
@@ -106,11 +117,11 @@ impl Meter {
     }
 }
 
-/// What was taken from some meters.
+/// What one or more meters recorded in a period.
 #[derive(Debug, Default)]
-pub(crate) struct Taken {
+pub(crate) struct Collected {
     areas: [u128; 3],
-    /// Connections by access at the cut.
+    /// The number of connections by access at the end of the period.
     pub(super) counts: [u32; 3],
     opens: u64,
     edits: u64,
@@ -118,9 +129,9 @@ pub(crate) struct Taken {
     pub(super) users: [Sketch; 3],
 }
 
-impl Taken {
-    /// Adds what was taken from another shard.
-    pub(crate) fn add(&mut self, other: &Taken) {
+impl Collected {
+    /// Adds what another shard's meter recorded in the same period.
+    pub(crate) fn add(&mut self, other: &Collected) {
         for place in 0..ACCESSES.len() {
             self.areas[place] += other.areas[place];
             self.counts[place] += other.counts[place];
@@ -133,13 +144,13 @@ impl Taken {
         }
     }
 
-    /// All of it, with the extremes that the gauges saw.
-    pub(super) fn sums(&self, extremes: [Course; 3]) -> Sums {
-        let courses =
-            ACCESSES.map(|access| Course { area: self.areas[access.place()], ..extremes[access.place()] });
+    /// Combines the sums of all shards with the extremes of the whole engine.
+    pub(super) fn totals(&self, extremes: [CountSummary; 3]) -> PeriodTotals {
+        let connections = ACCESSES
+            .map(|access| CountSummary { area: self.areas[access.index()], ..extremes[access.index()] });
         let mut users = Sketch::default();
-        self.users.iter().for_each(|some| users.merge(some));
-        Sums { courses, opens: self.opens, edits: self.edits, fallbacks: self.fallbacks, users }
+        self.users.iter().for_each(|sketch| users.merge(sketch));
+        PeriodTotals { connections, opens: self.opens, edits: self.edits, fallbacks: self.fallbacks, users }
     }
 }
 
@@ -151,39 +162,39 @@ mod tests {
         Timestamp::from_millis(millis)
     }
 
-    fn cut(to: u64) -> Cut {
-        Cut { to, idle_to: to }
+    fn until(end: u64) -> Period {
+        Period { end, idle_end: end }
     }
 
     #[test]
     fn areas_are_connections_times_milliseconds() {
         let mut meter = Meter::new(at(1_000));
-        meter.opened(at(1_010), Access::Edit, None, 1);
-        meter.opened(at(1_020), Access::View, Some(Reason::Saving), 2);
-        meter.moved(at(1_050), Some(Access::Edit), Some(Access::View));
-        let taken = meter.take(cut(1_100));
-        assert_eq!((taken.areas, taken.counts, taken.opens), ([80 + 50, 0, 40], [2, 0, 0], 2));
-        assert_eq!(taken.fallbacks.iter().sum::<u64>(), 1);
-        meter.moved(at(1_130), Some(Access::View), None);
-        let taken = meter.take(cut(1_200));
-        assert_eq!((taken.areas, taken.counts, taken.opens), ([30 + 100, 0, 0], [1, 0, 0], 0));
+        meter.record_open(at(1_010), Access::Edit, None, 1);
+        meter.record_open(at(1_020), Access::View, Some(Reason::Saving), 2);
+        meter.record_change(at(1_050), Some(Access::Edit), Some(Access::View));
+        let collected = meter.collect(until(1_100));
+        assert_eq!((collected.areas, collected.counts, collected.opens), ([80 + 50, 0, 40], [2, 0, 0], 2));
+        assert_eq!(collected.fallbacks.iter().sum::<u64>(), 1);
+        meter.record_change(at(1_130), Some(Access::View), None);
+        let collected = meter.collect(until(1_200));
+        assert_eq!((collected.areas, collected.counts, collected.opens), ([30 + 100, 0, 0], [1, 0, 0], 0));
     }
 
     #[test]
-    fn time_that_goes_backward_stands_still() {
+    fn time_stands_still_while_the_clock_goes_backward() {
         let mut meter = Meter::new(at(1_000));
-        meter.opened(at(900), Access::Edit, None, 1);
-        meter.opened(at(1_050), Access::Edit, None, 1);
-        meter.moved(at(1_010), Some(Access::Edit), None);
-        assert_eq!(meter.take(cut(1_040)).areas, [0, 0, 50]);
-        assert_eq!(meter.take(cut(1_060)).areas, [0, 0, 10]);
+        meter.record_open(at(900), Access::Edit, None, 1);
+        meter.record_open(at(1_050), Access::Edit, None, 1);
+        meter.record_change(at(1_010), Some(Access::Edit), None);
+        assert_eq!(meter.collect(until(1_040)).areas, [0, 0, 50]);
+        assert_eq!(meter.collect(until(1_060)).areas, [0, 0, 10]);
     }
 
     #[test]
-    fn an_idle_stretch_is_skipped() {
+    fn the_idle_end_of_a_period_is_skipped() {
         let mut meter = Meter::new(at(0));
-        meter.opened(at(10), Access::LiveView, None, 1);
-        assert_eq!(meter.take(Cut { to: 60, idle_to: 6_000 }).areas, [0, 50, 0]);
-        assert_eq!(meter.take(cut(6_060)).areas, [0, 60, 0]);
+        meter.record_open(at(10), Access::LiveView, None, 1);
+        assert_eq!(meter.collect(Period { end: 60, idle_end: 6_000 }).areas, [0, 50, 0]);
+        assert_eq!(meter.collect(until(6_060)).areas, [0, 60, 0]);
     }
 }

@@ -1,21 +1,26 @@
 //! How much an engine is used, over the last hour, day, week, month and year.
 //!
-//! # How exact it is
+//! # Accuracy
 //!
-//! Counts of connections are not sampled: an average weighs each count by the milliseconds for which it stood, and a
-//! minimum or maximum sees counts that stood for no time too. A time at which the clock went backward counts as one at
-//! which it stood still. With many threads an operation is put at most as far off as its thread was held up between
-//! reading the clock and getting its lock.
+//! Connections are counted, not sampled. An average weighs each count by the milliseconds for which it lasted. A minimum or
+//! maximum includes counts that lasted for no time. If the clock goes backward, time stands still until it has caught up.
+//! With several threads, an operation is recorded too early by at most the time for which its thread waited between the
+//! clock read and the lock.
 //!
-//! Distinct users are exact up to 128; past that they are estimated with a standard error of 2.3 %.
+//! Up to 128 distinct users are counted. Above that the number is an estimate with a standard error of 2.3 %. See
+//! `sketch.rs`.
 //!
-//! # What it costs
+//! # Cost
 //!
-//! An open or a close reads two words that are seldom written and writes only to its own shard: `meter.rs` adds up what
-//! the shard's connections do, `gauge.rs` sees the extremes of the whole engine, which do not follow from the shards'.
-//! Once a minute, before the first operation of the next, `recorder.rs` collects it all into the buckets of `history.rs`.
-//! Memory is fixed whatever the traffic: at most 2 MiB an engine and 6.5 KiB a shard, nearly all of it sketches of users
-//! (`sketch.rs`). A sketch of nobody takes nothing, one of up to eight users 128 bytes.
+//! An open or a close reads two words that are seldom written, and writes only to its own shard.
+//!
+//! - `meter.rs` adds up the connections of one shard.
+//! - `gauge.rs` keeps the extremes of the whole engine.
+//! - `recorder.rs` collects both once a minute, before the first operation of the next minute.
+//! - `history.rs` keeps what was collected, in buckets.
+//!
+//! Memory does not depend on the traffic: at most 2 MiB an engine and 7.5 KiB a shard. Nearly all of it is sketches of
+//! users. A sketch of no user allocates nothing.
 
 mod gauge;
 mod history;
@@ -31,19 +36,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::Reason;
 use crate::time::Timestamp;
-pub(crate) use meter::{Cut, Meter, Taken};
+pub(crate) use meter::{Collected, Meter, Period};
 pub(crate) use recorder::Recorder;
 
-/// How much an engine is used, as `Engine::usage` tells it.
+/// How much an engine is used, as `Engine::usage` returns it.
 ///
-/// Each window begins at a boundary of buckets, so it is up to one bucket longer than its name says, and never begins
-/// before the engine did.
+/// Each window begins at the beginning of a bucket. So it is up to one bucket longer than its name says. No window begins
+/// before the engine was created.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Usage {
-    /// When it was asked; if the clock has gone backward, the latest moment before it did.
+    /// The time of the call. If the clock has gone backward, the latest time before that.
     pub at: Timestamp,
-    /// When the engine began.
+    /// The time at which the engine was created.
     pub since: Timestamp,
     /// The last hour, in buckets of a minute.
     pub hour: Window,
@@ -53,43 +58,43 @@ pub struct Usage {
     pub week: Window,
     /// The last 30 days, in buckets of 6 hours from midnight UTC.
     pub month: Window,
-    /// The last 365 days, in days UTC.
+    /// The last 365 days, in buckets of a day UTC.
     pub year: Window,
-    /// The named users of the last 12 calendar months and the present one, the oldest first, none from before the engine.
+    /// The named users of the last 12 calendar months and the present one, the oldest first. Months before the engine was
+    /// created are left out.
     pub months: Vec<Month>,
 }
 
-/// What happened from `from` to `to`.
+/// What happened between `from` and `to`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Window {
-    /// The bucket boundary at or before the moment that is the whole window before `to`; or when the engine began.
+    /// The beginning of the window, rounded down to the beginning of a bucket, or the time at which the engine was created.
     pub from: Timestamp,
-    /// When it was asked, as `at`.
+    /// The end of the window: [`Usage::at`].
     pub to: Timestamp,
-    /// Connections with edit access.
+    /// The connections with edit access.
     pub edit: Level,
-    /// Connections with live-view access.
+    /// The connections with live-view access.
     pub live: Level,
-    /// Connections with view access.
+    /// The connections with view access.
     pub view: Level,
-    /// How many connections were opened, those that got less than they asked for counted in.
+    /// The number of opens, including those that got less access than they asked for.
     pub opens: u64,
-    /// How many of them got edit access.
+    /// The number of opens that got edit access.
     pub edits: u64,
-    /// How many of them got less than they asked for, by why. Reasons that there were none of are left out.
+    /// The number of opens that got less access than they asked for, by reason. Reasons without opens are left out.
     pub fallbacks: BTreeMap<Reason, u64>,
-    /// How many distinct users opened: exact up to 128, past that estimated with a standard error of 2.3 %.
+    /// The number of distinct users who opened. Above 128 it is an estimate with a standard error of 2.3 %.
     pub users: u64,
 }
 
 impl Window {
-    /// The mean number of edit connections that would have been open had the engine's limit refused none of them, in
-    /// erlangs: the load for the formulas of [`capacity`](crate::capacity). `None` where it refused all of them.
+    /// The average number of edit connections, in erlangs, if the engine's limit had refused none of them. This is the load
+    /// for the formulas of [`capacity`](crate::capacity). Returns `None` if the limit refused all of them.
     ///
-    /// It counts connections: where seats are [counted](crate::Config::seat_count) by users, it says more than users need.
-    /// Whoever was refused is taken to have wanted to stay as long as the others: what is known of `edits` opens stands
-    /// for the refused ones too.
+    /// It counts connections. If the engine [counts](crate::Config::seat_count) users, the number is higher than needed.
+    /// It assumes that the refused connections would have lasted as long as the others.
     ///
     /// ```
     /// use coedit::capacity::connections_for;
@@ -99,14 +104,14 @@ impl Window {
     /// let clock = Arc::new(ManualClock::default());
     /// let engine = Engine::new(Config::new().edit_limit(Some(2)).clock(clock.clone()))?;
     /// let key = DocumentKey::new("report")?;
-    /// let ask = |user| engine.open(&key, &User::new(user)?, Access::Edit).map_err(Box::<dyn std::error::Error>::from);
-    /// let tabs = [ask("ann")?, ask("ben")?, ask("cleo")?]; // the third is past the limit
+    /// let open = |user| engine.open(&key, &User::new(user)?, Access::Edit).map_err(Box::<dyn std::error::Error>::from);
+    /// let connections = [open("ann")?, open("ben")?, open("cleo")?]; // the third is past the limit
     /// clock.advance(Duration::from_secs(60));
     ///
     /// let load = engine.usage().unwrap().hour.offered_load().unwrap();
     /// assert_eq!(load, 3.0);
     /// assert_eq!(connections_for(load, 0.01)?, 8);
-    /// # drop(tabs);
+    /// # drop(connections);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[expect(clippy::cast_precision_loss, reason = "counts of opens, far below 2^53")]
@@ -120,29 +125,29 @@ impl Window {
     }
 }
 
-/// How many connections there were at one time.
+/// The number of connections over a window.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Level {
-    /// The fewest.
+    /// The lowest number.
     pub min: u32,
-    /// The average over the time, exact but for the rounding of the number. Zero if no time has passed.
+    /// The average over time, exact up to rounding. Zero if no time has passed.
     pub average: f64,
-    /// The most.
+    /// The highest number.
     pub max: u32,
-    /// When there were so many for the first time: at the beginning, if there were then.
+    /// The time at which the highest number was first reached. If it was reached before the window, its beginning.
     pub max_at: Timestamp,
 }
 
-/// The named users of one calendar month, UTC: distinct users who opened a connection in it and got the access. Exact up
-/// to 128, past that estimated with a standard error of 2.3 %.
+/// The named users of one calendar month, UTC: the distinct users who opened a connection in that month and got the access.
+/// Above 128 a number is an estimate with a standard error of 2.3 %.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Month {
-    /// The first moment of the month.
+    /// The beginning of the month.
     pub from: Timestamp,
-    /// Those given edit access.
+    /// The users who got edit access.
     pub edit: u64,
-    /// Those given live-view access.
+    /// The users who got live-view access.
     pub live: u64,
 }

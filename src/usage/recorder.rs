@@ -1,61 +1,67 @@
-//! What the shards, the gauges and the history make together: the one thing that the engine talks to.
+//! The usage of one engine: the entry point of this module for the registry.
 
 use super::Usage;
 use super::gauge::Gauge;
-use super::history::{History, MINUTE};
-use super::meter::{Cut, Taken};
+use super::history::{MINUTE, UsageHistory};
+use super::meter::{Collected, Period};
 use crate::access::{ACCESSES, Access};
 use crate::sync::{AtomicU64, Mutex, Ordering};
 use crate::time::Timestamp;
 
 /// The usage of one engine.
 ///
-/// Every operation that moves a connection first asks [`is_due`](Self::is_due), with the same `now` as it gives the meter
-/// of its shard, and if so calls [`collect`](Self::collect), with no shard's lock held. So nothing moves between the end
-/// of a minute and its collection, and everything is in the minute to which it belongs.
+/// Every operation that opens, changes or closes a connection first calls [`is_due`](Self::is_due), with the same `now`
+/// that it passes to the meter of its shard. If that returns true, it calls [`collect`](Self::collect) without holding a
+/// shard lock. So no connection changes between the end of a minute and its collection, and everything is counted in the
+/// minute in which it happened.
 #[derive(Debug)]
 #[repr(align(128))]
 pub(crate) struct Recorder {
-    /// The end of the minute that runs, in milliseconds. Like the gauges seldom written, hence on lines of their own.
+    /// The end of the present minute, in milliseconds. The alignment keeps it and the gauges away from words that are
+    /// written often.
     due: AtomicU64,
     gauges: [Gauge; 3],
-    /// Taken before a shard's lock, never after.
-    history: Mutex<History>,
+    /// Lock it before a shard's lock, never after.
+    history: Mutex<UsageHistory>,
 }
 
 impl Recorder {
-    /// A recorder of no connections.
+    /// Creates the recorder of an engine without connections.
     pub(crate) fn new(now: Timestamp) -> Self {
         let due = AtomicU64::new(next_minute(now.as_millis()));
         let gauges = std::array::from_fn(|_| Gauge::new(now.as_millis()));
-        Recorder { due, gauges, history: Mutex::new(History::new(now)) }
+        Recorder { due, gauges, history: Mutex::new(UsageHistory::new(now)) }
     }
 
-    /// Whether a minute has ended that is not collected. One load.
+    /// Returns true if a minute has ended that is not collected yet. Costs one load.
     #[inline]
     pub(crate) fn is_due(&self, now: Timestamp) -> bool {
         now.as_millis() >= self.due.load(Ordering::Acquire)
     }
 
-    /// In the whole engine `count` connections have this access, one more than before. Nearly always one load.
-    pub(crate) fn rose(&self, access: Access, count: u32, now: Timestamp) {
-        self.gauges[access.place()].rose(count, now.as_millis());
+    /// Records that the number of connections with this access, in the whole engine, has just risen to `count`. Nearly
+    /// always costs one load.
+    pub(crate) fn record_rise(&self, access: Access, count: u32, now: Timestamp) {
+        self.gauges[access.index()].record_rise(count, now.as_millis());
     }
 
-    /// In the whole engine `count` connections have this access, one less than before. Nearly always one load.
-    pub(crate) fn fell(&self, access: Access, count: u32) {
-        self.gauges[access.place()].fell(count);
+    /// Records that the number of connections with this access, in the whole engine, has just fallen to `count`. Nearly
+    /// always costs one load.
+    pub(crate) fn record_fall(&self, access: Access, count: u32) {
+        self.gauges[access.index()].record_fall(count);
     }
 
-    /// Collects up to the last end of a minute, unless somebody just did; who comes meanwhile waits.
+    /// Collects everything up to the end of the last minute. Does nothing if another thread has just done it. Other
+    /// threads wait meanwhile.
     ///
-    /// `present` tells how many connections of the whole engine have an access. `shards` takes from the meter of every
-    /// shard up to the cut and adds it up; it may lock them, one at a time.
+    /// `present` returns the number of connections of the whole engine with an access. `shards` calls
+    /// [`Meter::collect`](super::Meter::collect) in every shard and adds up the results. It may lock the shards, one at a
+    /// time.
     pub(crate) fn collect(
         &self,
         now: Timestamp,
         present: impl Fn(Access) -> u32,
-        shards: impl FnOnce(Cut) -> Taken,
+        shards: impl FnOnce(Period) -> Collected,
     ) {
         let mut history = self.history.lock();
         if self.is_due(now) {
@@ -63,61 +69,65 @@ impl Recorder {
         }
     }
 
-    /// The usage up to `now`. `present` and `shards` as in [`collect`](Self::collect).
+    /// Returns the usage up to `now`. See [`collect`](Self::collect) for `present` and `shards`.
     pub(crate) fn usage(
         &self,
         now: Timestamp,
         present: impl Fn(Access) -> u32,
-        shards: impl Fn(Cut) -> Taken,
+        shards: impl Fn(Period) -> Collected,
     ) -> Usage {
         let mut history = self.history.lock();
         if self.is_due(now) {
             self.end_minutes(&mut history, now, &present, &shards);
         }
-        let to = now.as_millis().max(history.to());
-        self.gather(&mut history, Cut { to, idle_to: to }, present, shards);
-        history.report()
+        let end = now.as_millis().max(history.end());
+        self.add_period(&mut history, Period { end, idle_end: end }, present, shards);
+        // The report merges some hundred sketches. A copy is several times cheaper, so that other threads wait less.
+        let copy = history.clone();
+        drop(history);
+        copy.report()
     }
 
-    /// The bytes that it takes, itself counted in.
+    /// The bytes that it uses, including itself.
     #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
-        size_of::<Self>() - size_of::<History>() + self.history.lock().bytes()
+        size_of::<Self>() - size_of::<UsageHistory>() + self.history.lock().bytes()
     }
 
     fn end_minutes(
         &self,
-        history: &mut History,
+        history: &mut UsageHistory,
         now: Timestamp,
         present: impl Fn(Access) -> u32,
-        shards: impl FnOnce(Cut) -> Taken,
+        shards: impl FnOnce(Period) -> Collected,
     ) {
         let due = next_minute(now.as_millis());
-        // Operations stopped with the first minute, so that what follows it up to this one is idle.
-        let cut = Cut { to: self.due.load(Ordering::Acquire), idle_to: due - MINUTE };
-        self.gather(history, cut, present, shards);
+        // Every operation after the end of that minute waits for this collection. So the minutes after it were idle.
+        let period = Period { end: self.due.load(Ordering::Acquire), idle_end: due - MINUTE };
+        self.add_period(history, period, present, shards);
         self.due.store(due, Ordering::Release);
     }
 
-    /// First the meters, then the gauges: what somebody does in between, who read the clock before, has its peak in both.
-    fn gather(
+    /// Collects the meters first and the gauges second. An operation between the two may have read the clock before the
+    /// period ended. In this order the gauges count its peak in both periods.
+    fn add_period(
         &self,
-        history: &mut History,
-        cut: Cut,
+        history: &mut UsageHistory,
+        period: Period,
         present: impl Fn(Access) -> u32,
-        shards: impl FnOnce(Cut) -> Taken,
+        shards: impl FnOnce(Period) -> Collected,
     ) {
-        let taken = shards(cut);
+        let collected = shards(period);
         let extremes = ACCESSES.map(|access| {
             let count = || present(access);
-            self.gauges[access.place()].take(count, history.to(), cut.to, cut.idle_to)
+            self.gauges[access.index()].collect(count, history.end(), period.end, period.idle_end)
         });
-        history.add(&taken.sums(extremes), &taken.users, cut.to);
-        history.idle(taken.counts, cut.idle_to);
+        history.add(&collected.totals(extremes), &collected.users, period.end);
+        history.add_idle(collected.counts, period.idle_end);
     }
 }
 
-/// The end of the minute that a moment is in.
+/// Returns the end of the minute that contains `now`.
 fn next_minute(now: u64) -> u64 {
     (now / MINUTE + 1) * MINUTE
 }

@@ -1,12 +1,13 @@
-//! One history on the engine and on the model, everything observable compared after every operation.
+//! Runs one history on the engine and on the model and compares everything observable after every operation.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use coedit::{
     Access, Callbacks, ConnectionId, Delivery, DocumentKey, Engine, ForceSaveType, ManualClock, NamedUsers,
-    Notice, Notices, Timestamp, User, UserId,
+    Notice, Timestamp, User, UserId,
 };
+use crossbeam_channel::Receiver;
 
 use super::Model;
 use super::op::Op;
@@ -18,11 +19,11 @@ pub struct Both {
     engine: Engine,
     clock: Arc<ManualClock>,
     callbacks: Callbacks,
-    notices: Notices,
+    notices: Receiver<Notice>,
     model: Model,
     keys: Vec<DocumentKey>,
     users: Vec<User>,
-    /// All that were ever opened.
+    /// Every connection that was ever opened.
     connections: Vec<ConnectionId>,
     in_hand: Vec<Delivery>,
 }
@@ -31,7 +32,7 @@ const START: u64 = 1_700_000_000_000;
 const MINUTE: u64 = 60_000;
 const DAY: u64 = 24 * 60 * MINUTE;
 
-/// One of `choices`.
+/// Picks one of `choices`.
 fn pick<T: Copy>(choices: &[T], number: u8) -> T {
     choices[usize::from(number) % choices.len()]
 }
@@ -62,7 +63,7 @@ impl Both {
         self.keys[usize::from(number) % self.keys.len()].clone()
     }
 
-    /// One of the latest connections, closed ones among them.
+    /// Picks one of the latest connections, open or closed.
     fn connection(&self, number: u8) -> Option<ConnectionId> {
         let latest = &self.connections[self.connections.len().saturating_sub(24)..];
         (!latest.is_empty()).then(|| latest[usize::from(number) % latest.len()])
@@ -78,13 +79,13 @@ impl Both {
         self.compare(op);
     }
 
-    #[expect(clippy::too_many_lines, reason = "one arm an operation")]
+    #[expect(clippy::too_many_lines, reason = "one arm for each operation")]
     fn step(&mut self, op: &Op) {
         let title = "a title";
         let userdata = |given: &bool| given.then_some("some data");
         match op {
             Op::Open { document, user, asked } => self.open(*document, *user, *asked),
-            Op::WouldAdmit { document, user, asked } => self.ask(*document, *user, *asked),
+            Op::WouldAdmit { document, user, asked } => self.would_admit(*document, *user, *asked),
             Op::Close(number) => {
                 let Some(id) = self.connection(*number) else { return };
                 assert_eq!(self.engine.close(id), self.model.close(id), "{op:?}");
@@ -168,7 +169,7 @@ impl Both {
                 self.engine.set_max_connections(cap).unwrap();
                 self.model.settings.max_connections = cap;
             }
-            Op::Holders(most) => self.compare_holders(usize::from(*most % 16)),
+            Op::Holders(max) => self.compare_holders(usize::from(*max % 16)),
             Op::License => self.compare_license(),
             Op::Usage => self.compare_usage(),
             Op::Pass(millis) => self.pass(u64::from(*millis)),
@@ -194,7 +195,7 @@ impl Both {
                 self.in_hand.extend(delivery);
             }
             Op::Ack { delivery, url } => {
-                self.settle(*delivery, true, *url, |delivery| drop(delivery.acked()))
+                self.settle(*delivery, true, *url, |delivery| drop(delivery.acked()));
             }
             Op::Fail { delivery, url } => {
                 self.settle(*delivery, false, *url, |delivery| drop(delivery.failed()));
@@ -220,7 +221,7 @@ impl Both {
         (self.key(document), self.users[usize::from(user) % self.users.len()].clone(), asked)
     }
 
-    fn ask(&mut self, document: u8, user: u8, asked: u8) {
+    fn would_admit(&mut self, document: u8, user: u8, asked: u8) {
         let (key, user, asked) = self.pick(document, user, asked);
         let expected = self.model.grant(&key, user.id(), asked, false);
         assert_eq!(self.engine.would_admit(&key, user.id(), asked), expected, "{asked} for {user:?}");
@@ -228,7 +229,7 @@ impl Both {
 
     fn open(&mut self, document: u8, user: u8, asked: u8) {
         if asked & 4 == 0 {
-            self.ask(document, user, asked);
+            self.would_admit(document, user, asked);
         }
         let (key, user, asked) = self.pick(document, user, asked);
         let expected = self.model.grant(&key, user.id(), asked, true);
@@ -246,7 +247,7 @@ impl Both {
         self.model.pass(millis);
     }
 
-    fn settle(&mut self, delivery: u8, done: bool, url: bool, settle: impl FnOnce(Delivery)) {
+    fn settle(&mut self, delivery: u8, acknowledged: bool, url: bool, settle: impl FnOnce(Delivery)) {
         let Some(mut delivery) = self.delivery(delivery) else { return };
         let url = url.then_some("file:///kept");
         if let Some(url) = url {
@@ -254,21 +255,21 @@ impl Both {
         }
         let key = delivery.callback().key.clone();
         settle(delivery);
-        self.model.settle(&key, done, url);
+        self.model.settle(&key, acknowledged, url);
     }
 
     fn compare(&mut self, op: &Op) {
         self.engine.validate().unwrap_or_else(|error| panic!("after {op:?}: {error}"));
-        let noticed: Vec<Notice> = self.notices.try_iter().collect();
-        assert_eq!(noticed, std::mem::take(&mut self.model.notices), "notices after {op:?}");
+        let notices: Vec<Notice> = self.notices.try_iter().collect();
+        assert_eq!(notices, std::mem::take(&mut self.model.notices), "notices after {op:?}");
         for key in &self.keys {
             assert_eq!(self.engine.editors(key), self.model.editors(key), "editors after {op:?}");
             assert_eq!(self.engine.is_open(key), self.model.is_open(key), "{key} open after {op:?}");
-            let briefly = |all: Vec<coedit::Participant>| -> Vec<(UserId, Access, u32)> {
+            let fields = |all: Vec<coedit::Participant>| -> Vec<(UserId, Access, u32)> {
                 all.into_iter().map(|one| (one.user.id().clone(), one.access, one.connections)).collect()
             };
             let (engine, model) = (self.engine.participants(key), self.model.participants(key));
-            assert_eq!(briefly(engine), briefly(model), "participants after {op:?}");
+            assert_eq!(fields(engine), fields(model), "participants after {op:?}");
         }
         self.compare_limits(op);
         assert_eq!(self.engine.documents(), self.model.open_documents(), "documents after {op:?}");
@@ -301,9 +302,9 @@ impl Both {
         assert_eq!(limits.named_users, settings.named_users);
     }
 
-    fn compare_holders(&self, most: usize) {
-        let holders: Vec<_> = self.engine.holders(most).into_iter().map(Model::holder).collect();
-        assert_eq!(holders, self.model.holders(most), "{most} holders");
+    fn compare_holders(&self, max: usize) {
+        let holders: Vec<_> = self.engine.holders(max).into_iter().map(Model::holder).collect();
+        assert_eq!(holders, self.model.holders(max), "{max} holders");
     }
 
     fn compare_license(&mut self) {
@@ -313,13 +314,13 @@ impl Both {
         };
         assert_eq!([license.quota.users, license.quota.users_view].map(named), self.model.quota());
         let (terms, settings) = (license.license, &self.model.settings);
-        let [limits, told] = [
+        let [limits, reported] = [
             [settings.edit_limit, settings.live_limit, settings.named_users.edit, settings.named_users.live],
             [terms.connections, terms.connections_view, terms.users_count, terms.users_view_count].map(Some),
         ];
-        assert_eq!(told, limits.map(|limit| limit.or(Some(0))));
-        let by_users = settings.named_users.edit.or(settings.named_users.live).is_some();
-        assert_eq!(terms.users_expire, if by_users { settings.named_users.expire_days } else { 0 });
+        assert_eq!(reported, limits.map(|limit| limit.or(Some(0))));
+        let has_named_users = settings.named_users.edit.or(settings.named_users.live).is_some();
+        assert_eq!(terms.users_expire, if has_named_users { settings.named_users.expire_days } else { 0 });
     }
 
     fn compare_usage(&self) {
@@ -330,7 +331,7 @@ impl Both {
         }
     }
 
-    /// Everybody goes, and the storage does what it is asked to: nothing may be left.
+    /// Closes every connection and acknowledges every callback. Checks that nothing is left.
     pub fn finish(mut self) {
         self.compare_holders(usize::MAX);
         for number in (0..self.connections.len()).rev() {

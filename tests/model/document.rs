@@ -14,15 +14,18 @@ pub struct Connection {
     pub id: ConnectionId,
     pub user: User,
     pub access: Access,
+    /// When it was opened or made its last change.
+    pub active: u64,
 }
 
-/// What the storage is still to hear, in order.
+/// Something that the storage has not been told yet. Events wait in order.
 #[expect(clippy::large_enum_variant, reason = "a model may waste memory")]
 enum Event {
-    Came(UserId),
+    Joined(UserId),
     Left(UserId),
     Closed(UserId),
-    /// `None`: who edits at that point of the story.
+    /// The answer if nobody edits at the time of the request. `None` if somebody does: then the answer lists the editors
+    /// that the storage knows when the callback is taken.
     Info {
         userdata: Option<String>,
         fixed: Option<(Status, Option<Vec<UserId>>)>,
@@ -36,15 +39,20 @@ enum Event {
 
 enum Kind {
     Action,
-    Asked,
-    ForceSave { reach: usize, generation: u32 },
+    /// An answer to a command, or a failed force save.
+    Answer,
+    ForceSave {
+        reach: usize,
+        generation: u32,
+    },
     Save,
     SaveFailed,
 }
 
-enum Standing {
-    Out,
-    Waits(u64),
+enum State {
+    HandedOut,
+    /// Waits for its retry until this time.
+    WaitsUntil(u64),
     Ready,
 }
 
@@ -52,54 +60,56 @@ struct Outstanding {
     callback: Callback,
     kind: Kind,
     failures: usize,
-    standing: Standing,
+    state: State,
 }
 
 struct Closing {
-    leaver: UserId,
-    /// `None` once it is due.
+    last_editor: UserId,
+    /// When the save is due. `None` once it is.
     due: Option<u64>,
     failures: usize,
 }
 
 pub enum Settled {
-    Quietly,
+    WithoutNotice,
+    /// The callback was given up, and a notice reports its status.
     GivenUp(Status),
 }
 
 pub struct Document {
     pub key: DocumentKey,
     pub connections: Vec<Connection>,
-    /// One entry a connection, in order of joining with that access. A user who goes with one of several connections
-    /// loses the last entry, so the first keeps the place in the order.
-    stays: Vec<(UserId, Access)>,
-    /// When who of them was opened or made a change.
-    active: Vec<(UserId, Access, u64)>,
-    /// The edit connections that the storage was told of, in the same way.
-    told: Vec<UserId>,
-    /// One entry a connection of any access, in the same way.
-    present: Vec<UserId>,
+    /// One entry for each connection, in the order in which the connections got that access. When one of several
+    /// connections of a user ends, the user's last entry is removed. So the user keeps the place of the first entry.
+    accesses: Vec<(UserId, Access)>,
+    /// The users who are connected or whom the storage has heard of, in the order in which they began to edit. A user who
+    /// comes back before the leave was handed out keeps the place.
+    order: Vec<UserId>,
+    /// The edit connections whose joins were handed out.
+    handed_out: Vec<UserId>,
+    /// One entry for each connection of any access, kept in the same way as `accesses`.
+    connected: Vec<UserId>,
     waiting: Vec<Event>,
-    out: Option<Outstanding>,
+    outstanding: Option<Outstanding>,
     /// Every change since the last acknowledged save of status 2.
     changes: Vec<(User, u64)>,
-    /// Counts how often they were cleared.
+    /// The number of times that `changes` was cleared.
     generation: u32,
-    /// How many of them an acknowledged force save holds.
-    forced: usize,
-    /// How far the force saves under way reach.
-    asked_reach: Vec<usize>,
+    /// The number of changes in the last acknowledged force save.
+    force_saved: usize,
+    /// The number of changes in each unfinished force save.
+    unfinished_force_saves: Vec<usize>,
     closing: Option<Closing>,
     pub saving: bool,
     pub forgotten: bool,
     pub url: Option<String>,
-    /// Where the file of the save under way would be.
+    /// The URL that the worker gave for the file of the outstanding save.
     offered_url: Option<String>,
     force_at: Option<u64>,
 }
 
 fn remove_last<T: PartialEq>(list: &mut Vec<T>, one: &T) {
-    let position = list.iter().rposition(|other| other == one).expect("who goes was there");
+    let position = list.iter().rposition(|other| other == one).expect("the entry exists");
     list.remove(position);
 }
 
@@ -118,16 +128,16 @@ impl Document {
         Document {
             key,
             connections: Vec::new(),
-            stays: Vec::new(),
-            active: Vec::new(),
-            told: Vec::new(),
-            present: Vec::new(),
+            accesses: Vec::new(),
+            order: Vec::new(),
+            handed_out: Vec::new(),
+            connected: Vec::new(),
             waiting: Vec::new(),
-            out: None,
+            outstanding: None,
             changes: Vec::new(),
             generation: 0,
-            forced: 0,
-            asked_reach: Vec::new(),
+            force_saved: 0,
+            unfinished_force_saves: Vec::new(),
             closing: None,
             saving: false,
             forgotten: false,
@@ -141,13 +151,15 @@ impl Document {
         !self.connections.is_empty() || self.closing.is_some()
     }
 
-    pub fn is_over(&self) -> bool {
-        !self.is_open() && self.waiting.is_empty() && self.out.is_none() && !self.forgotten
+    /// Returns true if nothing of the document is left.
+    pub fn is_finished(&self) -> bool {
+        !self.is_open() && self.waiting.is_empty() && self.outstanding.is_none() && !self.forgotten
     }
 
-    pub fn has_next(&self) -> bool {
-        match (&self.out, &self.closing) {
-            (Some(out), _) => matches!(out.standing, Standing::Ready),
+    /// Returns true if a callback can be taken.
+    pub fn is_ready(&self) -> bool {
+        match (&self.outstanding, &self.closing) {
+            (Some(outstanding), _) => matches!(outstanding.state, State::Ready),
             (None, Some(closing)) => {
                 closing.due.is_none() || (closing.failures == 0 && !self.waiting.is_empty())
             }
@@ -156,19 +168,42 @@ impl Document {
     }
 
     pub fn connection(&self, id: ConnectionId) -> &Connection {
-        self.connections.iter().find(|one| one.id == id).expect("the connection is here")
+        self.connections.iter().find(|one| one.id == id).expect("the connection is open")
     }
 
     pub fn editors(&self) -> Vec<UserId> {
-        distinct(&self.stays)
-            .into_iter()
+        let editing: Vec<UserId> = self
+            .accesses
+            .iter()
             .filter(|(_, access)| *access == Access::Edit)
-            .map(|(user, _)| user)
-            .collect()
+            .map(|(user, _)| user.clone())
+            .collect();
+        self.in_order(&editing)
     }
 
-    fn somebody_edits(&self) -> bool {
-        self.stays.iter().any(|(_, access)| *access == Access::Edit)
+    /// Returns these users once each, in the order in which they began to edit.
+    fn in_order(&self, users: &[UserId]) -> Vec<UserId> {
+        self.order.iter().filter(|user| users.contains(user)).cloned().collect()
+    }
+
+    /// Returns true if the storage was told of the user's editing or is to be told of it.
+    fn storage_knows(&self, user: &UserId) -> bool {
+        let names_user = |event: &Event| match event {
+            Event::Joined(other) | Event::Left(other) | Event::Closed(other) => other == user,
+            Event::Info { .. } | Event::ForceSave { .. } => false,
+        };
+        self.handed_out.contains(user) || self.waiting.iter().any(names_user)
+    }
+
+    /// Forgets the place of users who are gone and of whom the storage is to hear nothing more.
+    fn prune_order(&mut self) {
+        let mut order = std::mem::take(&mut self.order);
+        order.retain(|user| self.connected.contains(user) || self.storage_knows(user));
+        self.order = order;
+    }
+
+    fn has_editors(&self) -> bool {
+        self.accesses.iter().any(|(_, access)| *access == Access::Edit)
     }
 
     pub fn participants(&self) -> Vec<Participant> {
@@ -181,84 +216,89 @@ impl Document {
                 connections: u32::try_from(all.len()).unwrap(),
             }
         };
-        distinct(&self.present).into_iter().map(participant).collect()
+        distinct(&self.connected).into_iter().map(participant).collect()
     }
 
-    pub fn is_in(&self, user: &UserId) -> bool {
-        self.present.contains(user)
+    pub fn is_participant(&self, user: &UserId) -> bool {
+        self.connected.contains(user)
     }
 
-    /// When somebody who is here with an access did anything.
-    pub fn active(&self, user: &UserId, access: Access) -> u64 {
-        let theirs = self.active.iter().filter(|(other, has, _)| other == user && *has == access);
-        theirs.map(|(_, _, at)| *at).max().expect("who is here came")
+    /// Returns when a participant with this access was last active.
+    pub fn last_activity(&self, user: &UserId, access: Access) -> u64 {
+        let theirs = self.connections.iter().filter(|one| one.user.id() == user && one.access == access);
+        theirs.map(|one| one.active).max().expect("a holder has a connection")
     }
 
     pub fn join(&mut self, id: ConnectionId, user: &User, access: Access, settings: &Settings, now: u64) {
-        self.connections.push(Connection { id, user: user.clone(), access });
-        self.present.push(user.id().clone());
-        self.active.push((user.id().clone(), access, now));
+        let edits = self.accesses.contains(&(user.id().clone(), Access::Edit));
+        if access == Access::Edit && !edits && !self.storage_knows(user.id()) {
+            self.order.retain(|other| other != user.id());
+        }
+        if !self.order.contains(user.id()) {
+            self.order.push(user.id().clone());
+        }
+        self.connections.push(Connection { id, user: user.clone(), access, active: now });
+        self.connected.push(user.id().clone());
         if access == Access::Edit && settings.callbacks {
             if let Some(closing) = self.closing.take() {
-                self.waiting.push(Event::Left(closing.leaver));
+                self.waiting.push(Event::Left(closing.last_editor));
             }
-            self.waiting.push(Event::Came(user.id().clone()));
+            self.waiting.push(Event::Joined(user.id().clone()));
         }
-        self.stays.push((user.id().clone(), access));
+        self.accesses.push((user.id().clone(), access));
     }
 
     pub fn leave(&mut self, id: ConnectionId, settings: &Settings, now: u64, at_once: bool) {
         let connection = self.connection(id).clone();
         self.connections.retain(|one| one.id != id);
-        remove_last(&mut self.present, connection.user.id());
-        self.end_stay(&connection, settings, now, at_once);
+        remove_last(&mut self.connected, connection.user.id());
+        self.end_access(&connection, settings, now, at_once);
+        self.prune_order();
     }
 
-    fn end_stay(&mut self, connection: &Connection, settings: &Settings, now: u64, at_once: bool) {
+    fn end_access(&mut self, connection: &Connection, settings: &Settings, now: u64, at_once: bool) {
         let user = connection.user.id();
-        let stay = (user.clone(), connection.access);
-        remove_last(&mut self.stays, &stay);
-        if !self.stays.contains(&stay) {
-            self.active.retain(|(other, access, _)| (other, *access) != (user, connection.access));
-        }
+        let entry = (user.clone(), connection.access);
+        remove_last(&mut self.accesses, &entry);
         if connection.access != Access::Edit || !settings.callbacks {
             return;
         }
-        if self.somebody_edits() {
+        if self.has_editors() {
             self.waiting.push(Event::Left(user.clone()));
         } else if self.changes.is_empty() {
             self.waiting.push(Event::Closed(user.clone()));
         } else {
             self.offered_url = None;
             let due = (!at_once && settings.save_delay > 0).then_some(now + settings.save_delay);
-            self.closing = Some(Closing { leaver: user.clone(), due, failures: 0 });
+            self.closing = Some(Closing { last_editor: user.clone(), due, failures: 0 });
         }
     }
 
-    /// Users with edit or live-view access, in the order in which they got it.
-    pub fn stays_above_view(&self) -> Vec<(UserId, Access)> {
-        distinct(&self.stays).into_iter().filter(|(_, access)| *access > Access::View).collect()
+    /// Returns the connections of a user with edit or live-view access, in the order in which they were opened.
+    pub fn connections_above_view(&self, user: &UserId) -> Vec<ConnectionId> {
+        let theirs = self.connections.iter().filter(|one| one.user.id() == user && one.access > Access::View);
+        theirs.map(|one| one.id).collect()
     }
 
-    /// Makes some connections view-only. Returns them as they were.
-    pub fn demote(
-        &mut self,
-        which: impl Fn(&Connection) -> bool,
-        settings: &Settings,
-        now: u64,
-    ) -> Vec<Connection> {
-        let chosen: Vec<Connection> = self.connections.iter().filter(|one| which(one)).cloned().collect();
-        for one in &chosen {
-            let place = self.connections.iter_mut().find(|other| other.id == one.id).expect("it is here");
-            place.access = Access::View;
-        }
-        for one in &chosen {
-            self.stays.push((one.user.id().clone(), Access::View));
-        }
-        for one in &chosen {
-            self.end_stay(one, settings, now, true);
-        }
-        chosen
+    /// Returns all users who are connected, in the order in which they began to edit.
+    pub fn users_in_order(&self) -> Vec<UserId> {
+        self.in_order(&self.connected)
+    }
+
+    /// Returns the users with edit or live-view access, with each access once.
+    pub fn accesses_above_view(&self) -> Vec<(UserId, Access)> {
+        distinct(&self.accesses).into_iter().filter(|(_, access)| *access > Access::View).collect()
+    }
+
+    /// Makes a connection view-only. Returns it as it was.
+    pub fn demote(&mut self, id: ConnectionId, settings: &Settings, now: u64) -> Connection {
+        let connection =
+            self.connections.iter_mut().find(|one| one.id == id).expect("the connection is open");
+        let before = connection.clone();
+        connection.access = Access::View;
+        self.accesses.push((before.user.id().clone(), Access::View));
+        self.end_access(&before, settings, now, true);
+        before
     }
 
     pub fn change(&mut self, id: ConnectionId, settings: &Settings, now: u64) -> Result<(), ChangeError> {
@@ -266,36 +306,40 @@ impl Document {
         if connection.access != Access::Edit {
             return Err(ChangeError::ViewOnly);
         }
-        self.active.push((connection.user.id().clone(), Access::Edit, now));
+        let open = self.connections.iter_mut().find(|one| one.id == id).expect("the connection is open");
+        open.active = now;
         if settings.callbacks {
             self.changes.push((connection.user, now));
-            self.plan_force_save(settings, now);
+            self.schedule_force_save(settings, now);
         }
         Ok(())
     }
 
-    fn plan_force_save(&mut self, settings: &Settings, now: u64) {
-        if self.force_at.is_none() && self.unsaved() {
+    fn schedule_force_save(&mut self, settings: &Settings, now: u64) {
+        if self.force_at.is_none() && self.has_unsaved() {
             self.force_at = settings.force_save_interval.map(|interval| now + interval);
         }
     }
 
-    fn asked(&self) -> usize {
+    /// Counts the requests that the storage has not answered yet.
+    fn requests(&self) -> usize {
         let waiting =
             self.waiting.iter().filter(|event| matches!(event, Event::Info { .. } | Event::ForceSave { .. }));
-        let out =
-            self.out.as_ref().is_some_and(|out| matches!(out.kind, Kind::Asked | Kind::ForceSave { .. }));
-        waiting.count() + usize::from(out)
+        let outstanding = self
+            .outstanding
+            .as_ref()
+            .is_some_and(|outstanding| matches!(outstanding.kind, Kind::Answer | Kind::ForceSave { .. }));
+        waiting.count() + usize::from(outstanding)
     }
 
     pub fn info(&mut self, userdata: Option<&str>, settings: &Settings) -> Result<Vec<UserId>, InfoError> {
         if !settings.callbacks {
             return Ok(self.editors());
         }
-        if self.asked() >= settings.asked {
+        if self.requests() >= settings.asked {
             return Err(InfoError::TooManyAsked);
         }
-        let fixed = match (!self.somebody_edits(), self.changes.is_empty()) {
+        let fixed = match (!self.has_editors(), self.changes.is_empty()) {
             (false, _) => None,
             (true, false) => Some((Status::Editing, Some(Vec::new()))),
             (true, true) => Some((Status::Closed, None)),
@@ -304,8 +348,8 @@ impl Document {
         Ok(self.editors())
     }
 
-    fn unsaved(&self) -> bool {
-        let covered = self.asked_reach.iter().copied().max().unwrap_or(0).max(self.forced);
+    fn has_unsaved(&self) -> bool {
+        let covered = self.unfinished_force_saves.iter().copied().max().unwrap_or(0).max(self.force_saved);
         self.changes.len() > covered
     }
 
@@ -314,22 +358,22 @@ impl Document {
         kind: ForceSaveType,
         asked_by: Option<UserId>,
         userdata: Option<&str>,
-        most: usize,
+        max: usize,
     ) -> Result<(), ForceSaveError> {
         let under_way =
             self.closing.as_ref().is_some_and(|closing| closing.due.is_none() || closing.failures > 0);
-        if under_way || !self.unsaved() {
+        if under_way || !self.has_unsaved() {
             return Err(ForceSaveError::NotChanged);
         }
-        if self.asked() >= most {
+        if self.requests() >= max {
             return Err(ForceSaveError::TooManyAsked);
         }
         let mut callback = self.last_change(Status::ForceSave);
         callback.forcesavetype = Some(kind);
         callback.userdata = userdata.map(Into::into);
-        callback.action = asked_by.map(|user| Action { kind: ActionKind::AskedForSave, user });
+        callback.action = asked_by.map(|user| Action { kind: ActionKind::ForceSaveRequested, user });
         self.force_at = None;
-        self.asked_reach.push(self.changes.len());
+        self.unfinished_force_saves.push(self.changes.len());
         self.waiting.push(Event::ForceSave {
             callback,
             reach: self.changes.len(),
@@ -339,21 +383,21 @@ impl Document {
     }
 
     fn last_change(&self, status: Status) -> Callback {
-        let (user, at) = self.changes.last().expect("something was changed");
+        let (user, at) = self.changes.last().expect("the document has a change");
         let mut callback = Callback::new(self.key.clone(), status);
         callback.users = Some(vec![user.id().clone()]);
         callback.lastsave = Some(Timestamp::from_millis(*at));
         callback
     }
 
-    fn turns(&self, most: usize) -> Vec<Turn> {
+    fn turns(&self, max: usize) -> Vec<Turn> {
         let mut turns: Vec<Turn> = Vec::new();
         let mut last: Option<&UserId> = None;
         for (user, at) in &self.changes {
             if last != Some(user.id()) {
                 let author = Author { id: user.id().clone(), name: user.name().map(Into::into) };
                 turns.push(Turn { created: Timestamp::from_millis(at - at % 1000), author });
-                while turns.len() > most {
+                while turns.len() > max {
                     turns.remove(1);
                     if turns.len() > 1 && turns[0].author.id == turns[1].author.id {
                         turns.remove(1);
@@ -369,7 +413,7 @@ impl Document {
         if !self.forgotten {
             return false;
         }
-        if !self.somebody_edits() && self.closing.is_none() {
+        if !self.has_editors() && self.closing.is_none() {
             self.clear_changes();
         }
         (self.forgotten, self.url) = (false, None);
@@ -377,47 +421,49 @@ impl Document {
     }
 
     fn clear_changes(&mut self) {
-        // What is under way holds what is cleared, and nothing that comes.
+        // A force save that is under way covers only cleared changes.
         self.generation += 1;
         self.changes.clear();
-        self.forced = 0;
+        self.force_saved = 0;
         self.force_at = None;
-        self.asked_reach.clear();
+        self.unfinished_force_saves.clear();
     }
 
     pub fn next_deadline(&self) -> Option<u64> {
-        let retry = self.out.as_ref().and_then(|out| match out.standing {
-            Standing::Waits(until) => Some(until),
+        let retry = self.outstanding.as_ref().and_then(|outstanding| match outstanding.state {
+            State::WaitsUntil(until) => Some(until),
             _ => None,
         });
         let save = self.closing.as_ref().and_then(|closing| closing.due);
-        let force = self.force_at.filter(|_| self.somebody_edits());
+        let force = self.force_at.filter(|_| self.has_editors());
         [retry, save, force].into_iter().flatten().min()
     }
 
-    pub fn fall_due(&mut self, settings: &Settings, now: u64) {
+    /// Runs what is due at `now`.
+    pub fn run_due(&mut self, settings: &Settings, now: u64) {
         if let Some(closing) = &mut self.closing {
             closing.due = closing.due.filter(|due| *due > now);
         }
-        if let Some(out) = &mut self.out
-            && matches!(out.standing, Standing::Waits(until) if until <= now)
+        if let Some(outstanding) = &mut self.outstanding
+            && matches!(outstanding.state, State::WaitsUntil(until) if until <= now)
         {
-            out.standing = Standing::Ready;
+            outstanding.state = State::Ready;
         }
-        if self.somebody_edits() && self.force_at.is_some_and(|at| at <= now) {
+        if self.has_editors() && self.force_at.is_some_and(|at| at <= now) {
             self.force_at = None;
             let _ = self.force_save(ForceSaveType::Timer, None, None, settings.asked);
         }
     }
 
-    pub fn hurry(&mut self) {
+    /// Makes a waiting save and a waiting retry due at once.
+    pub fn skip_delays(&mut self) {
         if let Some(closing) = &mut self.closing {
             closing.due = None;
         }
-        if let Some(out) = &mut self.out
-            && matches!(out.standing, Standing::Waits(_))
+        if let Some(outstanding) = &mut self.outstanding
+            && matches!(outstanding.state, State::WaitsUntil(_))
         {
-            out.standing = Standing::Ready;
+            outstanding.state = State::Ready;
         }
     }
 }

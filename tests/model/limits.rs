@@ -1,4 +1,4 @@
-//! The limits: at each question everything is counted anew.
+//! The limits. The model counts everything again for each question.
 
 use coedit::{
     Access, ConnectionId, DocumentKey, Grant, Holder, Limit, LimitLevel, NamedUsers, Notice, OpenError, Pool,
@@ -11,7 +11,7 @@ use super::usage::{ACCESSES, Opened};
 
 const DAY: u64 = 86_400_000;
 
-/// A named user that counts.
+/// A named user who counts.
 pub struct Named {
     access: Access,
     user: UserId,
@@ -26,14 +26,14 @@ fn is_full(limit: Option<u32>, in_use: u32) -> bool {
     limit.is_some_and(|limit| in_use >= limit)
 }
 
-/// The pool of seats of an access, and that of its named users.
+/// Returns the pool of the seats of an access and the pool of its named users.
 fn pools(access: Access) -> (Pool, Pool) {
     if access == Access::Edit { (Pool::Edit, Pool::Users) } else { (Pool::Live, Pool::UsersView) }
 }
 
-/// Questions.
+/// Queries.
 impl Model {
-    /// The seats that are taken of an access, on some documents by some users.
+    /// Counts the seats of an access that some users take on some documents.
     fn seats(&self, access: Access, which: impl Fn(&DocumentKey, &UserId) -> bool) -> u32 {
         let mut seats = Vec::new();
         for document in &self.documents {
@@ -64,20 +64,20 @@ impl Model {
         Limit { limit, in_use }
     }
 
-    /// Edit, live view, all connections.
+    /// Returns the limits of edit access, of live view and of all connections.
     pub fn limits(&self) -> [Limit; 3] {
         let limit = self.settings.max_connections;
-        let in_use = if limit.is_some() { self.connections(None) } else { 0 };
+        let in_use = self.connections(None);
         [self.pool(Pool::Edit), self.pool(Pool::Live), Limit { limit, in_use }]
     }
 
-    pub fn holders(&self, most: usize) -> Vec<(DocumentKey, UserId, Access, u32, Timestamp)> {
+    pub fn holders(&self, max: usize) -> Vec<(DocumentKey, UserId, Access, u32, Timestamp)> {
         let mut holders = Vec::new();
         for document in &self.documents {
-            for (user, access) in document.stays_above_view() {
+            for (user, access) in document.accesses_above_view() {
                 let of = |one: &&super::document::Connection| *one.user.id() == user && one.access == access;
                 let connections = count(document.connections.iter().filter(of));
-                let active = document.active(&user, access) / 4_000 * 4_000;
+                let active = document.last_activity(&user, access) / 1_000 * 1_000;
                 holders.push((
                     Timestamp::from_millis(active),
                     document.key.clone(),
@@ -88,17 +88,17 @@ impl Model {
             }
         }
         holders.sort();
-        holders.truncate(most);
+        holders.truncate(max);
         let holder = |(active, key, user, access, connections)| (key, user, access, connections, active);
         holders.into_iter().map(holder).collect()
     }
 
-    /// As the model tells holders.
+    /// Returns a holder of the engine in the form of the model.
     pub fn holder(holder: Holder) -> (DocumentKey, UserId, Access, u32, Timestamp) {
         (holder.key, holder.user, holder.access, holder.connections, holder.active)
     }
 
-    /// The named users that count, those who may edit first, each with the end of its days.
+    /// Returns the named users for edit access and for live view, each with the time of its expiry.
     pub fn quota(&mut self) -> [Vec<(UserId, String)>; 2] {
         self.expire();
         [Access::Edit, Access::LiveView].map(|access| {
@@ -109,74 +109,76 @@ impl Model {
     }
 }
 
-/// What the limits come to.
+/// Notices about the limits.
 impl Model {
-    fn says(&mut self, pool: Pool, level: LimitLevel) {
-        let place = self.said.iter_mut().find(|(other, _)| *other == pool).unwrap();
-        place.1 = level;
+    /// Sends a notice about a limit and remembers its level.
+    fn send_notice(&mut self, pool: Pool, level: LimitLevel) {
+        let entry = self.levels.iter_mut().find(|(other, _)| *other == pool).unwrap();
+        entry.1 = level;
         let Limit { limit, in_use } = self.pool(pool);
         self.notices.push(Notice::Limit { pool, level, in_use, limit: limit.unwrap_or(0) });
     }
 
-    fn said(&self, pool: Pool) -> LimitLevel {
-        self.said.iter().find(|(other, _)| *other == pool).unwrap().1
+    fn level(&self, pool: Pool) -> LimitLevel {
+        self.levels.iter().find(|(other, _)| *other == pool).unwrap().1
     }
 
-    /// More are in use of a pool.
-    fn rose(&mut self, pool: Pool) {
+    /// Checks a pool after its use increased.
+    fn check_increase(&mut self, pool: Pool) {
         let Limit { limit, in_use } = self.pool(pool);
         let near =
             |limit: u32| u64::from(in_use) * 100 >= u64::from(limit) * u64::from(self.settings.warn_at);
-        if self.said(pool) == LimitLevel::Clear && in_use > 0 && limit.is_some_and(near) {
-            self.says(pool, LimitLevel::Warning);
+        if self.level(pool) == LimitLevel::Clear && in_use > 0 && limit.is_some_and(near) {
+            self.send_notice(pool, LimitLevel::Warning);
         }
     }
 
-    /// Fewer are in use of it.
-    pub fn fell(&mut self, pool: Pool) {
+    /// Checks a pool after its use decreased.
+    pub fn check_decrease(&mut self, pool: Pool) {
         let Limit { limit, in_use } = self.pool(pool);
         let percent = u64::from(self.settings.warn_at.saturating_sub(10));
         let clear = |limit: u32| limit > 0 && u64::from(in_use) * 100 <= u64::from(limit) * percent;
-        if self.said(pool) != LimitLevel::Clear && limit.is_none_or(clear) {
-            self.says(pool, LimitLevel::Clear);
+        if self.level(pool) != LimitLevel::Clear && limit.is_none_or(clear) {
+            self.send_notice(pool, LimitLevel::Clear);
         }
     }
 
-    /// Connections with this access are fewer.
-    pub fn freed(&mut self, access: Access) {
+    /// Checks the pool of an access after a connection lost that access.
+    pub fn check_decrease_of(&mut self, access: Access) {
         if access > Access::View {
-            self.fell(pools(access).0);
+            self.check_decrease(pools(access).0);
         }
     }
 
-    fn refused(&mut self, pool: Pool) {
-        if self.said(pool) != LimitLevel::Reached {
-            self.says(pool, LimitLevel::Reached);
+    /// Sends a notice if this is the first refusal of a full pool.
+    fn check_refusal(&mut self, pool: Pool) {
+        if self.level(pool) != LimitLevel::Reached {
+            self.send_notice(pool, LimitLevel::Reached);
         }
     }
 
-    /// A limit was changed.
-    fn turned(&mut self, pool: Pool) {
-        self.fell(pool);
-        self.rose(pool);
+    /// Checks a pool after its limit changed.
+    fn check_limit_change(&mut self, pool: Pool) {
+        self.check_decrease(pool);
+        self.check_increase(pool);
     }
 
-    /// Lets the named users go whose days are over.
+    /// Removes the named users who have expired.
     fn expire(&mut self) {
         let now = self.now;
         self.named.retain(|one| one.until > now);
-        self.fell(Pool::Users);
-        self.fell(Pool::UsersView);
+        self.check_decrease(Pool::Users);
+        self.check_decrease(Pool::UsersView);
     }
 
     pub fn set_edit_limit(&mut self, limit: Option<u32>) {
         self.settings.edit_limit = limit;
-        self.turned(Pool::Edit);
+        self.check_limit_change(Pool::Edit);
     }
 
     pub fn set_live_limit(&mut self, limit: Option<u32>) {
         self.settings.live_limit = limit;
-        self.turned(Pool::Live);
+        self.check_limit_change(Pool::Live);
     }
 
     pub fn set_named_users(&mut self, quota: NamedUsers) {
@@ -188,30 +190,30 @@ impl Model {
         if quota.live.is_none() {
             self.named.retain(|one| one.access != Access::LiveView);
         }
-        self.turned(Pool::Users);
-        self.turned(Pool::UsersView);
+        self.check_limit_change(Pool::Users);
+        self.check_limit_change(Pool::UsersView);
     }
 }
 
-/// Opening.
+/// Opens.
 impl Model {
-    /// What an open is answered; `really`: it is one, and no question. Who is let in gets a name by
-    /// [`opened`](Self::opened).
+    /// Returns the answer to an open. `opens` is false if the caller only asks. [`opened`](Self::opened) records the
+    /// connection and counts the named user.
     pub fn grant(
         &mut self,
         key: &DocumentKey,
         user: &UserId,
         asked: Access,
-        really: bool,
+        opens: bool,
     ) -> Result<Grant, OpenError> {
         if is_full(self.settings.max_connections, self.connections(None)) {
             return Err(OpenError::TooMany);
         }
-        let reason = if asked == Access::View { None } else { self.refusal(key, user, asked, really) };
+        let reason = if asked == Access::View { None } else { self.refusal(key, user, asked, opens) };
         Ok(Grant { access: if reason.is_some() { Access::View } else { asked }, reason })
     }
 
-    fn refusal(&mut self, key: &DocumentKey, user: &UserId, asked: Access, really: bool) -> Option<Reason> {
+    fn refusal(&mut self, key: &DocumentKey, user: &UserId, asked: Access, opens: bool) -> Option<Reason> {
         let edit = asked == Access::Edit;
         if edit && self.draining {
             return Some(Reason::Draining);
@@ -241,13 +243,13 @@ impl Model {
         } else {
             return None;
         };
-        if really {
-            self.refused(full);
+        if opens {
+            self.check_refusal(full);
         }
         Some(reason)
     }
 
-    /// Whether a further connection of the user takes no seat of its own.
+    /// Returns true if a further connection of the user shares a seat that the user has.
     fn has_seat(&self, key: &DocumentKey, user: &UserId, access: Access) -> bool {
         self.settings.by_users && self.seats(access, |document, other| document == key && other == user) > 0
     }
@@ -263,10 +265,10 @@ impl Model {
             document.join(id, user, access, &settings, now);
         }
         if takes_seat {
-            self.rose(pools(access).0);
+            self.check_increase(pools(access).0);
             self.count_named(user.id(), access);
         }
-        self.moved(Some(Opened { user: user.id().clone(), access, reason }));
+        self.record_usage(Some(Opened { user: user.id().clone(), access, reason }));
         self.follow_up(key);
     }
 
@@ -274,15 +276,15 @@ impl Model {
         let names = pools(access).1;
         let counts = self.named.iter().any(|one| one.access == access && one.user == *user);
         if self.pool(names).limit.is_some() && !counts {
-            // The end of this day, UTC, and some days more.
+            // The end of this day in UTC, and `expire_days` more days.
             let days = self.now / DAY + 1 + u64::from(self.settings.named_users.expire_days);
             self.named.push(Named { access, user: user.clone(), until: days * DAY });
-            self.rose(names);
+            self.check_increase(names);
         }
     }
 
-    /// Connections came, went, or got another access.
-    pub fn moved(&mut self, opened: Option<Opened>) {
+    /// Records that a connection opened, closed or got another access.
+    pub fn record_usage(&mut self, opened: Option<Opened>) {
         let counts = ACCESSES.map(|access| self.connections(Some(access)));
         self.usage.add(self.now, counts, opened);
     }

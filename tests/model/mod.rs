@@ -1,8 +1,8 @@
-//! A second implementation of the wire contract, as naive as can be: lists, no shards, no cleverness. It is written from the
-//! contract, not from the engine, and produces what an engine must: replies, callbacks in order, notices.
+//! A naive second implementation of the wire contract. It uses plain lists and no shards. It follows the contract, not
+//! the engine, and produces the same replies, callbacks and notices in the same order.
 //!
-//! Not in it: what happens once more actions wait than the bound allows (the simulation judges that by what must hold).
-#![allow(dead_code, unreachable_pub, reason = "shared with the fuzz targets")]
+//! The model does not cover more waiting actions than their bound allows. The simulation checks that case.
+#![allow(dead_code, unreachable_pub, reason = "the fuzz targets use only a part")]
 
 pub mod both;
 mod document;
@@ -28,12 +28,12 @@ pub struct Model {
     pub notices: Vec<Notice>,
     draining: bool,
     documents: Vec<Document>,
-    /// The documents that have something to tell, in the order in which they began to.
+    /// The documents with a callback that can be taken, in the order in which they became ready.
     ready: Vec<DocumentKey>,
-    /// Who counts by name, until somebody looks after the end.
+    /// The named users. An expired one stays listed until the model next checks for expiry.
     named: Vec<Named>,
-    /// What was said last of each limit.
-    said: [(Pool, LimitLevel); 4],
+    /// The level in the last notice about each limit.
+    levels: [(Pool, LimitLevel); 4],
     pub usage: Record,
 }
 
@@ -47,7 +47,7 @@ impl Model {
             documents: Vec::new(),
             ready: Vec::new(),
             named: Vec::new(),
-            said: [Pool::Edit, Pool::Live, Pool::Users, Pool::UsersView]
+            levels: [Pool::Edit, Pool::Live, Pool::Users, Pool::UsersView]
                 .map(|pool| (pool, LimitLevel::Clear)),
             usage: Record::new(now),
         }
@@ -65,19 +65,19 @@ impl Model {
         self.documents.iter_mut().find(|document| document.connections.iter().any(|one| one.id == id))
     }
 
-    /// After every step: whoever has something to tell stands in the queue, and who has nothing left is forgotten.
+    /// Runs after every step on a document. Queues the document if it is ready and removes it if nothing of it is left.
     fn follow_up(&mut self, key: &DocumentKey) {
         let Some(document) = self.documents.iter().find(|document| document.key == *key) else { return };
-        if document.has_next() && !self.ready.contains(key) {
+        if document.is_ready() && !self.ready.contains(key) {
             self.ready.push(key.clone());
         }
-        if document.is_over() {
+        if document.is_finished() {
             self.documents.retain(|document| document.key != *key);
         }
     }
 
-    /// Every step on the document of a connection.
-    fn on<R>(
+    /// Runs a step on the document of a connection.
+    fn on_document_of<R>(
         &mut self,
         id: ConnectionId,
         step: impl FnOnce(&mut Document, &Settings, u64, bool) -> R,
@@ -92,14 +92,16 @@ impl Model {
 
     pub fn close(&mut self, id: ConnectionId) -> Result<(), ConnectionError> {
         let access = self.access(id).ok_or(ConnectionError::Unknown)?;
-        self.on(id, |document, settings, now, draining| document.leave(id, settings, now, draining));
-        self.freed(access);
-        self.moved(None);
+        self.on_document_of(id, |document, settings, now, draining| {
+            document.leave(id, settings, now, draining);
+        });
+        self.check_decrease_of(access);
+        self.record_usage(None);
         Ok(())
     }
 
     pub fn change(&mut self, id: ConnectionId) -> Result<(), ChangeError> {
-        self.on(id, |document, settings, now, _| document.change(id, settings, now))
+        self.on_document_of(id, |document, settings, now, _| document.change(id, settings, now))
             .ok_or(ChangeError::Unknown)?
     }
 
@@ -128,10 +130,10 @@ impl Model {
             let user = document.connection(id).user.id().clone();
             document.force_save(kind, Some(user), None, settings.asked)
         };
-        self.on(id, by).ok_or(ForceSaveError::UnknownConnection)?
+        self.on_document_of(id, by).ok_or(ForceSaveError::UnknownConnection)?
     }
 
-    /// `users`: all, if none are named.
+    /// Makes the connections of `users` view-only, or those of all users if it is `None`.
     pub fn drop_access(
         &mut self,
         key: &DocumentKey,
@@ -139,46 +141,50 @@ impl Model {
     ) -> Result<Dropped, DocumentError> {
         let document = self.open_document(key).ok_or(DocumentError::NotOpen)?;
         let mut dropped = Dropped::default();
-        let Some(users) = users else {
-            for (user, access) in document.stays_above_view() {
-                self.demote(key, &mut dropped, |one| *one.user.id() == user && one.access == access);
-            }
-            self.follow_up(key);
-            return Ok(dropped);
+        let users = match users {
+            None => document.users_in_order(),
+            Some(users) => users.to_vec(),
         };
         for user in users {
-            if self.document(key).is_some_and(|document| !document.is_in(user)) {
-                dropped.unmatched.push(user.clone());
+            let document = self.open_document(key).expect("a drop closes nothing");
+            if !document.is_participant(&user) {
+                dropped.unmatched.push(user);
+                continue;
             }
-            for access in [Access::Edit, Access::LiveView] {
-                self.demote(key, &mut dropped, |one| one.user.id() == user && one.access == access);
-            }
+            // A user may be named twice.
+            let named = document.connections_above_view(&user);
+            dropped
+                .connections
+                .extend(named.into_iter().filter(|id| !dropped.connections.contains(id)).collect::<Vec<_>>());
         }
-        self.follow_up(key);
+        self.demote(key, &mut dropped);
         Ok(dropped)
     }
 
     pub fn drop_connection(&mut self, id: ConnectionId) -> Result<Dropped, ConnectionError> {
-        let key = self.document_of(id).ok_or(ConnectionError::Unknown)?.key.clone();
+        let access = self.access(id).ok_or(ConnectionError::Unknown)?;
+        let key = self.document_of(id).expect("the connection is open").key.clone();
         let mut dropped = Dropped::default();
-        self.demote(&key, &mut dropped, |one| one.id == id && one.access > Access::View);
-        self.follow_up(&key);
+        dropped.connections.extend((access > Access::View).then_some(id));
+        self.demote(&key, &mut dropped);
         Ok(dropped)
     }
 
-    /// Makes some connections of one user with one access view-only.
-    fn demote(&mut self, key: &DocumentKey, dropped: &mut Dropped, which: impl Fn(&Connection) -> bool) {
+    /// Makes these connections view-only, one by one. The notices of limits come first.
+    fn demote(&mut self, key: &DocumentKey, dropped: &mut Dropped) {
         let (settings, now) = (self.settings.clone(), self.now);
-        let Some(document) = self.document(key) else { return };
-        let demoted = document.demote(which, &settings, now);
-        let Some(first) = demoted.first() else { return };
-        self.freed(first.access);
-        self.moved(None);
-        for Connection { id, user, .. } in demoted {
-            let user = user.id().clone();
-            self.notices.push(Notice::Dropped { connection: id, key: key.clone(), user });
-            dropped.connections.push(id);
+        let mut users = Vec::new();
+        for id in &dropped.connections {
+            let document = self.document_of(*id).expect("the connection is open");
+            let Connection { user, access, .. } = document.demote(*id, &settings, now);
+            users.push(user.id().clone());
+            self.check_decrease_of(access);
+            self.record_usage(None);
         }
+        for (id, user) in dropped.connections.iter().zip(users) {
+            self.notices.push(Notice::Dropped { connection: *id, key: key.clone(), user });
+        }
+        self.follow_up(key);
     }
 
     pub fn rename(&mut self, key: &DocumentKey, title: &str) -> Result<(), DocumentError> {
@@ -231,7 +237,7 @@ impl Model {
         let settings = self.settings.clone();
         for key in self.by_deadline(|due| due <= now) {
             if let Some(document) = self.document(&key) {
-                document.fall_due(&settings, now);
+                document.run_due(&settings, now);
             }
             self.follow_up(&key);
         }
@@ -241,7 +247,7 @@ impl Model {
         self.draining = true;
         for key in self.by_deadline(|_| true) {
             if let Some(document) = self.document(&key) {
-                document.hurry();
+                document.skip_delays();
             }
             self.follow_up(&key);
         }
@@ -254,7 +260,7 @@ impl Model {
         due.into_iter().map(|(_, key)| key).collect()
     }
 
-    /// The callback that a worker is handed next.
+    /// Takes the next callback, as a worker does.
     pub fn take(&mut self) -> Option<Callback> {
         while !self.ready.is_empty() {
             let key = self.ready.remove(0);
@@ -268,10 +274,10 @@ impl Model {
         None
     }
 
-    pub fn settle(&mut self, key: &DocumentKey, done: bool, url: Option<&str>) {
+    pub fn settle(&mut self, key: &DocumentKey, acknowledged: bool, url: Option<&str>) {
         let (settings, now) = (self.settings.clone(), self.now);
         if let Some(document) = self.document(key)
-            && let Settled::GivenUp(status) = document.settle(done, url, &settings, now)
+            && let Settled::GivenUp(status) = document.settle(acknowledged, url, &settings, now)
         {
             self.notices.push(Notice::Storage { key: key.clone(), status });
         }

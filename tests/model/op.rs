@@ -1,7 +1,7 @@
-//! What a history is made of.
+//! The operations of a history.
 
-/// One thing that somebody does. Small numbers pick documents, users, connections and deliveries, wrapped around what
-/// there is, so that collisions happen.
+/// One operation. Small numbers pick documents, users, connections and deliveries. A number wraps around what exists, so
+/// operations often meet the same document or connection.
 #[derive(Clone, Debug)]
 pub enum Op {
     Open {
@@ -63,14 +63,14 @@ pub enum Op {
         delivery: u8,
         url: bool,
     },
-    /// A worker dies with the delivery in hand.
+    /// A worker panics while it holds the delivery.
     Die(u8),
     DeleteForgotten(u8),
     Drain,
 }
 
 impl Op {
-    /// Any four bytes are an operation, common ones more often.
+    /// Turns any four bytes into an operation. Common operations come up more often.
     pub fn from_bytes([kind, a, b, c]: [u8; 4]) -> Op {
         let flag = c & 1 == 1;
         match kind % 128 {
@@ -103,7 +103,7 @@ impl Op {
             118..122 => Op::Fail { delivery: a, url: flag },
             122..124 => Op::Die(a),
             124..126 => Op::DeleteForgotten(a),
-            // Draining is for ever, so it must be rare.
+            // Draining cannot be undone, so it must be rare.
             _ => {
                 if a < 16 {
                     Op::Drain

@@ -1,4 +1,4 @@
-//! The settings that the model knows.
+//! The settings that the model supports.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ pub struct Settings {
     pub user_limit: Option<u32>,
     pub named_users: NamedUsers,
     pub max_connections: Option<u32>,
-    /// Whether a user takes one seat on a document, however many connections it has there.
+    /// True if all connections of a user to a document share one seat.
     pub by_users: bool,
     pub warn_at: u32,
     pub usage: bool,
@@ -25,16 +25,16 @@ pub struct Settings {
     pub turns: usize,
 }
 
-/// Limits of the whole engine: none, some that are reached, many.
+/// Limits of the whole engine: no limit, limits that a history reaches, and high ones.
 pub const LIMITS: [Option<u32>; 6] = [None, Some(40), Some(2), Some(5), Some(1), Some(0)];
 /// Limits of a document, a user, or named users.
 pub const SMALL: [Option<u32>; 8] = [None, None, None, Some(3), None, Some(1), Some(2), Some(0)];
-/// Caps of all connections.
+/// Limits of the number of all connections.
 pub const CAPS: [Option<u32>; 8] = [None, None, None, Some(30), None, Some(8), Some(2), Some(0)];
-/// For how many days a named user counts after the first.
+/// The number of days for which a named user counts after the first day.
 pub const DAYS: [u32; 4] = [0, 1, 3, 30];
 
-/// One of `choices`, which `number` then no longer says.
+/// Picks one of `choices` and removes that choice from `number`.
 fn pick<T: Clone>(number: &mut u8, choices: &[T]) -> T {
     let count = u8::try_from(choices.len()).unwrap();
     let chosen = choices[usize::from(*number % count)].clone();
@@ -43,7 +43,7 @@ fn pick<T: Clone>(number: &mut u8, choices: &[T]) -> T {
 }
 
 impl Settings {
-    /// Any bytes are settings; zeros are the plainest.
+    /// Turns any bytes into settings. Zeros give the simplest settings.
     pub fn from_bytes(
         [mut wide, mut small, mut named, mut cap, mut modes, mut times, mut bounds]: [u8; 7],
     ) -> Self {
@@ -70,7 +70,7 @@ impl Settings {
         }
     }
 
-    /// The same, as the engine takes them.
+    /// Returns the same settings for the engine.
     pub fn config(&self) -> Config {
         let millis = |millis: &u64| Duration::from_millis(*millis);
         let count = if self.by_users { SeatCount::UsersOfDocuments } else { SeatCount::Connections };

@@ -1,4 +1,4 @@
-//! How much was used, told by going through all that ever happened.
+//! The usage of the engine, computed from a record of everything that happened.
 
 use coedit::{Access, Level, Month, Reason, Timestamp, Usage, UserId, Window};
 
@@ -8,10 +8,10 @@ const DAY: u64 = 24 * HOUR;
 
 pub const ACCESSES: [Access; 3] = [Access::Edit, Access::LiveView, Access::View];
 
-/// Connections came, went, or got another access.
-struct Move {
+/// A connection opened, closed or got another access.
+struct Event {
     at: u64,
-    /// How many have each access after it.
+    /// The number of connections with each access after the event.
     counts: [u32; 3],
     opened: Option<Opened>,
 }
@@ -22,10 +22,10 @@ pub struct Opened {
     pub reason: Option<Reason>,
 }
 
-/// Every move since the engine began.
+/// Every event since the engine started.
 pub struct Record {
     since: u64,
-    moves: Vec<Move>,
+    events: Vec<Event>,
 }
 
 fn distinct_users<'a>(opened: impl Iterator<Item = &'a Opened>) -> u64 {
@@ -37,14 +37,14 @@ fn distinct_users<'a>(opened: impl Iterator<Item = &'a Opened>) -> u64 {
 
 impl Record {
     pub fn new(since: u64) -> Self {
-        Record { since, moves: Vec::new() }
+        Record { since, events: Vec::new() }
     }
 
     pub fn add(&mut self, at: u64, counts: [u32; 3], opened: Option<Opened>) {
-        self.moves.push(Move { at, counts, opened });
+        self.events.push(Event { at, counts, opened });
     }
 
-    /// Compares what the engine tells with the record, at the moment `now`.
+    /// Compares the usage that the engine reports with the record, at the time `now`.
     pub fn check(&self, usage: &Usage, now: u64) {
         assert_eq!((usage.since.as_millis(), usage.at.as_millis()), (self.since, now));
         let windows = [
@@ -55,7 +55,7 @@ impl Record {
             (&usage.year, 365 * DAY, DAY),
         ];
         for (window, length, bucket) in windows {
-            // The bucket boundary at or before the moment that is the whole window ago.
+            // The start of the bucket that contains the time one whole window ago.
             let from = ((now - length) / bucket * bucket).max(self.since);
             assert_eq!((window.from.as_millis(), window.to.as_millis()), (from, now));
             self.check_window(window, from, now);
@@ -64,13 +64,13 @@ impl Record {
     }
 
     fn check_window(&self, window: &Window, from: u64, to: u64) {
-        for (place, told) in [window.edit, window.live, window.view].into_iter().enumerate() {
+        for (place, reported) in [window.edit, window.live, window.view].into_iter().enumerate() {
             let level = self.level(place, from, to);
             let extremes = |level: Level| (level.min, level.max, level.max_at.as_millis());
-            assert_eq!(extremes(told), level.0, "{} from {from} to {to}", ACCESSES[place]);
-            assert!((told.average - level.1).abs() < 1e-9, "{told:?}, {level:?} from {from} to {to}");
+            assert_eq!(extremes(reported), level.0, "{} from {from} to {to}", ACCESSES[place]);
+            assert!((reported.average - level.1).abs() < 1e-9, "{reported:?}, {level:?} from {from} to {to}");
         }
-        let opened = || self.moves.iter().filter(|one| one.at >= from).filter_map(|one| one.opened.as_ref());
+        let opened = || self.events.iter().filter(|one| one.at >= from).filter_map(|one| one.opened.as_ref());
         assert_eq!(window.opens, opened().count() as u64);
         assert_eq!(window.users, distinct_users(opened()));
         for reason in opened().filter_map(|opened| opened.reason) {
@@ -81,11 +81,11 @@ impl Record {
         assert_eq!(window.fallbacks.values().sum::<u64>(), fallbacks);
     }
 
-    /// The fewest, the most, when that was first, and the average.
+    /// Returns the minimum, the maximum, the first time of the maximum, and the average.
     fn level(&self, place: usize, from: u64, to: u64) -> ((u32, u32, u64), f64) {
-        let before = self.moves.iter().rfind(|one| one.at < from).map_or(0, |one| one.counts[place]);
+        let before = self.events.iter().rfind(|one| one.at < from).map_or(0, |one| one.counts[place]);
         let mut steps = vec![(from, before)];
-        steps.extend(self.moves.iter().filter(|one| one.at >= from).map(|one| (one.at, one.counts[place])));
+        steps.extend(self.events.iter().filter(|one| one.at >= from).map(|one| (one.at, one.counts[place])));
         let ends = steps[1..].iter().map(|(at, _)| *at).chain([to]);
         let area: u64 = steps.iter().zip(ends).map(|((at, count), end)| u64::from(*count) * (end - at)).sum();
         let counts = || steps.iter().map(|(_, count)| *count);
@@ -97,7 +97,7 @@ impl Record {
     }
 
     fn check_months(&self, months: &[Month], now: u64) {
-        // `2023-11` of a moment.
+        // The month of a time, such as `2023-11`.
         let name = |at: u64| Timestamp::from_millis(at).to_string()[..7].to_owned();
         // Thirteen months have at most 397 days.
         let days = (self.since / DAY).max(now / DAY - 400)..=now / DAY;
@@ -105,13 +105,13 @@ impl Record {
         names.dedup();
         let last = &names[names.len().saturating_sub(13)..];
         assert_eq!(months.iter().map(|month| name(month.from.as_millis())).collect::<Vec<_>>(), last);
-        let moves: Vec<_> = self.moves.iter().map(|one| (name(one.at), one.opened.as_ref())).collect();
+        let events: Vec<_> = self.events.iter().map(|one| (name(one.at), one.opened.as_ref())).collect();
         for (month, of_month) in months.iter().zip(last) {
-            for (access, told) in [(Access::Edit, month.edit), (Access::LiveView, month.live)] {
+            for (access, reported) in [(Access::Edit, month.edit), (Access::LiveView, month.live)] {
                 let opened =
-                    moves.iter().filter(|(name, _)| name == of_month).filter_map(|(_, opened)| *opened);
+                    events.iter().filter(|(name, _)| name == of_month).filter_map(|(_, opened)| *opened);
                 let opened = opened.filter(|one| one.access == access);
-                assert_eq!(told, distinct_users(opened), "{access} in {of_month}");
+                assert_eq!(reported, distinct_users(opened), "{access} in {of_month}");
             }
         }
     }

@@ -1,5 +1,5 @@
-//! Who has what open, counted from outside, and what the limits must do about it.
-#![allow(dead_code, unreachable_pub, reason = "every test file uses its own part")]
+//! Counts the open connections from outside and checks that the engine applies its limits to them.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses only a part")]
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -12,7 +12,7 @@ use super::random::Random;
 
 const DAY: u64 = 86_400_000;
 
-/// A connection. Documents and users are numbers.
+/// An open connection. Documents and users are numbers.
 #[derive(Clone, Copy, Debug)]
 pub struct Tab {
     pub id: ConnectionId,
@@ -21,7 +21,7 @@ pub struct Tab {
     pub access: Access,
 }
 
-/// The limits of a world.
+/// The limits of an engine.
 #[derive(Clone, Debug)]
 struct Limits {
     edit: Option<u32>,
@@ -59,10 +59,10 @@ fn is_full(limit: Option<u32>, in_use: usize) -> bool {
 pub struct Crowd {
     pub tabs: Vec<Tab>,
     limits: Limits,
-    /// Who counts by name, for which access, and until when.
+    /// The named users: the access, the user, and the time until which the user counts.
     named: Vec<(Access, usize, u64)>,
-    /// What was told last of each limit.
-    told: BTreeMap<Pool, LimitLevel>,
+    /// The level in the last notice about each limit.
+    levels: BTreeMap<Pool, LimitLevel>,
 }
 
 impl Crowd {
@@ -76,7 +76,7 @@ impl Crowd {
             named: named(random),
             by_users: random.one_in(2),
         };
-        Crowd { tabs: Vec::new(), limits, named: Vec::new(), told: BTreeMap::new() }
+        Crowd { tabs: Vec::new(), limits, named: Vec::new(), levels: BTreeMap::new() }
     }
 
     pub fn config(&self, config: Config) -> Config {
@@ -86,7 +86,7 @@ impl Crowd {
         config.max_connections(all).named_users(named).seat_count(count)
     }
 
-    /// Changes one of the limits.
+    /// Changes one limit at random.
     pub fn change_a_limit(&mut self, random: &mut Random, engine: &Engine) {
         let limits = &mut self.limits;
         let changed = match random.below(6) {
@@ -121,18 +121,20 @@ impl Crowd {
         self.named.retain(|(access, ..)| limit_of(*access).is_some());
     }
 
-    /// Which access a connection has; none if it is closed.
+    /// Returns the access of a connection, or `None` if it is closed.
     pub fn access(&self, id: ConnectionId) -> Option<Access> {
         self.tabs.iter().find(|tab| tab.id == id).map(|tab| tab.access)
     }
 
+    /// Records that these connections lost their access.
     pub fn dropped(&mut self, ids: &[ConnectionId]) {
         for tab in self.tabs.iter_mut().filter(|tab| ids.contains(&tab.id)) {
-            assert!(tab.access > Access::View, "there was something to drop");
+            assert!(tab.access > Access::View, "only connections with more than view access are dropped");
             tab.access = Access::View;
         }
     }
 
+    /// Counts the seats of an access that some of the connections take.
     fn seats(&self, access: Access, which: impl Fn(&Tab) -> bool) -> usize {
         let taken = self.tabs.iter().filter(|tab| tab.access == access && which(tab));
         if self.limits.by_users {
@@ -142,7 +144,7 @@ impl Crowd {
         }
     }
 
-    /// The limits that leave this user no seat on this document.
+    /// Returns the limits that leave this user no seat on this document, the narrowest first.
     fn full(&self, document: usize, user: usize, asked: Access, now: u64) -> Vec<Reason> {
         let Limits { edit, live, document: of_document, user: of_user, named, by_users, .. } = self.limits;
         let theirs = |tab: &Tab| tab.document == document && tab.user == user;
@@ -165,8 +167,8 @@ impl Crowd {
         rules.into_iter().filter(|(_, full)| *full).map(|(reason, _)| reason).collect()
     }
 
-    /// Judges what an open was answered: never above a limit, and nobody refused while every limit leaves a seat.
-    pub fn judge(
+    /// Checks the answer to an open: it is never above a limit, and nobody is refused while every limit has a free seat.
+    pub fn check_open(
         &self,
         (document, user, asked): (usize, usize, Access),
         now: Timestamp,
@@ -175,27 +177,30 @@ impl Crowd {
         let capped = is_full(self.limits.all, self.tabs.len());
         let Ok(grant) = answer else {
             assert_eq!(answer, Err(OpenError::TooMany));
-            assert!(capped, "P2: turned away while there was room");
+            assert!(capped, "P2: an open failed below the cap");
             return;
         };
-        assert!(!capped, "P1: above the cap");
+        assert!(!capped, "P1: the cap was exceeded");
         let full = self.full(document, user, asked, now.as_millis());
         match grant.reason {
             None => {
                 assert_eq!(grant.access, asked);
-                assert!(full.is_empty(), "P1: above {full:?}");
+                assert!(full.is_empty(), "P1: exceeded {full:?}");
             }
             Some(reason) => {
                 assert_eq!(grant.access, Access::View);
-                // The first limit that is full, the narrowest, is the reason.
+                // The reason is the narrowest limit that is full.
                 let by_limit = !matches!(reason, Reason::Saving | Reason::Draining);
-                assert!(!by_limit || full.first() == Some(&reason), "P1: {reason}, but full are {full:?}");
+                assert!(
+                    !by_limit || full.first() == Some(&reason),
+                    "P1: the reason is {reason}, the full limits are {full:?}"
+                );
             }
         }
     }
 
-    /// Somebody was let in.
-    pub fn came(&mut self, tab: Tab, now: Timestamp) {
+    /// Records a new connection.
+    pub fn opened(&mut self, tab: Tab, now: Timestamp) {
         let Tab { document, user, access, .. } = tab;
         let NamedUsers { edit, live, expire_days } = self.limits.named;
         let theirs = |tab: &Tab| tab.document == document && tab.user == user;
@@ -204,28 +209,28 @@ impl Crowd {
         let counted =
             (access == Access::Edit && edit.is_some()) || (access == Access::LiveView && live.is_some());
         self.named.retain(|(.., until)| *until > now.as_millis());
-        let is_it =
+        let is_same_user =
             |(other_access, other, _): &(Access, usize, u64)| (*other_access, *other) == (access, user);
-        if counted && !has_seat && !self.named.iter().any(is_it) {
+        if counted && !has_seat && !self.named.iter().any(is_same_user) {
             let until = (now.as_millis() / DAY + 1 + u64::from(expire_days)) * DAY;
             self.named.push((access, user, until));
         }
     }
 
-    /// What the engine says is taken is what is taken.
+    /// Checks that the engine counts the seats that the connections take.
     pub fn check(&self, engine: &Engine) {
         let limits = engine.limits();
         let in_use = [limits.edit.in_use, limits.live.in_use, limits.connections.in_use];
         let [edit, live] = [Access::Edit, Access::LiveView].map(|access| self.seats(access, |_| true));
-        let all = if self.limits.all.is_some() { self.tabs.len() } else { 0 };
+        let all = self.tabs.len();
         assert_eq!(
             in_use.map(|count| count as usize),
             [edit, live, all],
-            "P1: seats are those who have them"
+            "P1: the seats in use differ from the seats of the open connections"
         );
     }
 
-    /// The same for every holder of a seat, by document and user.
+    /// Checks the holders of seats, by document and user.
     pub fn check_holders(&self, engine: &Engine) {
         let mut tabs = BTreeMap::new();
         for tab in self.tabs.iter().filter(|tab| tab.access > Access::View) {
@@ -233,23 +238,26 @@ impl Crowd {
             *tabs.entry(holder).or_insert(0) += 1;
         }
         let holders = engine.holders(usize::MAX);
-        assert!(holders.is_sorted_by_key(|holder| holder.active), "the longest idle first");
-        let told = holders.into_iter().map(|holder| {
+        assert!(
+            holders.is_sorted_by_key(|holder| holder.active),
+            "holders are sorted by their last activity"
+        );
+        let held = holders.into_iter().map(|holder| {
             ((holder.key.to_string(), holder.user.to_string(), holder.access), holder.connections)
         });
-        assert_eq!(told.collect::<BTreeMap<_, _>>(), tabs);
+        assert_eq!(held.collect::<BTreeMap<_, _>>(), tabs);
     }
 
-    /// A limit says what it has come to once a turn.
-    pub fn hear(&mut self, notice: &Notice) {
+    /// Checks that a limit sends one notice for each change of its level.
+    pub fn check_notice(&mut self, notice: &Notice) {
         let Notice::Limit { pool, level, in_use, limit } = notice else { return };
-        let before = self.told.insert(*pool, *level).unwrap_or(LimitLevel::Clear);
-        let turns = match level {
+        let before = self.levels.insert(*pool, *level).unwrap_or(LimitLevel::Clear);
+        let is_change = match level {
             LimitLevel::Clear => before != LimitLevel::Clear,
             LimitLevel::Warning => before == LimitLevel::Clear,
             LimitLevel::Reached => before != LimitLevel::Reached,
         };
-        assert!(turns, "{notice:?} after {before:?}");
+        assert!(is_change, "{notice:?} after {before:?}");
         assert!(*level != LimitLevel::Reached || in_use >= limit, "{notice:?}");
     }
 }

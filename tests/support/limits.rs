@@ -1,5 +1,5 @@
-//! Opening that is asked about first: what would be given is what is given, and asking changes nothing.
-#![allow(dead_code, unreachable_pub, reason = "every test file uses its own part")]
+//! Opens a connection and checks `would_admit` first: it changes nothing and gives the same answer as the open.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses only a part")]
 
 use coedit::{Access, Connection, Grant, Holder, License, Limits, OpenError, Reason, Timestamp};
 
@@ -13,9 +13,9 @@ pub fn refused(reason: Reason) -> Grant {
     Grant { access: Access::View, reason: Some(reason) }
 }
 
-/// All of the limits that a host can see.
+/// Everything about the limits that a host can see.
 #[derive(Debug, PartialEq)]
-pub struct Taken {
+pub struct LimitState {
     pub limits: Limits,
     pub license: License,
     pub holders: Vec<Holder>,
@@ -23,10 +23,10 @@ pub struct Taken {
     pub deadline: Option<Timestamp>,
 }
 
-impl Taken {
+impl LimitState {
     pub fn of(world: &World) -> Self {
         world.engine.validate().unwrap();
-        Taken {
+        LimitState {
             limits: world.engine.limits(),
             license: world.engine.license(),
             holders: world.engine.holders(1_000),
@@ -36,35 +36,40 @@ impl Taken {
     }
 }
 
-/// Asks what would be given, then opens: the answers are the same, and asking changed nothing.
-pub fn try_come(world: &World, document: &str, who: &str, asked: Access) -> Result<Connection, OpenError> {
-    let before = Taken::of(world);
-    let expected = world.engine.would_admit(&key(document), &id(who), asked);
-    assert_eq!(Taken::of(world), before, "asking for {who} on {document} changed something");
-    let opened = world.engine.open(&key(document), &user(who), asked);
+/// Calls `would_admit`, then opens. Checks that both give the same answer and that `would_admit` changes nothing.
+pub fn try_open_checked(
+    world: &World,
+    document: &str,
+    name: &str,
+    asked: Access,
+) -> Result<Connection, OpenError> {
+    let before = LimitState::of(world);
+    let expected = world.engine.would_admit(&key(document), &id(name), asked);
+    assert_eq!(LimitState::of(world), before, "`would_admit` for {name} on {document} changed something");
+    let opened = world.engine.open(&key(document), &user(name), asked);
     let answer = opened.as_ref().map(Connection::granted).map_err(|error| *error);
-    assert_eq!(expected, answer, "{who} on {document}");
+    assert_eq!(expected, answer, "{name} on {document}");
     if opened.is_err() {
-        assert_eq!(Taken::of(world), before, "the error for {who} on {document} changed something");
+        assert_eq!(LimitState::of(world), before, "the error for {name} on {document} changed something");
     }
     world.engine.validate().unwrap();
     opened
 }
 
-/// The same where it is no error. A refusal takes no seat of any limit.
-pub fn come(world: &World, document: &str, who: &str, asked: Access) -> Connection {
-    let before = Taken::of(world);
-    let connection = try_come(world, document, who, asked).unwrap();
+/// Does the same and panics on an error. Checks that a refusal takes no seat of any limit.
+pub fn open_checked(world: &World, document: &str, name: &str, asked: Access) -> Connection {
+    let before = LimitState::of(world);
+    let connection = try_open_checked(world, document, name, asked).unwrap();
     if connection.granted().reason.is_some() {
-        let after = Taken::of(world);
-        let seats = |taken: &Taken| (taken.limits.edit, taken.limits.live, taken.license.quota.clone());
-        assert_eq!(seats(&after), seats(&before), "the refusal of {who} on {document} took a seat");
+        let after = LimitState::of(world);
+        let seats = |state: &LimitState| (state.limits.edit, state.limits.live, state.license.quota.clone());
+        assert_eq!(seats(&after), seats(&before), "the refusal of {name} on {document} took a seat");
         assert_eq!(after.holders, before.holders);
     }
     connection
 }
 
-/// What somebody is given who asks, and goes.
-pub fn tries(world: &World, document: &str, who: &str, asked: Access) -> Grant {
-    come(world, document, who, asked).granted()
+/// Opens a connection, closes it at once and returns what it was granted.
+pub fn open_and_close(world: &World, document: &str, name: &str, asked: Access) -> Grant {
+    open_checked(world, document, name, asked).granted()
 }

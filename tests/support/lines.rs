@@ -1,4 +1,4 @@
-//! Lines for a door, and what a host can see behind it.
+//! Builds request lines, and compares the visible state of an engine.
 #![allow(dead_code, unreachable_pub, reason = "every test file uses its own part")]
 
 use coedit::{Limits, Participant, Timestamp};
@@ -6,28 +6,28 @@ use serde_json::json;
 
 use super::{START, Talk, key};
 
-/// A line that opens `label` on `key` for editing.
+/// A line that opens `label` on `key` with edit access.
 pub fn open(key: &str, label: &str, user: &str) -> String {
     json!({"c": "open", "key": key, "connection": label, "user": {"id": user}}).to_string()
 }
 
-/// A line that opens `label` on `key` for viewing, live or not.
+/// A line that opens `label` on `key` with live-view or view access.
 pub fn view(key: &str, label: &str, user: &str, live: bool) -> String {
     json!({"c": "open", "key": key, "connection": label, "user": {"id": user}, "mode": "view", "live": live})
         .to_string()
 }
 
-/// A line about one connection.
+/// A line with a command on one connection.
 pub fn by(command: &str, label: &str) -> String {
     json!({"c": command, "connection": label}).to_string()
 }
 
-/// `line`, `millis` after [`START`].
+/// Adds an `at` to `line`: `millis` milliseconds after [`START`].
 pub fn at(millis: u64, line: &str) -> String {
     line.replacen('{', &format!(r#"{{"at":{},"#, START + millis), 1)
 }
 
-/// All that a host can see of an engine, of some of its documents.
+/// Everything that a host can see of an engine and of some of its documents.
 #[derive(Debug, PartialEq)]
 pub struct State {
     pub participants: Vec<Vec<Participant>>,
@@ -39,6 +39,7 @@ pub struct State {
 }
 
 impl State {
+    /// Validates the engine and reads its state.
     pub fn of(talk: &Talk, keys: &[&str]) -> Self {
         let engine = talk.door.engine();
         engine.validate().unwrap();

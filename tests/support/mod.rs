@@ -1,12 +1,12 @@
-//! What the tests share: an engine on a manual clock, a door that is talked to, a few short names.
-#![allow(dead_code, unreachable_pub, reason = "every test file uses its own part")]
+//! Helpers that the tests share: an engine on a manual clock, a door that takes lines, and short constructors.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses only a part")]
 
 pub mod crowd;
 pub mod limits;
 pub mod lines;
 pub mod random;
+pub mod replay;
 pub mod settle;
-pub mod story;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,12 +14,13 @@ use std::time::Duration;
 use coedit::door::{Acknowledge, Door};
 use coedit::{
     Access, Callback, Callbacks, Config, Connection, Delivery, DocumentKey, Engine, ManualClock, Notice,
-    Notices, Status, Timestamp, User, UserId,
+    Status, Timestamp, User, UserId,
 };
+use crossbeam_channel::Receiver;
 use serde_json::Value;
 pub use settle::Settle;
 
-/// 2023-11-22T00:00:00Z, where every test's clock starts.
+/// 2023-11-22T00:00:00Z, the time at which the clock of every test starts.
 pub const START: u64 = 1_700_611_200_000;
 
 pub fn key(text: &str) -> DocumentKey {
@@ -43,67 +44,70 @@ pub struct World {
     pub engine: Engine,
     pub clock: Arc<ManualClock>,
     pub callbacks: Callbacks,
-    pub notices: Notices,
+    pub notices: Receiver<Notice>,
 }
 
 impl World {
-    /// The defaults, but for what `set` changes.
+    /// Creates an engine with the default settings, changed by `set`.
     pub fn new(set: impl FnOnce(Config) -> Config) -> Self {
         let clock = Arc::new(ManualClock::new(Timestamp::from_millis(START)));
         let engine = Engine::new(set(Config::new().shards(4)).clock(clock.clone())).unwrap();
         World { callbacks: engine.callbacks(), notices: engine.notices(), engine, clock }
     }
 
+    /// Creates an engine with the default settings.
     pub fn plain() -> Self {
         World::new(|config| config)
     }
 
-    pub fn open(&self, document: &str, who: &str, asked: Access) -> Connection {
-        self.engine.open(&key(document), &user(who), asked).unwrap()
+    pub fn open(&self, document: &str, name: &str, asked: Access) -> Connection {
+        self.engine.open(&key(document), &user(name), asked).unwrap()
     }
 
-    /// An edit connection; panics if it got less.
-    pub fn edit(&self, document: &str, who: &str) -> Connection {
-        let connection = self.open(document, who, Access::Edit);
+    /// Opens a connection with edit access. Panics if the engine grants less.
+    pub fn edit(&self, document: &str, name: &str) -> Connection {
+        let connection = self.open(document, name, Access::Edit);
         assert_eq!(connection.granted().access, Access::Edit, "{:?}", connection.granted());
         connection
     }
 
-    /// Moves the clock and lets fall due what is.
+    /// Moves the clock forward and runs a tick.
     pub fn pass(&self, duration: Duration) {
         self.clock.advance(duration);
         self.engine.tick();
     }
 
-    /// The next callback, in hand.
+    /// Takes the next callback.
     pub fn take(&self) -> Delivery {
-        self.callbacks.try_recv().expect("a callback is there")
+        self.callbacks.try_recv().expect("a callback can be taken")
     }
 
-    /// The next callback, acknowledged.
+    /// Takes and acknowledges the next callback.
     pub fn ack(&self) -> Box<Callback> {
         self.take().acked()
     }
 
-    /// Every callback there is, acknowledged, in a short form: see [`brief`].
-    pub fn told(&self) -> Vec<String> {
-        let told = self.callbacks.try_iter().map(|delivery| brief(&delivery.acked())).collect();
+    /// Takes and acknowledges every callback. Returns the [`summary`] of each.
+    pub fn acknowledge_all(&self) -> Vec<String> {
+        let summaries = self.callbacks.try_iter().map(|delivery| summary(&delivery.acked())).collect();
         self.engine.validate().unwrap();
-        told
+        summaries
     }
 
-    pub fn noticed(&self) -> Vec<Notice> {
+    /// Takes every notice.
+    pub fn take_notices(&self) -> Vec<Notice> {
         self.notices.try_iter().collect()
     }
 
-    pub fn statuses(&self) -> Vec<Status> {
+    /// Takes and acknowledges every callback. Returns the status of each.
+    pub fn acknowledge_statuses(&self) -> Vec<Status> {
         self.callbacks.try_iter().map(|delivery| delivery.acked().status).collect()
     }
 }
 
-/// A callback in short: its status, its action (`+` came, `-` left, `!` asked for a save), its users.
-/// `1 +ann [ann ben]`, `2 -ann [ann]`, `4 -ann`.
-pub fn brief(callback: &Callback) -> String {
+/// Returns a callback in a short form: its status, its action and its users. The action is `+` for a join, `-` for a
+/// leave and `!` for a request to save. Examples: `1 +ann [ann ben]`, `2 -ann [ann]`, `4 -ann`.
+pub fn summary(callback: &Callback) -> String {
     let mut parts = vec![callback.status.number().to_string()];
     if let Some(action) = &callback.action {
         let sign = ['-', '+', '!'][usize::from(action.kind.number())];
@@ -116,7 +120,7 @@ pub fn brief(callback: &Callback) -> String {
     parts.join(" ")
 }
 
-/// A door on a manual clock, talked to in lines.
+/// A door on a manual clock that takes lines.
 pub struct Talk {
     pub door: Door,
 }
@@ -126,16 +130,17 @@ impl Talk {
         Talk { door: Door::replay(config.shards(4), acknowledge).unwrap() }
     }
 
-    /// Acknowledges by itself.
+    /// Creates a door that acknowledges every callback by itself.
     pub fn auto() -> Self {
         Talk::new(Config::new(), Acknowledge::Auto)
     }
 
+    /// Creates a door whose callbacks the test settles.
     pub fn manual() -> Self {
         Talk::new(Config::new(), Acknowledge::Manual)
     }
 
-    /// Sends one line and returns all that comes back, parsed, one value a line.
+    /// Sends one line and returns the parsed output, one value for each line.
     pub fn say(&mut self, line: impl AsRef<[u8]>) -> Vec<Value> {
         let mut out = Vec::new();
         self.door.line(line.as_ref(), &mut out);
@@ -147,21 +152,21 @@ impl Talk {
     pub fn reply(&mut self, line: impl AsRef<[u8]>) -> Value {
         let replies: Vec<Value> =
             self.say(line).into_iter().filter_map(|line| line.get("reply").cloned()).collect();
-        assert_eq!(replies.len(), 1, "exactly one reply a line");
+        assert_eq!(replies.len(), 1, "each line has exactly one reply");
         replies.into_iter().next().unwrap()
     }
 
-    /// The code in the reply.
+    /// Sends one line and returns the error code of its reply.
     pub fn error(&mut self, line: impl AsRef<[u8]>) -> u64 {
         self.reply(line)["error"].as_u64().unwrap()
     }
 
-    /// Sends one line and returns the callbacks that come back.
+    /// Sends one line and returns the callbacks of the output.
     pub fn callbacks(&mut self, line: impl AsRef<[u8]>) -> Vec<Value> {
         self.say(line).into_iter().filter_map(|line| line.get("callback").cloned()).collect()
     }
 
-    /// The end of the input.
+    /// Ends the input and returns the parsed output.
     pub fn end(&mut self) -> Vec<Value> {
         let mut out = Vec::new();
         self.door.end(&mut out);
@@ -169,7 +174,7 @@ impl Talk {
     }
 }
 
-/// The lines of an output, parsed.
+/// Parses the lines of an output.
 pub fn parsed(out: &[u8]) -> Vec<Value> {
     let text = std::str::from_utf8(out).unwrap();
     assert!(text.is_empty() || text.ends_with('\n'));

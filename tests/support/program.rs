@@ -1,9 +1,9 @@
-//! The program `coedit`, run to its end.
+//! Runs the program `coedit`.
 
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
-/// What it says to `input`, with these arguments.
+/// Runs the program with some arguments and standard input, and returns its output.
 pub(crate) fn coedit(arguments: &[&str], input: &str) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_coedit"))
         .args(arguments)
@@ -12,7 +12,7 @@ pub(crate) fn coedit(arguments: &[&str], input: &str) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // A program that refuses its arguments does not read.
+    // The write fails if the program ends without reading. That is not an error.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     child.wait_with_output().unwrap()
 }

@@ -1,4 +1,4 @@
-//! A small seeded generator, so that a seed names a run for ever.
+//! A small seeded generator. The same seed always gives the same run.
 #![allow(dead_code, unreachable_pub, reason = "every test file uses its own part")]
 
 /// `SplitMix64` (Steele, Lea and Flood, 2014).
@@ -18,16 +18,17 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below `end`.
+    /// Returns a number below `end`.
     pub fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.next() % end as u64).unwrap()
     }
 
-    /// True once in so many times.
+    /// Returns true with a probability of one in `times`.
     pub fn one_in(&mut self, times: usize) -> bool {
         self.below(times) == 0
     }
 
+    /// Returns one of the items of `from`.
     pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         &from[self.below(from.len())]
     }

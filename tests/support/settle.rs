@@ -1,11 +1,11 @@
-//! Settling a delivery and keeping its callback.
+//! Settles a delivery and returns its callback.
 
 use coedit::{Callback, Delivery};
 
 pub trait Settle {
-    /// Acknowledges, and returns what was acknowledged.
+    /// Acknowledges the delivery and returns its callback.
     fn acked(self) -> Box<Callback>;
-    /// Fails, and returns what failed.
+    /// Fails the delivery and returns its callback.
     fn failed(self) -> Box<Callback>;
 }
 

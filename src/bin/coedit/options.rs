@@ -1,6 +1,5 @@
-//! What the command line says.
+//! The command line.
 
-use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,9 +7,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use coedit::door::Acknowledge;
 use coedit::{Config, NamedUsers, SeatCount};
 
-use crate::plan;
+use crate::plan::options::PlanOptions;
 
-/// A co-editing session engine behind a JSON door: one request a line in, one JSON object a line out.
+/// Tells who may edit a document: reads one JSON request a line and writes one JSON object a line.
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXIT_CODES)]
 pub(crate) struct Options {
@@ -18,86 +17,87 @@ pub(crate) struct Options {
     pub(crate) command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 the input ended (or the reader of the output has read enough), \
-1 reading or writing failed, 2 the command line is not correct.";
+const EXIT_CODES: &str = "Exit codes: 0 the input ended, or the reader of the output closed it; \
+1 reading or writing failed; 2 the command line is not correct.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Answers requests from standard input on standard output, in real time
-    Serve(Settings),
-    /// Runs the requests of a file, with the clock of their `at`s, and prints a summary on standard error
+    Serve(EngineOptions),
+    /// Runs the requests of a file and prints a summary on standard error. The clock follows the `at` of each request
     Replay {
         #[command(flatten)]
-        settings: Settings,
-        /// The file, one JSON request a line; `-` reads standard input
+        options: EngineOptions,
+        /// The file, with one JSON request a line; `-` reads standard input
         file: PathBuf,
     },
-    /// Says how many connections a crowd needs, by formulas, by rule of thumb, or by a recorded trace
-    Plan(plan::Settings),
+    /// Computes how many connections a number of users needs, by formulas, by the rule of thumb, or from a recorded trace
+    Plan(PlanOptions),
 }
 
+// A doc comment here would replace the help text of the commands.
 #[derive(Debug, Args)]
-pub(crate) struct Settings {
-    /// How many connections may edit at one time [default: no limit]
+pub(crate) struct EngineOptions {
+    /// The highest number of edit connections [default: no limit]
     #[arg(long, value_name = "N")]
     edit_connections: Option<u32>,
-    /// How many connections may have the live view at one time [default: no limit]
+    /// The highest number of live-view connections [default: no limit]
     #[arg(long, value_name = "N")]
     live_connections: Option<u32>,
-    /// How many connections may edit one document at one time [default: no limit]
+    /// The highest number of edit connections to one document [default: no limit]
     #[arg(long, value_name = "N")]
     document_connections: Option<u32>,
-    /// With how many connections one user may edit at one time, over all documents [default: no limit]
+    /// The highest number of edit connections of one user, over all documents [default: no limit]
     #[arg(long, value_name = "N")]
     user_connections: Option<u32>,
-    /// How many connections may be open at one time, viewers counted in; past it nobody is let in [default: no cap]
+    /// The highest number of connections of any access; past it an open fails [default: no limit]
     #[arg(long, value_name = "N")]
     max_connections: Option<u32>,
-    /// How many users may be given edit access within some days, whoever they are [default: no limit]
+    /// The highest number of different users with edit access within the named days [default: no limit]
     #[arg(long, value_name = "N")]
     named_editors: Option<u32>,
-    /// How many users may be given the live view within some days, whoever they are [default: no limit]
+    /// The highest number of different users with the live view within the named days [default: no limit]
     #[arg(long, value_name = "N")]
     named_viewers: Option<u32>,
-    /// How many days after the day of its first access a named user counts
+    /// For how many days after the day of its first access a named user counts
     #[arg(long, value_name = "DAYS", default_value_t = 30)]
     named_days: u32,
-    /// What takes a seat of a limit: every connection, or a user of a document with all that it has there
-    #[arg(long, value_enum, default_value_t = Count::Connections)]
-    count: Count,
-    /// How full a limit of all is when a notice warns of it, in percent of the limit, 1 to 100
+    /// What takes a seat: each connection, or each user of a document with all its connections to it
+    #[arg(long, value_enum, default_value_t = CountOption::Connections)]
+    count: CountOption,
+    /// How full a limit must be for a warning notice, in percent, 1 to 100
     #[arg(long, value_name = "PERCENT", default_value_t = 70)]
     warn_at: u32,
     /// How long after the last editor left a changed document its save is due, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 10_000)]
     save_delay: u64,
-    /// Who acknowledges callbacks: the door itself, or the other side by `{"c":"ack",...}`
-    #[arg(long, value_enum, default_value_t = Ack::Auto)]
-    ack: Ack,
-    /// No lines, only the summary
+    /// Who acknowledges callbacks: `auto` the door itself, `manual` the client, with `{"c":"ack",...}`
+    #[arg(long, value_enum, default_value_t = AckOption::Auto)]
+    ack: AckOption,
+    /// Prints only the summary, no replies and no callbacks
     #[arg(long)]
     pub(crate) quiet: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Ack {
+enum AckOption {
     Auto,
     Manual,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Count {
+enum CountOption {
     Connections,
     Users,
 }
 
-impl Settings {
+impl EngineOptions {
     pub(crate) fn config(&self) -> Config {
         let named =
             NamedUsers { edit: self.named_editors, live: self.named_viewers, expire_days: self.named_days };
         let seat_count = match self.count {
-            Count::Connections => SeatCount::Connections,
-            Count::Users => SeatCount::UsersOfDocuments,
+            CountOption::Connections => SeatCount::Connections,
+            CountOption::Users => SeatCount::UsersOfDocuments,
         };
         Config::new()
             .edit_limit(self.edit_connections)
@@ -113,13 +113,8 @@ impl Settings {
 
     pub(crate) fn acknowledge(&self) -> Acknowledge {
         match self.ack {
-            Ack::Auto => Acknowledge::Auto,
-            Ack::Manual => Acknowledge::Manual,
+            AckOption::Auto => Acknowledge::Auto,
+            AckOption::Manual => Acknowledge::Manual,
         }
     }
-}
-
-/// A setting that the engine refused is a mistake on the command line.
-pub(crate) fn refused(error: coedit::ConfigError) -> io::Error {
-    io::Error::new(ErrorKind::InvalidInput, error)
 }

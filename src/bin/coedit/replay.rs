@@ -1,4 +1,4 @@
-//! `coedit replay`: recorded requests, with the clock of their `at`s.
+//! `coedit replay`: runs recorded requests. The clock follows the `at` members of the requests.
 
 use std::io::{self, IsTerminal};
 use std::path::Path;
@@ -7,34 +7,36 @@ use std::time::Instant;
 use coedit::door::{Door, Lines};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::failure::bad_argument;
 use crate::input::Input;
-use crate::options::{Settings, refused};
+use crate::options::EngineOptions;
+use crate::output::{answer, flush};
 use crate::summary::Summary;
-use crate::{answer, flush};
 
-pub(crate) fn run(settings: &Settings, path: &Path) -> io::Result<()> {
-    let mut door = Door::replay(settings.config(), settings.acknowledge()).map_err(refused)?;
+pub(crate) fn run(options: &EngineOptions, path: &Path) -> io::Result<()> {
+    let mut door = Door::replay(options.config(), options.acknowledge()).map_err(bad_argument)?;
     let mut input = Input::open(path)?;
-    let progress = progress(input.length, settings.quiet);
+    let progress = progress(input.length, options.quiet);
     let (mut lines, mut out, mut stdout) = (Lines::default(), Vec::new(), io::stdout().lock());
     let started = Instant::now();
     while let Some(bytes) = input.next()? {
         lines.feed(bytes, |line| answer(&mut door, line, &mut out));
-        flush(&mut out, &mut stdout, settings.quiet)?;
+        flush(&mut out, &mut stdout, options.quiet)?;
         progress.inc(bytes.len() as u64);
     }
     lines.end(|line| answer(&mut door, line, &mut out));
     door.end(&mut out);
-    flush(&mut out, &mut stdout, settings.quiet)?;
+    flush(&mut out, &mut stdout, options.quiet)?;
     progress.finish_and_clear();
     eprint!("{}", Summary { door: &door, wall: started.elapsed() });
     Ok(())
 }
 
-/// A bar on a terminal that the lines do not go to, for a file that takes a while.
+/// A progress bar on standard error. It is hidden for short files, if standard error is not a terminal, and if the
+/// replies go to a terminal too.
 fn progress(length: Option<u64>, quiet: bool) -> ProgressBar {
-    let seen = io::stderr().is_terminal() && (quiet || !io::stdout().is_terminal());
-    match length.filter(|length| seen && *length > LONG) {
+    let visible = io::stderr().is_terminal() && (quiet || !io::stdout().is_terminal());
+    match length.filter(|length| visible && *length > LONG_FILE_BYTES) {
         None => ProgressBar::hidden(),
         Some(length) => {
             let bar = ProgressBar::new(length);
@@ -46,5 +48,5 @@ fn progress(length: Option<u64>, quiet: bool) -> ProgressBar {
     }
 }
 
-/// A file of so many bytes takes a while.
-const LONG: u64 = 8 << 20;
+/// The length above which a file gets a progress bar.
+const LONG_FILE_BYTES: u64 = 8 << 20;

@@ -1,4 +1,4 @@
-//! `coedit serve`: requests as they come, in real time.
+//! `coedit serve`: answers requests as they arrive, in real time.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -9,20 +9,22 @@ use std::time::{Duration, Instant};
 use coedit::door::{Door, Lines};
 use coedit::{Clock, Engine, SystemClock};
 
-use crate::options::{Settings, refused};
+use crate::failure::bad_argument;
+use crate::input::CHUNK_BYTES;
+use crate::options::EngineOptions;
+use crate::output::{answer, flush};
 use crate::summary::Summary;
-use crate::{GATHERED, answer, flush};
 
-pub(crate) fn run(settings: &Settings) -> io::Result<()> {
+pub(crate) fn run(options: &EngineOptions) -> io::Result<()> {
     let clock = Arc::new(SystemClock::new());
-    let engine = Engine::new(settings.config().clock(clock.clone())).map_err(refused)?;
-    let mut door = Door::new(engine, settings.acknowledge());
+    let engine = Engine::new(options.config().clock(clock.clone())).map_err(bad_argument)?;
+    let mut door = Door::new(engine, options.acknowledge());
     let (mut lines, mut out, mut stdout) = (Lines::default(), Vec::new(), io::stdout().lock());
     let started = Instant::now();
-    let input = read_aside();
+    let input = spawn_reader();
     loop {
         let next = door.tick(&mut out);
-        flush(&mut out, &mut stdout, settings.quiet)?;
+        flush(&mut out, &mut stdout, options.quiet)?;
         let pause = next.map_or(IDLE, |due| due.since(clock.now()));
         match input.recv_timeout(pause) {
             Err(RecvTimeoutError::Timeout) => {}
@@ -31,8 +33,8 @@ pub(crate) fn run(settings: &Settings) -> io::Result<()> {
                 let mut written = Ok(());
                 lines.feed(&bytes?, |line| {
                     answer(&mut door, line, &mut out);
-                    if out.len() > GATHERED && written.is_ok() {
-                        written = flush(&mut out, &mut stdout, settings.quiet);
+                    if out.len() > CHUNK_BYTES && written.is_ok() {
+                        written = flush(&mut out, &mut stdout, options.quiet);
                     }
                 });
                 written?;
@@ -41,23 +43,23 @@ pub(crate) fn run(settings: &Settings) -> io::Result<()> {
     }
     lines.end(|line| answer(&mut door, line, &mut out));
     door.end(&mut out);
-    flush(&mut out, &mut stdout, settings.quiet)?;
-    if settings.quiet {
+    flush(&mut out, &mut stdout, options.quiet)?;
+    if options.quiet {
         eprint!("{}", Summary { door: &door, wall: started.elapsed() });
     }
     Ok(())
 }
 
-/// How long to wait for input while nothing has a deadline.
+/// The longest wait for input while the engine has no deadline.
 const IDLE: Duration = Duration::from_secs(3600);
 
-/// Reads standard input on a thread of its own, so that time passes while nothing comes.
-fn read_aside() -> Receiver<io::Result<Vec<u8>>> {
+/// Starts a thread that reads standard input, so that deadlines fall due while no input arrives.
+fn spawn_reader() -> Receiver<io::Result<Vec<u8>>> {
     let (sender, receiver) = sync_channel(16);
     thread::spawn(move || {
         let mut stdin = io::stdin().lock();
         loop {
-            let mut bytes = vec![0; GATHERED];
+            let mut bytes = vec![0; CHUNK_BYTES];
             let read = match stdin.read(&mut bytes) {
                 Ok(0) => return,
                 Ok(count) => {

@@ -1,4 +1,4 @@
-//! What a replay comes to.
+//! Prints the summary of a run.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,14 +6,14 @@ use std::time::Duration;
 use coedit::door::Door;
 use coedit::{Level, Usage, Window};
 
-/// What went through a door in a time.
+/// The tally and the usage of a door, and the time of the run.
 pub(crate) struct Summary<'a> {
     pub(crate) door: &'a Door,
     pub(crate) wall: Duration,
 }
 
 impl fmt::Display for Summary<'_> {
-    #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+    #[expect(clippy::cast_precision_loss, reason = "the rate is printed without decimals")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tally = self.door.tally();
         let rate = tally.operations as f64 / self.wall.as_secs_f64().max(1e-9);
@@ -24,12 +24,12 @@ impl fmt::Display for Summary<'_> {
             tally.callbacks.iter().map(|(status, count)| format!("{count} x status {}", status.number()));
         let peak_at = tally.peak_at.map(|at| format!(" at {at}")).unwrap_or_default();
         row(f, "operations", &tally.operations.to_string())?;
-        row(f, "replies", &listed(errors, "no errors"))?;
-        row(f, "opens", &listed(opens, "none"))?;
-        row(f, "fallbacks", &listed(reasons, "none"))?;
+        row(f, "replies", &joined(errors, "no errors"))?;
+        row(f, "opens", &joined(opens, "none"))?;
+        row(f, "fallbacks", &joined(reasons, "none"))?;
         row(f, "peak of editing", &format!("{} connections{peak_at}", tally.peak))?;
         row(f, "documents", &tally.documents().to_string())?;
-        row(f, "callbacks", &listed(callbacks, "none"))?;
+        row(f, "callbacks", &joined(callbacks, "none"))?;
         row(f, "saves acknowledged", &tally.saves.to_string())?;
         row(f, "forgotten", &self.door.engine().forgotten().len().to_string())?;
         row(
@@ -41,7 +41,7 @@ impl fmt::Display for Summary<'_> {
     }
 }
 
-/// The windows up to now, each but the first only if more was opened in it than in those before.
+/// Prints the windows that end now. A window is left out if it has no more opens than the one before.
 fn usage(f: &mut fmt::Formatter<'_>, usage: &Usage) -> fmt::Result {
     let windows = [
         ("last hour", &usage.hour),
@@ -54,10 +54,10 @@ fn usage(f: &mut fmt::Formatter<'_>, usage: &Usage) -> fmt::Result {
     for (name, window) in windows {
         if opens < Some(window.opens) {
             opens = Some(window.opens);
-            row(f, name, &of_window(window))?;
+            row(f, name, &window_text(window))?;
             for (access, of_access) in [("live view", window.live), ("view", window.view)] {
                 if of_access.max > 0 {
-                    row(f, "", &level(access, of_access))?;
+                    row(f, "", &level_text(access, of_access))?;
                 }
             }
         }
@@ -65,13 +65,13 @@ fn usage(f: &mut fmt::Formatter<'_>, usage: &Usage) -> fmt::Result {
     Ok(())
 }
 
-fn of_window(window: &Window) -> String {
+fn window_text(window: &Window) -> String {
     let Window { edit, opens, users, .. } = window;
     let fallbacks: u64 = window.fallbacks.values().sum();
-    format!("{}; {opens} opens, {fallbacks} fallbacks, {users} users", level("edit", *edit))
+    format!("{}; {opens} opens, {fallbacks} fallbacks, {users} users", level_text("edit", *edit))
 }
 
-fn level(name: &str, level: Level) -> String {
+fn level_text(name: &str, level: Level) -> String {
     let Level { min, average, max, max_at, .. } = level;
     let at = if max > 0 { format!(", most at {max_at}") } else { String::new() };
     format!("{name} {min} to {max}, average {average:.2}{at}")
@@ -81,7 +81,7 @@ fn row(f: &mut fmt::Formatter<'_>, name: &str, value: &str) -> fmt::Result {
     writeln!(f, "{name:<20}{value}")
 }
 
-fn listed(parts: impl Iterator<Item = String>, otherwise: &str) -> String {
+fn joined(parts: impl Iterator<Item = String>, if_empty: &str) -> String {
     let parts: Vec<String> = parts.collect();
-    if parts.is_empty() { otherwise.to_owned() } else { parts.join(", ") }
+    if parts.is_empty() { if_empty.to_owned() } else { parts.join(", ") }
 }

@@ -1,22 +1,22 @@
-//! The whole of it, against a second implementation that keeps every event and goes through them all.
+//! Compares the recorder with a second implementation, which keeps every event and walks through all of them.
 
+mod metered_engine;
 mod naive;
-mod world;
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use proptest::prelude::*;
 
-use super::{Cut, Meter, Recorder, Taken, Usage};
+use super::{Collected, Meter, Period, Recorder, Usage};
 use crate::access::{ACCESSES, Access};
 use crate::time::Timestamp;
-use world::World;
+use metered_engine::MeteredEngine;
 
 const DAY: u64 = 86_400_000;
 const SHARDS: usize = 3;
 
-/// A hash of a number: the last step of `SplitMix64` (Steele, Lea and Flood, 2014).
+/// Hashes a number with the last step of `SplitMix64` (Steele, Lea and Flood, 2014).
 pub(super) fn mix(number: u64) -> u64 {
     let mut mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -24,64 +24,65 @@ pub(super) fn mix(number: u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
+/// The time between two steps of a test, in milliseconds.
 #[derive(Clone, Copy, Debug)]
-enum Gap {
-    By(u64),
-    /// To the next multiple.
-    Align(u64),
+enum TimeStep {
+    Advance(u64),
+    /// Advances to the next multiple.
+    AlignTo(u64),
 }
 
-fn gap() -> impl Strategy<Value = Gap> {
+fn time_step() -> impl Strategy<Value = TimeStep> {
     prop_oneof![
-        6 => Just(Gap::By(0)),
-        4 => (0..1_000_u64).prop_map(Gap::By),
-        4 => (0..150_000_u64).prop_map(Gap::By),
-        2 => (0..2 * DAY).prop_map(Gap::By),
-        1 => (0..40 * DAY).prop_map(Gap::By),
-        1 => (0..800 * DAY).prop_map(Gap::By),
-        2 => prop::sample::select(vec![60_000, 900_000, 3_600_000, DAY / 4, DAY]).prop_map(Gap::Align),
+        6 => Just(TimeStep::Advance(0)),
+        4 => (0..1_000_u64).prop_map(TimeStep::Advance),
+        4 => (0..150_000_u64).prop_map(TimeStep::Advance),
+        2 => (0..2 * DAY).prop_map(TimeStep::Advance),
+        1 => (0..40 * DAY).prop_map(TimeStep::Advance),
+        1 => (0..800 * DAY).prop_map(TimeStep::Advance),
+        2 => prop::sample::select(vec![60_000, 900_000, 3_600_000, DAY / 4, DAY]).prop_map(TimeStep::AlignTo),
     ]
 }
 
 proptest! {
     #[test]
-    fn every_number_is_that_of_a_second_implementation(
+    fn every_number_agrees_with_the_second_implementation(
         since in prop_oneof![Just(0), 0..DAY, 1_700_000_000_000..1_710_000_000_000_u64],
-        steps in prop::collection::vec((gap(), 0..10_u8, any::<u32>()), 1..120),
+        steps in prop::collection::vec((time_step(), 0..10_u8, any::<u32>()), 1..120),
     ) {
-        let mut world = World::new(since);
+        let mut engine = MeteredEngine::new(since);
         let mut now = since;
-        for (gap, action, pick) in steps {
-            now = match gap {
-                Gap::By(millis) => now + millis,
-                Gap::Align(to) => now.next_multiple_of(to),
+        for (step, action, pick) in steps {
+            now = match step {
+                TimeStep::Advance(millis) => now + millis,
+                TimeStep::AlignTo(to) => now.next_multiple_of(to),
             };
             let pick = u64::from(pick);
             match action {
-                0..5 => world.open(now, pick),
-                5..7 => world.move_one(now, pick, true),
-                7 => world.move_one(now, pick, false),
-                _ => world.naive.check(&world.usage(now), now),
+                0..5 => engine.open(now, pick),
+                5..7 => engine.close(now, pick),
+                7 => engine.make_viewer(now, pick),
+                _ => engine.naive.check(&engine.usage(now), now),
             }
         }
-        world.naive.check(&world.usage(now), now);
-        world.naive.check(&world.usage(now + 1), now + 1);
-        world.naive.check(&world.usage(now + 400 * DAY), now + 400 * DAY);
+        engine.naive.check(&engine.usage(now), now);
+        engine.naive.check(&engine.usage(now + 1), now + 1);
+        engine.naive.check(&engine.usage(now + 400 * DAY), now + 400 * DAY);
     }
 
-    /// Times that a clock set back or a late thread brings are still times within the window, and never a panic.
+    /// A clock that is set back, or a late thread, never causes a panic or a number outside its bounds.
     #[test]
-    fn time_that_goes_backward_keeps_every_number_sound(
+    fn every_number_stays_in_bounds_while_the_clock_goes_backward(
         steps in prop::collection::vec((0..200_000_u64, 0..4_u8, any::<u32>()), 1..100),
     ) {
-        let mut world = World::new(100_000);
+        let mut engine = MeteredEngine::new(100_000);
         for (now, action, pick) in steps {
             let pick = u64::from(pick);
             match action {
-                0 | 1 => world.open(now, pick),
-                2 => world.move_one(now, pick, true),
+                0 | 1 => engine.open(now, pick),
+                2 => engine.close(now, pick),
                 _ => {
-                    let usage = world.usage(now);
+                    let usage = engine.usage(now);
                     prop_assert!(usage.at >= usage.since);
                     for level in [usage.hour.edit, usage.hour.live, usage.hour.view] {
                         prop_assert!(f64::from(level.min) <= level.average || usage.at == usage.since);
@@ -91,104 +92,105 @@ proptest! {
                 }
             }
         }
-        let opens = world.naive.events.iter().filter(|event| event.opened.is_some()).count() as u64;
-        prop_assert_eq!(world.usage(300_000).year.opens, opens);
+        let opens = engine.naive.events.iter().filter(|event| event.opened.is_some()).count() as u64;
+        prop_assert_eq!(engine.usage(300_000).year.opens, opens);
     }
 }
 
 #[test]
-fn idle_years_cost_a_step_a_bucket_and_keep_the_counts() {
-    let mut world = World::new(0);
-    world.open(5, 2);
+fn idle_years_cost_one_step_a_bucket_and_keep_the_counts() {
+    let mut engine = MeteredEngine::new(0);
+    engine.open(5, 2);
     let year = 365 * DAY;
     for years in [1, 2, 3, 1_000, 8_000] {
-        let usage = world.usage(years * year);
+        let usage = engine.usage(years * year);
         assert_eq!(usage.hour.edit.average.to_bits(), 1.0_f64.to_bits());
         assert_eq!(usage.year.edit.max_at, Timestamp::from_millis(((years - 1) * year).max(5)));
         assert_eq!((usage.year.opens, usage.year.edit.min), (u64::from(years == 1), u32::from(years > 1)));
     }
-    let end = world.usage(u64::MAX);
+    let end = engine.usage(u64::MAX);
     assert_eq!((end.at, end.hour.edit.max), (Timestamp::MAX, 1));
-    world.move_one(u64::MAX, 0, true);
-    assert_eq!(world.usage(u64::MAX).hour.edit.min, 0);
+    engine.close(u64::MAX, 0);
+    assert_eq!(engine.usage(u64::MAX).hour.edit.min, 0);
 }
 
 #[test]
-fn memory_is_bounded_whatever_the_traffic() {
-    let world = World::new(0);
+fn memory_is_bounded_under_any_traffic() {
+    let engine = MeteredEngine::new(0);
     let mut now = 0;
     let mut user = 0;
-    // So that in the end each bucket of each ring and each month has had many users.
+    // The steps give every bucket of every window and every month more than 128 users.
     for (step, steps) in [(DAY, 400), (DAY / 4, 130), (3_600_000, 180), (900_000, 100), (60_000, 70)] {
         for _ in 0..steps {
             now += step;
-            world.begin(Timestamp::from_millis(now));
+            engine.collect_if_due(Timestamp::from_millis(now));
             for access in ACCESSES {
                 for _ in 0..130 {
                     user += 1;
                     let moment = Timestamp::from_millis(now);
-                    world.meters[0].borrow_mut().opened(moment, access, None, mix(user));
+                    engine.meters[0].borrow_mut().record_open(moment, access, None, mix(user));
                 }
             }
         }
     }
-    let usage = world.usage(now);
+    let usage = engine.usage(now);
     assert!(usage.hour.users > 128 && usage.months.iter().all(|month| month.edit > 128 && month.live > 128));
-    let bytes = world.recorder.bytes();
-    assert!((1_700_000..2 << 20).contains(&bytes), "{bytes} bytes");
-    assert!(size_of::<Meter>() + 3 * 2_048 <= 6_656, "{} bytes a meter", size_of::<Meter>());
+    let bytes = engine.recorder.bytes();
+    assert!((1_800_000..2_097_152).contains(&bytes), "{bytes} bytes");
+    let meter = size_of::<Meter>() + 3 * 2_320;
+    assert!(meter <= 7_680, "{meter} bytes a meter");
 }
 
 #[test]
-fn threads_miss_no_peak_and_no_open() {
+fn no_peak_and_no_open_of_several_threads_is_missed() {
     let recorder = Recorder::new(Timestamp::from_millis(0));
     let meters: Vec<_> = (0..SHARDS).map(|_| Mutex::new(Meter::new(Timestamp::from_millis(0)))).collect();
     let (clock, edits) = (AtomicU64::new(0), AtomicU32::new(0));
     let present = |access| if access == Access::Edit { edits.load(Ordering::SeqCst) } else { 0 };
-    let take = |cut: Cut| {
-        let mut all = Taken::default();
+    let collect_shards = |period: Period| {
+        let mut all = Collected::default();
         for meter in &meters {
-            let taken = meter.lock().take(cut);
-            all.add(&taken);
+            let collected = meter.lock().collect(period);
+            all.add(&collected);
         }
         all
     };
     let run = |thread: u64| {
-        let mut most = 0;
+        let mut peak = 0;
         for round in 0..3_000_u64 {
             let now = Timestamp::from_millis(clock.fetch_add(mix(round) % 40, Ordering::SeqCst));
             if recorder.is_due(now) {
-                recorder.collect(now, present, take);
+                recorder.collect(now, present, collect_shards);
             }
             let count = edits.fetch_add(1, Ordering::SeqCst) + 1;
-            recorder.rose(Access::Edit, count, now);
-            most = most.max(count);
+            recorder.record_rise(Access::Edit, count, now);
+            peak = peak.max(count);
             let meter = &meters[usize::try_from(mix(thread + round)).unwrap() % SHARDS];
-            meter.lock().opened(now, Access::Edit, None, mix(thread));
-            meter.lock().moved(now, Some(Access::Edit), None);
-            recorder.fell(Access::Edit, edits.fetch_sub(1, Ordering::SeqCst) - 1);
+            meter.lock().record_open(now, Access::Edit, None, mix(thread));
+            meter.lock().record_change(now, Some(Access::Edit), None);
+            recorder.record_fall(Access::Edit, edits.fetch_sub(1, Ordering::SeqCst) - 1);
             if round % 100 == 0 {
-                let level = recorder.usage(now, present, take).year.edit;
+                let level = recorder.usage(now, present, collect_shards).year.edit;
                 assert!(level.average <= f64::from(level.max) && level.max <= 4);
             }
         }
-        most
+        peak
     };
-    let most = std::thread::scope(|scope| {
+    let peak = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..4).map(|thread| scope.spawn(move || run(thread))).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).max()
     });
-    let usage = recorder.usage(Timestamp::from_millis(clock.load(Ordering::SeqCst)), present, take);
-    assert_eq!((Some(usage.year.edit.max), usage.year.opens, usage.year.users), (most, 12_000, 4));
+    let usage = recorder.usage(Timestamp::from_millis(clock.load(Ordering::SeqCst)), present, collect_shards);
+    assert_eq!((Some(usage.year.edit.max), usage.year.opens, usage.year.users), (peak, 12_000, 4));
     assert!(meters.iter().all(|meter| meter.lock().counts() == [0; 3]));
 }
 
 #[test]
-fn it_is_written_and_read_back() {
-    let mut world = World::new(1_700_611_200_000);
-    world.open(1_700_611_200_000, 2);
-    world.open(1_700_611_200_000, 0);
-    let usage = world.usage(1_700_611_201_000);
+fn usage_is_serialized_and_deserialized() {
+    let mut engine = MeteredEngine::new(1_700_611_200_000);
+    engine.open(1_700_611_200_000, 2);
+    engine.open(1_700_611_200_000, 0);
+    let usage = engine.usage(1_700_611_201_000);
     let text = serde_json::to_string(&usage).unwrap();
     assert!(text.starts_with(concat!(
         r#"{"at":"2023-11-22T00:00:01.000Z","since":"2023-11-22T00:00:00.000Z","#,

@@ -1,4 +1,4 @@
-//! The second implementation.
+//! The second implementation. It keeps every event and recomputes every number from them.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -7,28 +7,30 @@ use crate::access::{ACCESSES, Access, REASONS, Reason};
 use crate::time::Timestamp;
 use crate::usage::{Level, Usage, Window};
 
+/// One change of a connection.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Event {
+pub(super) struct UsageEvent {
     pub(super) at: u64,
-    /// Connections by access, after it.
+    /// The number of connections by access, after the event.
     pub(super) counts: [u32; 3],
+    /// The access, the reason and the user, if the event is an open.
     pub(super) opened: Option<(Access, Option<Reason>, u64)>,
 }
 
-/// All that ever happened.
-pub(super) struct Naive {
+/// Every event since the engine was created.
+pub(super) struct NaiveHistory {
     pub(super) since: u64,
-    pub(super) events: Vec<Event>,
+    pub(super) events: Vec<UsageEvent>,
 }
 
-impl Naive {
+impl NaiveHistory {
     fn level(&self, access: Access, from: u64, to: u64) -> Level {
         let before = self.events.iter().rfind(|event| event.at < from);
-        let mut count = before.map_or(0, |event| event.counts[access.place()]);
+        let mut count = before.map_or(0, |event| event.counts[access.index()]);
         let (mut min, mut max, mut max_at, mut area, mut last) = (count, count, from, 0, from);
         for event in self.events.iter().filter(|event| event.at >= from) {
             area += u128::from(count) * u128::from(event.at - last);
-            (last, count) = (event.at, event.counts[access.place()]);
+            (last, count) = (event.at, event.counts[access.index()]);
             min = min.min(count);
             if count > max {
                 (max, max_at) = (count, event.at);
@@ -45,10 +47,10 @@ impl Naive {
         let from = beginning.max(self.since);
         assert_eq!((window.from.as_millis(), window.to.as_millis()), (from, at));
         for (level, access) in ACCESSES.map(|access| self.level(access, from, at)).iter().zip(ACCESSES) {
-            let told = [window.view, window.live, window.edit][access.place()];
+            let actual = [window.view, window.live, window.edit][access.index()];
             let extremes = |level: &Level| (level.min, level.max, level.max_at);
-            assert_eq!(extremes(&told), extremes(level), "{access}, a window of {length} at {at}");
-            assert!((told.average - level.average).abs() < 1e-9, "{access}: {told:?}, {level:?}");
+            assert_eq!(extremes(&actual), extremes(level), "{access}, a window of {length} at {at}");
+            assert!((actual.average - level.average).abs() < 1e-9, "{access}: {actual:?}, {level:?}");
         }
         let inside = self.events.iter().filter(|event| event.at >= from);
         let opens: Vec<_> = inside.filter_map(|event| event.opened).collect();
@@ -56,7 +58,7 @@ impl Naive {
         let edits = opens.iter().filter(|(access, ..)| *access == Access::Edit).count();
         assert_eq!(window.edits, edits as u64);
         for reason in REASONS {
-            let count = opens.iter().filter(|(_, why, _)| *why == Some(reason)).count() as u64;
+            let count = opens.iter().filter(|(_, given, _)| *given == Some(reason)).count() as u64;
             assert_eq!(window.fallbacks.get(&reason).copied(), (count > 0).then_some(count));
         }
         assert_eq!(window.users, opens.iter().map(|(_, _, user)| user).collect::<HashSet<_>>().len() as u64);
@@ -70,14 +72,14 @@ impl Naive {
         self.check_window(&usage.month, 30 * DAY, DAY / 4, at);
         self.check_window(&usage.year, 365 * DAY, DAY, at);
         let name = |at: u64| Timestamp::from_millis(at).to_string()[..7].to_owned();
-        // Back from now in steps that skip no month.
+        // Walk back from now in days. No month is skipped.
         let days = (self.since / DAY..=at / DAY).rev().take(400);
         let names: BTreeSet<_> = days.map(|day| name(day * DAY)).collect();
-        let told: Vec<_> = usage.months.iter().map(|month| name(month.from.as_millis())).collect();
-        assert_eq!(told, names.into_iter().rev().take(13).rev().collect::<Vec<_>>());
-        for (month, told) in told.iter().zip(&usage.months) {
-            for (access, count) in [(Access::Edit, told.edit), (Access::LiveView, told.live)] {
-                let given = self.events.iter().filter(|event| name(event.at) == *month);
+        let actual: Vec<_> = usage.months.iter().map(|month| name(month.from.as_millis())).collect();
+        assert_eq!(actual, names.into_iter().rev().take(13).rev().collect::<Vec<_>>());
+        for (name_of_month, month) in actual.iter().zip(&usage.months) {
+            for (access, count) in [(Access::Edit, month.edit), (Access::LiveView, month.live)] {
+                let given = self.events.iter().filter(|event| name(event.at) == *name_of_month);
                 let given = given.filter_map(|event| event.opened).filter(|(got, _, _)| *got == access);
                 assert_eq!(count, given.map(|(_, _, user)| user).collect::<HashSet<_>>().len() as u64);
             }

@@ -1,72 +1,74 @@
-//! What the storage is told of a document, and its answers.
+//! The callbacks of a document and how they are settled.
 
 use coedit::{Action, ActionKind, Callback, History, Status, VERSION};
 
-use super::{Document, Event, Kind, Outstanding, Settled, Standing, distinct, remove_last};
+use super::{Document, Event, Kind, Outstanding, Settled, State, remove_last};
 use crate::model::settings::Settings;
 
 impl Document {
     pub fn take(&mut self, settings: &Settings) -> Option<Callback> {
-        if let Some(out) = &mut self.out {
-            let ready = matches!(out.standing, Standing::Ready);
+        if let Some(outstanding) = &mut self.outstanding {
+            let ready = matches!(outstanding.state, State::Ready);
             if ready {
-                out.standing = Standing::Out;
+                outstanding.state = State::HandedOut;
             }
-            return ready.then(|| out.callback.clone());
+            return ready.then(|| outstanding.callback.clone());
         }
         let failed = self.closing.as_ref().is_some_and(|closing| closing.failures > 0);
         let (callback, kind) = if !failed && !self.waiting.is_empty() {
-            self.next_event()
+            let event = self.next_event();
+            self.prune_order();
+            event
         } else {
             let closing = self.closing.as_ref().filter(|closing| closing.due.is_none())?;
-            let action = Some(Action { kind: ActionKind::Left, user: closing.leaver.clone() });
+            let action = Some(Action { kind: ActionKind::Left, user: closing.last_editor.clone() });
             let mut callback = Callback::clone(&self.last_change(Status::Save));
             callback.action = action;
-            callback.notmodified = Some(self.forced == self.changes.len());
+            callback.notmodified = Some(self.force_saved == self.changes.len());
             callback.history =
                 Some(History { changes: self.turns(settings.turns), server_version: VERSION.to_owned() });
             self.saving = true;
             (callback, Kind::Save)
         };
-        self.out =
-            Some(Outstanding { callback: callback.clone(), kind, failures: 0, standing: Standing::Out });
+        self.outstanding =
+            Some(Outstanding { callback: callback.clone(), kind, failures: 0, state: State::HandedOut });
         Some(callback)
     }
 
     fn next_event(&mut self) -> (Callback, Kind) {
         let new = |status| Callback::new(self.key.clone(), status);
         match self.waiting.remove(0) {
-            Event::Came(user) => {
+            Event::Joined(user) => {
                 let mut callback = new(Status::Editing);
-                self.told.push(user.clone());
-                callback.users = Some(distinct(&self.told));
-                callback.action = Some(Action { kind: ActionKind::Came, user });
+                self.handed_out.push(user.clone());
+                callback.users = Some(self.in_order(&self.handed_out));
+                callback.action = Some(Action { kind: ActionKind::Joined, user });
                 (callback, Kind::Action)
             }
             Event::Left(user) => {
                 let mut callback = new(Status::Editing);
-                remove_last(&mut self.told, &user);
-                callback.users = Some(distinct(&self.told));
+                remove_last(&mut self.handed_out, &user);
+                callback.users = Some(self.in_order(&self.handed_out));
                 callback.action = Some(Action { kind: ActionKind::Left, user });
                 (callback, Kind::Action)
             }
             Event::Closed(user) => {
                 let mut callback = new(Status::Closed);
-                remove_last(&mut self.told, &user);
+                remove_last(&mut self.handed_out, &user);
                 callback.action = Some(Action { kind: ActionKind::Left, user });
                 (callback, Kind::Action)
             }
             Event::Info { userdata, fixed } => {
                 let (status, users) = match fixed {
-                    None => (Status::Editing, Some(distinct(&self.told))),
-                    // Saved since it was asked for.
+                    None => (Status::Editing, Some(self.in_order(&self.handed_out))),
+                    // The document was saved after the request.
                     Some(_) if self.changes.is_empty() => (Status::Closed, None),
                     Some(fixed) => fixed,
                 };
                 let mut callback = new(status);
                 callback.users = users;
                 callback.userdata = userdata.map(Into::into);
-                (callback, Kind::Asked)
+                (callback, Kind::Answer)
             }
             Event::ForceSave { callback, reach, generation } => {
                 (callback, Kind::ForceSave { reach, generation })
@@ -74,84 +76,92 @@ impl Document {
         }
     }
 
-    pub fn settle(&mut self, done: bool, url: Option<&str>, settings: &Settings, now: u64) -> Settled {
-        let Some(mut out) = self.out.take() else { return Settled::Quietly };
-        match (&out.kind, url) {
+    pub fn settle(
+        &mut self,
+        acknowledged: bool,
+        url: Option<&str>,
+        settings: &Settings,
+        now: u64,
+    ) -> Settled {
+        let Some(mut outstanding) = self.outstanding.take() else { return Settled::WithoutNotice };
+        match (&outstanding.kind, url) {
             (Kind::Save, Some(url)) => self.offered_url = Some(url.to_owned()),
             (Kind::SaveFailed, Some(url)) if self.forgotten => self.url = Some(url.to_owned()),
             _ => {}
         }
-        if done {
-            self.done(&out.kind);
-            return Settled::Quietly;
+        if acknowledged {
+            self.acknowledge(&outstanding.kind);
+            return Settled::WithoutNotice;
         }
-        let failures = match (&out.kind, &self.closing) {
+        let failures = match (&outstanding.kind, &self.closing) {
             (Kind::Save, Some(closing)) => closing.failures,
-            _ => out.failures,
+            _ => outstanding.failures,
         };
         if let Some(pause) = settings.retry_pauses.get(failures) {
             let again = (*pause > 0).then_some(now + pause);
-            if let (Kind::Save, Some(closing)) = (&out.kind, &mut self.closing) {
+            if let (Kind::Save, Some(closing)) = (&outstanding.kind, &mut self.closing) {
                 self.saving = false;
                 closing.due = again;
                 closing.failures += 1;
-                return Settled::Quietly;
+                return Settled::WithoutNotice;
             }
-            out.failures += 1;
-            out.standing = again.map_or(Standing::Ready, Standing::Waits);
-            self.out = Some(out);
-            return Settled::Quietly;
+            outstanding.failures += 1;
+            outstanding.state = again.map_or(State::Ready, State::WaitsUntil);
+            self.outstanding = Some(outstanding);
+            return Settled::WithoutNotice;
         }
-        let again = |callback: Callback, kind| {
-            Some(Outstanding { callback, kind, failures: 0, standing: Standing::Ready })
-        };
-        match out.kind {
+        let again =
+            |callback: Callback, kind| Some(Outstanding { callback, kind, failures: 0, state: State::Ready });
+        match outstanding.kind {
             Kind::Save => {
-                self.tell_last_leave();
+                self.finish_closing();
                 self.url = self.offered_url.take();
-                self.plan_force_save(settings, now);
+                self.schedule_force_save(settings, now);
                 self.forgotten = true;
-                out.callback.status = Status::SaveFailed;
-                self.out = again(out.callback, Kind::SaveFailed);
+                outstanding.callback.status = Status::SaveFailed;
+                self.outstanding = again(outstanding.callback, Kind::SaveFailed);
             }
             Kind::ForceSave { reach, generation } => {
                 if generation == self.generation {
-                    self.asked_reach.retain(|other| *other != reach);
+                    self.unfinished_force_saves.retain(|other| *other != reach);
                 }
-                self.plan_force_save(settings, now);
-                out.callback.status = Status::ForceSaveFailed;
-                self.out = again(out.callback, Kind::Asked);
+                self.schedule_force_save(settings, now);
+                outstanding.callback.status = Status::ForceSaveFailed;
+                self.outstanding = again(outstanding.callback, Kind::Answer);
             }
-            Kind::Action | Kind::Asked | Kind::SaveFailed => return Settled::GivenUp(out.callback.status),
+            Kind::Action | Kind::Answer | Kind::SaveFailed => {
+                return Settled::GivenUp(outstanding.callback.status);
+            }
         }
-        Settled::Quietly
+        Settled::WithoutNotice
     }
 
-    fn done(&mut self, kind: &Kind) {
+    fn acknowledge(&mut self, kind: &Kind) {
         match kind {
             Kind::Save => {
-                self.tell_last_leave();
+                self.finish_closing();
                 self.clear_changes();
                 self.offered_url = None;
                 (self.forgotten, self.url) = (false, None);
             }
             Kind::ForceSave { generation, .. } if *generation != self.generation => {}
             Kind::ForceSave { reach, .. } => {
-                self.asked_reach.retain(|other| other != reach);
-                self.forced = self.forced.max(*reach);
-                if self.forgotten && !self.somebody_edits() && self.closing.is_none() {
+                self.unfinished_force_saves.retain(|other| other != reach);
+                self.force_saved = self.force_saved.max(*reach);
+                if self.forgotten && !self.has_editors() && self.closing.is_none() {
                     self.clear_changes();
                 }
                 (self.forgotten, self.url) = (false, None);
             }
-            Kind::Action | Kind::Asked | Kind::SaveFailed => {}
+            Kind::Action | Kind::Answer | Kind::SaveFailed => {}
         }
     }
 
-    fn tell_last_leave(&mut self) {
+    fn finish_closing(&mut self) {
         self.saving = false;
         if let Some(closing) = self.closing.take() {
-            remove_last(&mut self.told, &closing.leaver);
+            remove_last(&mut self.handed_out, &closing.last_editor);
+            self.prune_order();
         }
     }
 }

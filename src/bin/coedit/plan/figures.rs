@@ -1,4 +1,4 @@
-//! The figures of a plan, which the table, the JSON object and the picture show.
+//! The figures of a plan. The table, the JSON object and the picture show them.
 
 use std::collections::BTreeSet;
 
@@ -15,47 +15,49 @@ use super::trace::Trace;
 pub(crate) struct Plan {
     /// The share of opens that may fall back.
     pub(crate) target: f64,
-    /// In erlangs; of a trace, in its busiest hour.
+    /// The load in erlangs. For a trace, the load of its busiest hour.
     pub(crate) load: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) crowd: Option<Crowd>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) trace: Option<Seen>,
+    pub(crate) trace: Option<TraceFigures>,
     pub(crate) answers: Vec<Answer>,
-    /// From 0 up to where all answers but those far off are; not every one where there are very many.
-    pub(crate) limits: Vec<Limit>,
-    /// The limit that the picture draws: the given one, or the answer.
+    /// Limits from 0 up to a little above the largest answer. Answers more than three times the first are left out. A
+    /// long list skips limits at regular steps.
+    pub(crate) limits: Vec<LimitFigures>,
+    /// The limit that the picture draws: the given limit, or else the first answer.
     #[serde(skip)]
     pub(crate) limit: u32,
 }
 
-/// What is known of those who come.
+/// Where the load comes from, if not from a trace.
 #[derive(Clone, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Crowd {
     Users { users: u32, docs_per_user: f64, concurrent: f64, group: u32 },
     Opens { opens_per_hour: f64, stay: f64 },
-    Usage(Recorded),
+    Usage(RecordedWindow),
 }
 
-/// What an engine recorded of one window.
+/// What an engine recorded in one window.
 #[derive(Clone, Serialize)]
-pub(crate) struct Recorded {
+pub(crate) struct RecordedWindow {
     pub(crate) window: &'static str,
     pub(crate) from: Timestamp,
     pub(crate) to: Timestamp,
-    /// Edit connections.
+    /// The average number of edit connections.
     pub(crate) average: f64,
+    /// The highest number of edit connections.
     pub(crate) peak: u32,
     pub(crate) peak_at: Timestamp,
     pub(crate) opens: u64,
-    /// Opens that the engine's limit refused.
+    /// The opens that fell back because the edit limit was reached.
     pub(crate) refused: u64,
 }
 
-/// What was seen in a trace.
+/// The figures of a trace.
 #[derive(Clone, Serialize)]
-pub(crate) struct Seen {
+pub(crate) struct TraceFigures {
     pub(crate) opens: u64,
     pub(crate) users: u32,
     pub(crate) from: Timestamp,
@@ -68,28 +70,34 @@ pub(crate) struct Seen {
     pub(crate) mean_stay: f64,
 }
 
-/// A limit, and who says it.
+/// A limit and the method that gives it.
 #[derive(Serialize)]
 pub(crate) struct Answer {
-    pub(crate) by: By,
+    #[serde(rename = "by")]
+    pub(crate) method: Method,
     #[serde(flatten)]
-    pub(crate) limit: Limit,
+    pub(crate) limit: LimitFigures,
 }
 
+/// A way to find a limit. The names in JSON are part of the program's interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum By {
+pub(crate) enum Method {
     ErlangB,
     Engset,
     Observed,
-    Thumb,
-    ThumbAllAtWork,
-    Limit,
+    #[serde(rename = "thumb")]
+    RuleOfThumb,
+    #[serde(rename = "thumb-all-at-work")]
+    RuleOfThumbAllAtWork,
+    /// The limit of the command line.
+    #[serde(rename = "limit")]
+    Given,
 }
 
-/// A limit, and the shares of opens that fall back under it.
+/// A limit and the shares of opens that fall back under it.
 #[derive(Clone, Copy, Serialize)]
-pub(crate) struct Limit {
+pub(crate) struct LimitFigures {
     pub(crate) connections: u32,
     pub(crate) erlang_b: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -100,61 +108,58 @@ pub(crate) struct Limit {
     pub(crate) fallbacks: Option<u64>,
 }
 
+/// The share of opens that may fall back, and the limit of the command line.
+#[derive(Clone, Copy)]
+pub(crate) struct Goal {
+    pub(crate) share: f64,
+    pub(crate) limit: Option<u32>,
+}
+
 impl Plan {
     pub(crate) fn of_users(
         users: u32,
         docs_per_user: f64,
         concurrent: f64,
-        target: f64,
-        limit: Option<u32>,
+        goal: Goal,
     ) -> Result<Self, OutOfBounds> {
         let group = rounded_up(f64::from(users) * docs_per_user);
         let load = f64::from(users) * docs_per_user * concurrent;
-        // The load stays what was said where the group was rounded up.
+        // If the group was rounded up, the load stays as given.
         let at_work = load / f64::from(group);
-        let mut says = vec![(By::ErlangB, connections_for(load, target)?)];
-        says.push((By::Engset, connections_for_group(group, at_work, target)?));
-        says.extend(thumb(users));
+        let mut answers = vec![(Method::ErlangB, connections_for(load, goal.share)?)];
+        answers.push((Method::Engset, connections_for_group(group, at_work, goal.share)?));
+        answers.extend(rules_of_thumb(users));
         let sources = Sources { load, group: Some((group, at_work)), observed: None };
         let crowd = Crowd::Users { users, docs_per_user, concurrent, group };
-        Ok(Plan { crowd: Some(crowd), ..sources.plan(says, target, limit)? })
+        Ok(Plan { crowd: Some(crowd), ..sources.plan(answers, goal)? })
     }
 
-    /// `stay` in minutes.
-    pub(crate) fn of_opens(
-        opens_per_hour: f64,
-        stay: f64,
-        target: f64,
-        limit: Option<u32>,
-    ) -> Result<Self, OutOfBounds> {
+    /// `stay` is in minutes.
+    pub(crate) fn of_opens(opens_per_hour: f64, stay: f64, goal: Goal) -> Result<Self, OutOfBounds> {
         let load = opens_per_hour * stay / 60.0;
-        let says = vec![(By::ErlangB, connections_for(load, target)?)];
-        let crowd = Crowd::Opens { opens_per_hour, stay };
-        let sources = Sources { load, group: None, observed: None };
-        Ok(Plan { crowd: Some(crowd), ..sources.plan(says, target, limit)? })
+        Plan::of_load(load, Crowd::Opens { opens_per_hour, stay }, goal)
     }
 
-    /// What was recorded, and the load that follows from it.
-    pub(crate) fn of_usage(
-        recorded: Recorded,
-        load: f64,
-        target: f64,
-        limit: Option<u32>,
-    ) -> Result<Self, OutOfBounds> {
-        let says = vec![(By::ErlangB, connections_for(load, target)?)];
-        let sources = Sources { load, group: None, observed: None };
-        Ok(Plan { crowd: Some(Crowd::Usage(recorded)), ..sources.plan(says, target, limit)? })
+    /// `load` is the load offered in the window, in erlangs.
+    pub(crate) fn of_usage(recorded: RecordedWindow, load: f64, goal: Goal) -> Result<Self, OutOfBounds> {
+        Plan::of_load(load, Crowd::Usage(recorded), goal)
     }
 
-    pub(crate) fn of_trace(trace: &Trace, target: f64, limit: Option<u32>) -> Result<Self, OutOfBounds> {
+    fn of_load(load: f64, crowd: Crowd, goal: Goal) -> Result<Self, OutOfBounds> {
+        let answers = vec![(Method::ErlangB, connections_for(load, goal.share)?)];
+        let sources = Sources { load, group: None, observed: None };
+        Ok(Plan { crowd: Some(crowd), ..sources.plan(answers, goal)? })
+    }
+
+    pub(crate) fn of_trace(trace: &Trace, goal: Goal) -> Result<Self, OutOfBounds> {
         let observed = &trace.observed;
         let (from, to) = observed.span().unwrap_or_default();
         let (peak, peak_at) = observed.peak().unwrap_or_default();
         let (busiest_hour, load) = observed.busiest_hour().unwrap_or_default();
-        let mut says = vec![(By::Observed, observed.limit_for(target)?)];
-        says.push((By::ErlangB, connections_for(load, target)?));
-        says.extend(thumb(trace.users));
-        let seen = Seen {
+        let mut answers = vec![(Method::Observed, observed.limit_for(goal.share)?)];
+        answers.push((Method::ErlangB, connections_for(load, goal.share)?));
+        answers.extend(rules_of_thumb(trace.users));
+        let figures = TraceFigures {
             opens: observed.opens(),
             users: trace.users,
             from,
@@ -163,19 +168,19 @@ impl Plan {
             peak_at,
             mean_load: observed.load(),
             busiest_hour,
-            mean_stay: observed.mean_stay().as_secs_f64() / 60.0,
+            mean_stay: observed.mean_duration().as_secs_f64() / 60.0,
         };
         let sources = Sources { load, group: None, observed: Some(observed) };
-        Ok(Plan { trace: Some(seen), ..sources.plan(says, target, limit)? })
+        Ok(Plan { trace: Some(figures), ..sources.plan(answers, goal)? })
     }
 
-    /// What `by` says, if it says anything.
-    pub(crate) fn answer(&self, by: By) -> Option<Limit> {
-        self.answers.iter().find(|answer| answer.by == by).map(|answer| answer.limit)
+    /// Returns the limit that a method gives, if the plan uses the method.
+    pub(crate) fn answer(&self, method: Method) -> Option<LimitFigures> {
+        self.answers.iter().find(|answer| answer.method == method).map(|answer| answer.limit)
     }
 }
 
-/// What shares are computed from.
+/// The input from which the shares of a plan are computed.
 struct Sources<'a> {
     load: f64,
     group: Option<(u32, f64)>,
@@ -183,38 +188,43 @@ struct Sources<'a> {
 }
 
 impl Sources<'_> {
-    /// The plan out of what each says; the first is the answer where no limit is given.
-    fn plan(&self, mut says: Vec<(By, u32)>, target: f64, limit: Option<u32>) -> Result<Plan, OutOfBounds> {
-        let answer = says.first().map_or(0, |(_, connections)| *connections);
-        says.extend(limit.map(|limit| (By::Limit, limit)));
-        let peak = self.observed.and_then(Observed::peak).map_or(0, |(peak, _)| peak);
-        let near = |connections: u32| connections <= answer.max(peak).saturating_mul(3);
-        let shown = says.iter().map(|(_, connections)| *connections).filter(|connections| near(*connections));
-        let top = shown.max().unwrap_or_default().max(peak);
-        let top = top.saturating_add(top / 8).saturating_add(1).min(CONNECTIONS_MAX);
-        let step = top.div_ceil(LIMITS).max(1);
+    /// Makes a plan of the limit that each method gives. The first is the answer if the command line has no limit.
+    fn plan(&self, mut answers: Vec<(Method, u32)>, goal: Goal) -> Result<Plan, OutOfBounds> {
+        let first = answers.first().map_or(0, |(_, connections)| *connections);
+        answers.extend(goal.limit.map(|limit| (Method::Given, limit)));
+        let connections = || answers.iter().map(|(_, connections)| *connections);
+        let top = self.top(first, connections());
+        let step = top.div_ceil(LISTED_LIMITS).max(1);
         let mut wanted: BTreeSet<u32> = (0..=top).step_by(step as usize).collect();
-        wanted.extend(says.iter().map(|(_, connections)| *connections));
+        wanted.extend(connections());
         let limits = self.limits(&wanted)?;
         let find = |connections: u32| limits.iter().find(|limit| limit.connections == connections).copied();
-        let answers = says
+        let answers = answers
             .into_iter()
-            .filter_map(|(by, connections)| Some(Answer { by, limit: find(connections)? }))
+            .filter_map(|(method, connections)| Some(Answer { method, limit: find(connections)? }))
             .collect();
         let limits = limits.iter().copied().filter(|limit| limit.connections <= top).collect();
-        let limit = limit.unwrap_or(answer);
-        Ok(Plan { target, load: self.load, crowd: None, trace: None, answers, limits, limit })
+        let limit = goal.limit.unwrap_or(first);
+        Ok(Plan { target: goal.share, load: self.load, crowd: None, trace: None, answers, limits, limit })
     }
 
-    /// The shares under the `wanted` limits, in one walk.
-    fn limits(&self, wanted: &BTreeSet<u32>) -> Result<Vec<Limit>, OutOfBounds> {
+    /// The largest limit to list: an eighth above the peak and the answers, without the answers that are far off.
+    fn top(&self, first: u32, answers: impl Iterator<Item = u32>) -> u32 {
+        let peak = self.observed.and_then(Observed::peak).map_or(0, |(peak, _)| peak);
+        let near = first.max(peak).saturating_mul(3);
+        let top = answers.filter(|connections| *connections <= near).max().unwrap_or_default().max(peak);
+        top.saturating_add(top / 8).saturating_add(1).min(CONNECTIONS_MAX)
+    }
+
+    /// Computes the shares under all `wanted` limits in one pass.
+    fn limits(&self, wanted: &BTreeSet<u32>) -> Result<Vec<LimitFigures>, OutOfBounds> {
         let mut erlang = erlang_b_curve(self.load)?;
         let mut engset = self.group.map(|(users, at_work)| engset_curve(users, at_work)).transpose()?;
         let (mut next, mut limits) = (0, Vec::new());
         for &connections in wanted {
             let skipped = (connections - next) as usize;
             let observed = self.observed;
-            limits.push(Limit {
+            limits.push(LimitFigures {
                 connections,
                 erlang_b: nth(&mut erlang, skipped),
                 engset: engset.as_mut().map(|engset| nth(engset, skipped)),
@@ -227,20 +237,20 @@ impl Sources<'_> {
     }
 }
 
-/// About as many limits are listed at most.
-const LIMITS: u32 = 2_000;
+/// About the highest number of limits that a plan lists.
+const LISTED_LIMITS: u32 = 2_000;
 
-fn thumb(users: u32) -> [(By, u32); 2] {
+fn rules_of_thumb(users: u32) -> [(Method, u32); 2] {
     let RuleOfThumb { at_least, all_at_work } = RuleOfThumb::of(users);
-    [(By::Thumb, at_least), (By::ThumbAllAtWork, all_at_work)]
+    [(Method::RuleOfThumb, at_least), (Method::RuleOfThumbAllAtWork, all_at_work)]
 }
 
 fn nth(shares: &mut impl Iterator<Item = f64>, skipped: usize) -> f64 {
     shares.nth(skipped).unwrap_or_default()
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast stops at the ends")]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
 fn rounded_up(count: f64) -> u32 {
-    // A hair above a whole number is one that floating point missed.
+    // A rounding error can lift a whole number slightly.
     (count - 1e-9).ceil() as u32
 }

@@ -1,4 +1,4 @@
-//! The usage that an engine recorded, as its door tells it.
+//! Reads the usage that an engine recorded, from the reply of its door.
 
 use std::io::{self, ErrorKind};
 use std::path::Path;
@@ -6,12 +6,12 @@ use std::path::Path;
 use coedit::{Reason, Usage, Window};
 use serde_json::Value;
 
-use super::figures::Recorded;
+use super::figures::RecordedWindow;
 use crate::input::Input;
 
-/// The window with the largest load, and that load in erlangs. The file holds the answer of the command `usage`: its whole
-/// line, or the usage alone.
-pub(crate) fn read(path: &Path) -> io::Result<(Recorded, f64)> {
+/// Returns the window with the highest load, and that load in erlangs. The file contains the reply to the command `usage`,
+/// either the whole line or only the usage object.
+pub(crate) fn read(path: &Path) -> io::Result<(RecordedWindow, f64)> {
     let mut input = Input::open(path)?;
     let mut bytes = Vec::new();
     while let Some(more) = input.next()? {
@@ -25,7 +25,7 @@ pub(crate) fn read(path: &Path) -> io::Result<(Recorded, f64)> {
         .ok_or_else(|| in_context("everybody was refused: nothing is known of the load".to_owned()))
 }
 
-fn busiest(usage: &Usage) -> Option<(Recorded, f64)> {
+fn busiest(usage: &Usage) -> Option<(RecordedWindow, f64)> {
     let Usage { hour, day, week, month, year, .. } = usage;
     let windows = [("hour", hour), ("day", day), ("week", week), ("month", month), ("year", year)];
     let loads = windows.into_iter().filter_map(|(name, window)| Some((name, window, window.offered_load()?)));
@@ -33,8 +33,8 @@ fn busiest(usage: &Usage) -> Option<(Recorded, f64)> {
     Some((recorded(name, window), load))
 }
 
-fn recorded(name: &'static str, window: &Window) -> Recorded {
-    Recorded {
+fn recorded(name: &'static str, window: &Window) -> RecordedWindow {
+    RecordedWindow {
         window: name,
         from: window.from,
         to: window.to,

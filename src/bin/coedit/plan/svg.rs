@@ -1,19 +1,20 @@
-//! A plan as a picture: two panels, one file, no scripts, for light and dark backgrounds.
+//! Draws a plan as an SVG picture with two panels, for light and dark backgrounds. The picture is one file without scripts.
 
-use coedit::capacity::Stretch;
+use coedit::capacity::Interval;
 
-use super::course::Course;
-use super::curve::{self, Measured};
-use super::day::Day;
-use super::draw::{DARK, Drawing, Held, SOFT, TEXT};
+use super::connections_panel::ConnectionsPanel;
+use super::drawing::{DARK, Drawing, SOFT, TEXT, TextAnchor, TextStyle};
 use super::figures::Plan;
+use super::panel::Area;
+use super::share_panel::{Measured, SharePanel};
+use super::simulation::SimulatedDay;
 use super::table::{described, percent};
 use super::trace::Trace;
 
-/// The trace against the limit, and what is observed in it under others.
+/// Draws the connections of a trace, and its share of fallbacks for each limit.
 pub(super) fn of_trace(plan: &Plan, trace: &Trace) -> String {
     let (from, to) = trace.observed.span().unwrap_or_default();
-    let stretches = trace.observed.stretches().collect();
+    let intervals = trace.observed.intervals().collect();
     let (fallbacks, opens) = (trace.observed.fallbacks(plan.limit), trace.observed.opens());
     let captions = [
         format!("{}: {opens} opens by {} users, {from} to {to}.", trace.name, trace.users),
@@ -23,17 +24,18 @@ pub(super) fn of_trace(plan: &Plan, trace: &Trace) -> String {
             percent(trace.observed.share(plan.limit))
         ),
     ];
-    picture(plan, &captions, &Course { from, to, time: "time, UTC", stretches, limit: plan.limit }, None)
+    let connections = ConnectionsPanel { from, to, title: "time, UTC", intervals, limit: plan.limit };
+    picture(&captions, &connections, &SharePanel { plan, measured: None })
 }
 
-/// A simulated day of the load, with a mean stay in minutes.
-pub(super) fn of_day(plan: &Plan, day: &Day, stay: f64) -> String {
-    // The stretch that the day begins in is drawn from there on.
-    let begun = day.observed.stretches().take_while(|stretch| stretch.from <= day.start).count();
-    let stretches: Vec<Stretch> = day.observed.stretches().skip(begun.saturating_sub(1)).collect();
-    let who = plan.crowd.as_ref().map(described).unwrap_or_default();
+/// Draws a simulated day. `stay` is the mean stay in minutes.
+pub(super) fn of_day(plan: &Plan, day: &SimulatedDay, stay: f64) -> String {
+    // The panel begins within the last interval that starts before the day.
+    let before = day.observed.intervals().take_while(|interval| interval.from <= day.start).count();
+    let intervals: Vec<Interval> = day.observed.intervals().skip(before.saturating_sub(1)).collect();
+    let crowd = plan.crowd.as_ref().map(described).unwrap_or_default();
     let captions = [
-        format!("{who}: a load of {:.1}.", plan.load),
+        format!("{crowd}: a load of {:.1}.", plan.load),
         format!(
             "A simulated day, run through the engine from a fixed seed: {} of {} opens, {stay} minutes each on the \
              average, fell back, {}.",
@@ -42,23 +44,30 @@ pub(super) fn of_day(plan: &Plan, day: &Day, stay: f64) -> String {
             percent(day.within.share())
         ),
     ];
-    let course = Course { from: day.start, to: day.end, time: "time of day", stretches, limit: plan.limit };
-    picture(plan, &captions, &course, Some(Measured { limit: plan.limit, count: day.long_run }))
+    let (from, to, limit) = (day.start, day.end, plan.limit);
+    let connections = ConnectionsPanel { from, to, title: "time of day", intervals, limit };
+    let measured = Some(Measured { limit, count: day.long_run });
+    picture(&captions, &connections, &SharePanel { plan, measured })
 }
 
-fn picture(plan: &Plan, captions: &[String], course: &Course, measured: Option<Measured>) -> String {
+fn picture(captions: &[String], connections: &ConnectionsPanel, shares: &SharePanel<'_>) -> String {
     let mut drawing = Drawing::default();
     let title = format!(
         "How many connections? A limit of {} against a target of {}",
-        plan.limit,
-        percent(plan.target)
+        shares.plan.limit,
+        percent(shares.plan.target)
     );
-    drawing.text((LEFT, 34.0), Held::Left, 19, TEXT, &title);
+    drawing.text((LEFT, 34.0), TextStyle { anchor: TextAnchor::Left, size: 19, ink: TEXT }, &title);
     for (line, caption) in (0_u8..).zip(captions) {
-        drawing.text((LEFT, 56.0 + 17.0 * f64::from(line)), Held::Left, 12, SOFT, caption);
+        drawing.text((LEFT, 56.0 + 17.0 * f64::from(line)), TextAnchor::Left.small(SOFT), caption);
     }
-    course.draw(&mut drawing, (122.0, 362.0), (LEFT, RIGHT));
-    curve::draw(plan, measured, &mut drawing, (452.0, 712.0), (LEFT, RIGHT));
+    connections.draw(&mut drawing, Area { left: LEFT, right: RIGHT, top: 122.0, bottom: 362.0 });
+    shares.draw(&mut drawing, Area { left: LEFT, right: RIGHT, top: 452.0, bottom: 712.0 });
+    document(&drawing)
+}
+
+/// Returns the text of the SVG file.
+fn document(drawing: &Drawing) -> String {
     let dark: String = DARK
         .iter()
         .flat_map(|(class, colour)| {
@@ -76,7 +85,7 @@ fn picture(plan: &Plan, captions: &[String], course: &Course, measured: Option<M
     )
 }
 
-/// The size of the picture, and where its panels begin and end across, in pixels.
+/// The size of the picture, and the left and right ends of its panels, in pixels.
 const WIDTH: u32 = 960;
 const HEIGHT: u32 = 768;
 const LEFT: f64 = 92.0;

@@ -1,9 +1,10 @@
-//! A plan as a table for people.
+//! Prints a plan as a table.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::figures::{By, Crowd, Limit, Plan, Recorded, Seen};
+use super::figures::{Crowd, LimitFigures, Method, Plan, RecordedWindow, TraceFigures};
 
 pub(crate) struct Table<'a>(pub(crate) &'a Plan);
 
@@ -14,8 +15,8 @@ impl fmt::Display for Table<'_> {
             writeln!(f, "{:<20}{}", "who comes", described(crowd))?;
             writeln!(f, "{:<20}{:.2} connections open on the average, were none refused", "load", plan.load)?;
         }
-        if let Some(seen) = &plan.trace {
-            seen_rows(f, seen, plan.load)?;
+        if let Some(figures) = &plan.trace {
+            trace_rows(f, figures, plan.load)?;
         }
         writeln!(
             f,
@@ -27,7 +28,7 @@ impl fmt::Display for Table<'_> {
         for limit in self.rows() {
             self.row(f, limit)?;
         }
-        self.price_of_the_thumb(f)
+        self.compare_rules_of_thumb(f)
     }
 }
 
@@ -37,7 +38,7 @@ impl Table<'_> {
         if self.0.trace.is_some() {
             names.insert(0, "observed");
         }
-        if self.0.answer(By::Engset).is_some() {
+        if self.0.answer(Method::Engset).is_some() {
             names.push("Engset");
         }
         write!(f, "{:>11}", "connections")?;
@@ -47,72 +48,73 @@ impl Table<'_> {
         writeln!(f, "   who says so")
     }
 
-    fn row(&self, f: &mut fmt::Formatter<'_>, limit: Limit) -> fmt::Result {
+    fn row(&self, f: &mut fmt::Formatter<'_>, limit: LimitFigures) -> fmt::Result {
         write!(f, "{:>11}", limit.connections)?;
         let shares: Vec<f64> =
             [limit.observed, Some(limit.erlang_b), limit.engset].into_iter().flatten().collect();
-        let said = self.0.answers.iter().filter(|answer| answer.limit.connections == limit.connections);
-        let said: Vec<&str> = said.map(|answer| phrase(answer.by)).collect();
+        let answers = self.0.answers.iter().filter(|answer| answer.limit.connections == limit.connections);
+        let methods: Vec<&str> = answers.map(|answer| phrase(answer.method)).collect();
         for (position, share) in shares.iter().enumerate() {
-            // No spaces at the end of a line.
-            let width = if said.is_empty() && position + 1 == shares.len() { 0 } else { COLUMN };
-            write!(f, "   {:<width$}", part(*share))?;
+            // The last column of a line has no padding, so that no line ends with spaces.
+            let width = if methods.is_empty() && position + 1 == shares.len() { 0 } else { COLUMN };
+            write!(f, "   {:<width$}", percent_and_odds(*share))?;
         }
-        if !said.is_empty() {
-            write!(f, "   {}", said.join("; "))?;
+        if !methods.is_empty() {
+            write!(f, "   {}", methods.join("; "))?;
         }
         writeln!(f)
     }
 
-    /// Every answer, and some limits around the first.
-    fn rows(&self) -> Vec<Limit> {
+    /// Returns all answers, and some limits near the first answer.
+    fn rows(&self) -> Vec<LimitFigures> {
         let answers = self.0.answers.iter().map(|answer| answer.limit);
         let first = self.0.answers.first().map_or(0, |answer| answer.limit.connections);
-        let around: BTreeSet<u64> =
-            AROUND.iter().map(|percent| u64::from(first) * percent / 100).filter(|at| *at > 0).collect();
-        let mut rows: Vec<Limit> = answers.collect();
-        rows.extend(self.0.limits.iter().filter(|limit| around.contains(&u64::from(limit.connections))));
+        let near: BTreeSet<u64> =
+            NEAR.iter().map(|percent| u64::from(first) * percent / 100).filter(|at| *at > 0).collect();
+        let mut rows: Vec<LimitFigures> = answers.collect();
+        rows.extend(self.0.limits.iter().filter(|limit| near.contains(&u64::from(limit.connections))));
         rows.sort_by_key(|limit| limit.connections);
         rows.dedup_by_key(|limit| limit.connections);
         rows
     }
 
-    fn price_of_the_thumb(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn compare_rules_of_thumb(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(needed) = self.0.answers.first().map(|answer| answer.limit.connections) else {
             return Ok(());
         };
-        let thumbs = [(By::Thumb, "one a user"), (By::ThumbAllAtWork, "two a user")];
-        for (position, (by, rule)) in thumbs.into_iter().enumerate() {
-            let Some(thumb) = self.0.answer(by) else { continue };
+        let rules = [(Method::RuleOfThumb, "one a user"), (Method::RuleOfThumbAllAtWork, "two a user")];
+        for (position, (method, rule)) in rules.into_iter().enumerate() {
+            let Some(answer) = self.0.answer(method) else { continue };
             let name = if position == 0 { "\nrule of thumb" } else { "" };
-            let (more, than) =
-                (thumb.connections.abs_diff(needed), f64::from(thumb.connections) / f64::from(needed.max(1)));
-            let compared = match thumb.connections.cmp(&needed) {
-                std::cmp::Ordering::Less => format!("{more} fewer than needed"),
-                std::cmp::Ordering::Equal => "what is needed".to_owned(),
-                std::cmp::Ordering::Greater => format!("{more} more than needed, {than:.1} times as many"),
+            let difference = answer.connections.abs_diff(needed);
+            let ratio = f64::from(answer.connections) / f64::from(needed.max(1));
+            let compared = match answer.connections.cmp(&needed) {
+                Ordering::Less => format!("{difference} fewer than needed"),
+                Ordering::Equal => "what is needed".to_owned(),
+                Ordering::Greater => format!("{difference} more than needed, {ratio:.1} times as many"),
             };
             let width = 20 + name.len() - name.trim_start().len();
-            writeln!(f, "{name:<width$}{rule}: {}, {compared}", thumb.connections)?;
+            writeln!(f, "{name:<width$}{rule}: {}, {compared}", answer.connections)?;
         }
         Ok(())
     }
 }
 
-/// How wide a share is written, in characters.
+/// The width of a column of shares, in characters.
 const COLUMN: usize = 23;
-/// The limits around the first answer that are shown, in percent of it.
-const AROUND: [u64; 7] = [70, 80, 90, 95, 105, 110, 120];
+/// The limits near the first answer that the table shows, in percent of the answer.
+const NEAR: [u64; 7] = [70, 80, 90, 95, 105, 110, 120];
 
-fn seen_rows(f: &mut fmt::Formatter<'_>, seen: &Seen, load: f64) -> fmt::Result {
-    let users = if seen.users == 1 { "1 user".to_owned() } else { format!("{} users", seen.users) };
-    writeln!(f, "{:<20}{} by {users}, from {} to {}", "opens", seen.opens, seen.from, seen.to)?;
-    writeln!(f, "{:<20}{:.1} minutes on the average", "stay", seen.mean_stay)?;
-    writeln!(f, "{:<20}{} connections at {}", "peak", seen.peak, seen.peak_at)?;
+fn trace_rows(f: &mut fmt::Formatter<'_>, figures: &TraceFigures, load: f64) -> fmt::Result {
+    let TraceFigures { opens, from, to, peak, peak_at, mean_load, busiest_hour, mean_stay, .. } = figures;
+    let users = if figures.users == 1 { "1 user".to_owned() } else { format!("{} users", figures.users) };
+    writeln!(f, "{:<20}{opens} by {users}, from {from} to {to}", "opens")?;
+    writeln!(f, "{:<20}{mean_stay:.1} minutes on the average", "stay")?;
+    writeln!(f, "{:<20}{peak} connections at {peak_at}", "peak")?;
     writeln!(
         f,
-        "{:<20}{:.2} connections on the average, {load:.2} in the busiest hour, from {}",
-        "load", seen.mean_load, seen.busiest_hour
+        "{:<20}{mean_load:.2} connections on the average, {load:.2} in the busiest hour, from {busiest_hour}",
+        "load"
     )
 }
 
@@ -125,26 +127,26 @@ pub(crate) fn described(crowd: &Crowd) -> String {
         Crowd::Opens { opens_per_hour, stay } => {
             format!("{opens_per_hour} opens an hour, each for {stay} minutes on the average")
         }
-        Crowd::Usage(Recorded { window, from, to, average, peak, peak_at, opens, refused }) => format!(
+        Crowd::Usage(RecordedWindow { window, from, to, average, peak, peak_at, opens, refused }) => format!(
             "{opens} opens in the {window} from {from} to {to}, {refused} refused for the limit; {average:.2} connections \
              edited on the average, {peak} at {peak_at}"
         ),
     }
 }
 
-fn phrase(by: By) -> &'static str {
-    match by {
-        By::ErlangB => "enough by Erlang B",
-        By::Engset => "enough by Engset",
-        By::Observed => "enough in the trace",
-        By::Thumb => "thumb: one a user",
-        By::ThumbAllAtWork => "thumb, all at work: two a user",
-        By::Limit => "the given limit",
+fn phrase(method: Method) -> &'static str {
+    match method {
+        Method::ErlangB => "enough by Erlang B",
+        Method::Engset => "enough by Engset",
+        Method::Observed => "enough in the trace",
+        Method::RuleOfThumb => "thumb: one a user",
+        Method::RuleOfThumbAllAtWork => "thumb, all at work: two a user",
+        Method::Given => "the given limit",
     }
 }
 
-/// A share in percent and as one in so many.
-fn part(share: f64) -> String {
+/// Formats a share in percent and as "1 in N".
+fn percent_and_odds(share: f64) -> String {
     if share == 0.0 {
         "never".to_owned()
     } else if share < 1e-6 {
@@ -155,7 +157,7 @@ fn part(share: f64) -> String {
     }
 }
 
-/// A share in percent, with as many places as say something.
+/// Formats a share in percent. Small shares get more decimal places.
 pub(crate) fn percent(share: f64) -> String {
     let places = match share {
         _ if (share * 100.0).fract() == 0.0 => 0,

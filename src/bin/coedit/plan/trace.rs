@@ -1,75 +1,75 @@
-//! A trace, replayed without a limit, and who came and went in it.
+//! Replays a trace without a limit and records when its edit connections open and close.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use coedit::capacity::{Observed, Seat};
+use coedit::capacity::{Observed, ObservedConnection};
 use coedit::door::{Acknowledge, Door, Lines};
 use coedit::{Config, Timestamp};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::answer;
+use crate::failure::bad_argument;
 use crate::input::Input;
-use crate::options::refused;
+use crate::output::answer;
 
-/// What was seen in a trace.
+/// A trace after its replay.
 pub(crate) struct Trace {
-    /// The file.
+    /// The name of the file.
     pub(crate) name: String,
     pub(crate) observed: Observed,
-    /// Different users among those who opened anything for editing.
+    /// The number of different users with an edit connection.
     pub(crate) users: u32,
 }
 
 impl Trace {
-    /// Replays a file of requests. Errors if it cannot be read, or nobody edits in it.
+    /// Replays a file of requests. Returns an error if the file cannot be read or has no edit connection.
     pub(crate) fn read(path: &Path) -> io::Result<Self> {
         let mut input = Input::open(path)?;
         let mut lines = Lines::default();
-        let mut replay = Replay::new()?;
+        let mut replay = TraceReplay::new()?;
         while let Some(bytes) = input.next()? {
             lines.feed(bytes, |line| replay.line(line));
         }
         lines.end(|line| replay.line(line));
         let name = path.display().to_string();
         if replay.observed.opens() == 0 {
-            let what = format!("{name}: nobody opens a document for editing");
-            return Err(io::Error::new(ErrorKind::InvalidData, what));
+            let message = format!("{name}: nobody opens a document for editing");
+            return Err(io::Error::new(ErrorKind::InvalidData, message));
         }
-        // The record goes on to its last line, whatever that was.
-        replay.observed.until(replay.now);
+        // The record ends at the last line, also if that line opens and closes nothing.
+        replay.observed.extend(replay.now);
         let users = u32::try_from(replay.users.len()).unwrap_or(u32::MAX);
         Ok(Trace { name, observed: replay.observed, users })
     }
 }
 
-/// The door decides what each line means; this follows its answers.
-struct Replay {
+/// Runs the requests through a door and reads the replies, so that the door alone decides what a request means.
+struct TraceReplay {
     door: Door,
     observed: Observed,
-    /// The open labels, with what they hold while they may edit.
-    open: HashMap<String, Option<Seat>>,
+    /// The label of each open connection, and its record while it has edit access.
+    open: HashMap<String, Option<ObservedConnection>>,
     users: HashSet<String>,
-    /// The latest `at` of the lines that were answered without an error.
+    /// The latest `at` of the requests that succeeded.
     now: Timestamp,
     out: Vec<u8>,
 }
 
-/// A line of the door, of which callbacks are not read.
+/// A line that the door wrote. Callbacks are skipped.
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Said {
+enum DoorLine {
     Reply { error: u8, connection: Option<String>, access: Option<String> },
     Notice { r#type: String, connection: Option<String> },
 }
 
-impl Replay {
+impl TraceReplay {
     fn new() -> io::Result<Self> {
-        Ok(Replay {
-            door: Door::replay(Config::new(), Acknowledge::Auto).map_err(refused)?,
+        Ok(TraceReplay {
+            door: Door::replay(Config::new(), Acknowledge::Auto).map_err(bad_argument)?,
             observed: Observed::new(),
             open: HashMap::new(),
             users: HashSet::new(),
@@ -81,15 +81,15 @@ impl Replay {
     fn line(&mut self, line: Option<&[u8]>) {
         let mut out = std::mem::take(&mut self.out);
         answer(&mut self.door, line, &mut out);
-        for said in out.split(|byte| *byte == b'\n').filter(|said| !said.starts_with(b"{\"callback")) {
-            match serde_json::from_slice(said) {
-                Ok(Said::Reply { error: 0, connection, access }) => {
-                    let request = line.and_then(Request::read).unwrap_or_default();
-                    self.done(&request, connection.zip(access));
+        for written in out.split(|byte| *byte == b'\n').filter(|line| !line.starts_with(b"{\"callback")) {
+            match serde_json::from_slice(written) {
+                Ok(DoorLine::Reply { error: 0, connection, access }) => {
+                    let request = line.and_then(TraceRequest::read).unwrap_or_default();
+                    self.succeeded(&request, connection.zip(access));
                 }
-                Ok(Said::Notice { r#type, connection: Some(label) }) if r#type == "dropped" => {
-                    let seat = self.open.get_mut(&label).and_then(Option::take);
-                    self.gone(seat);
+                Ok(DoorLine::Notice { r#type, connection: Some(label) }) if r#type == "dropped" => {
+                    let connection = self.open.get_mut(&label).and_then(Option::take);
+                    self.record_close(connection);
                 }
                 _ => {}
             }
@@ -98,50 +98,51 @@ impl Replay {
         self.out = out;
     }
 
-    /// A request was carried out; `opened` has the label and the access if it was one to open.
-    fn done(&mut self, request: &Request<'_>, opened: Option<(String, String)>) {
+    /// Records a request that succeeded. `opened` is the label and the access if the request was an open.
+    fn succeeded(&mut self, request: &TraceRequest<'_>, opened: Option<(String, String)>) {
         self.now = self.now.max(request.at());
         if let Some((label, access)) = opened {
-            // Opened once more it is answered as the first time, and nothing happened.
-            if let Entry::Vacant(place) = self.open.entry(label) {
+            // An open with a label that is open already has the same reply as the first and changes nothing.
+            if let Entry::Vacant(entry) = self.open.entry(label) {
                 let edits = access == "edit";
-                place.insert(edits.then(|| self.observed.came(self.now)));
+                entry.insert(edits.then(|| self.observed.record_open(self.now)));
                 self.users.extend(request.user().filter(|_| edits));
             }
         } else if matches!(request.text("c").as_deref(), Some("close" | "lost")) {
-            let seat = request.text("connection").and_then(|label| self.open.remove(&label)).flatten();
-            self.gone(seat);
+            let label = request.text("connection");
+            let connection = label.and_then(|label| self.open.remove(&label)).flatten();
+            self.record_close(connection);
         }
     }
 
-    fn gone(&mut self, seat: Option<Seat>) {
-        if let Some(seat) = seat {
-            self.observed.gone(seat, self.now);
+    fn record_close(&mut self, connection: Option<ObservedConnection>) {
+        if let Some(connection) = connection {
+            self.observed.record_close(connection, self.now);
         }
     }
 }
 
-/// The members of a request that was carried out, so that each is well-formed where its command needs it.
+/// The members of a request that succeeded. The door has checked those that the command needs.
 #[derive(Default)]
-struct Request<'a>(HashMap<String, &'a RawValue>);
+struct TraceRequest<'a>(HashMap<String, &'a RawValue>);
 
-impl<'a> Request<'a> {
+impl<'a> TraceRequest<'a> {
     fn read(line: &'a [u8]) -> Option<Self> {
-        serde_json::from_slice(line).ok().map(Request)
+        serde_json::from_slice(line).ok().map(TraceRequest)
     }
 
     fn text(&self, name: &str) -> Option<String> {
         serde_json::from_str(self.0.get(name)?.get()).ok()
     }
 
-    /// The epoch, which moves nothing, where there is none or an earlier one.
+    /// Returns the time of the request, or the epoch if the request has no valid time. The epoch moves no clock.
     fn at(&self) -> Timestamp {
         let millis = self.0.get("at").and_then(|at| at.get().parse().ok());
         Timestamp::from_millis(millis.unwrap_or_default())
     }
 
     fn user(&self) -> Option<String> {
-        let user = Request::read(self.0.get("user")?.get().as_bytes())?;
+        let user = TraceRequest::read(self.0.get("user")?.get().as_bytes())?;
         user.text("id")
     }
 }

@@ -1,0 +1,190 @@
+//! Runs commands on the engine.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::labels::{LabelledConnection, Labels};
+use super::request::{DoorCommand, OpenParameters};
+use super::tally::Tally;
+use super::write::{Outcome, ReplyBody};
+use crate::callback::ForceSaveType;
+use crate::delivery::Delivery;
+use crate::engine::Engine;
+use crate::error::{
+    ChangeError, ConnectionError, DocumentError, ErrorCode, ForceSaveError, ForgottenError, InfoError,
+    MetaError, OpenError,
+};
+use crate::ids::{ConnectionId, DocumentKey, UserId};
+use crate::time::{Clock, ManualClock};
+
+/// Says who acknowledges the callbacks that a door writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acknowledge {
+    /// The door acknowledges each callback as soon as it has written it.
+    Auto,
+    /// The reader of the lines acknowledges each callback with the command `ack`.
+    Manual,
+}
+
+/// The state that commands work on.
+#[derive(Debug)]
+pub(super) struct Runner {
+    pub(super) engine: Engine,
+    pub(super) acknowledge: Acknowledge,
+    /// The clock that `at` moves. `None` if the engine runs in real time.
+    pub(super) clock: Option<Arc<ManualClock>>,
+    pub(super) labels: Labels,
+    /// The deliveries that wait for an `ack`. The engine hands out at most one of each document.
+    pub(super) outstanding: HashMap<DocumentKey, Delivery>,
+    pub(super) tally: Tally,
+}
+
+impl Runner {
+    pub(super) fn new(engine: Engine, acknowledge: Acknowledge) -> Self {
+        Runner {
+            engine,
+            acknowledge,
+            clock: None,
+            labels: Labels::default(),
+            outstanding: HashMap::new(),
+            tally: Tally::default(),
+        }
+    }
+
+    pub(super) fn run(&mut self, command: DoorCommand<'_>) -> Outcome {
+        let engine = &self.engine;
+        match command {
+            DoorCommand::Open(parameters) => self.open(parameters),
+            DoorCommand::Change { label } => empty(engine.change(self.id_of(&label)?), ChangeError::code),
+            DoorCommand::Close { label } | DoorCommand::Lost { label } => self.close(&label),
+            DoorCommand::Info { key, userdata } => self.info(&key, userdata.as_deref()),
+            DoorCommand::Drop { key, users } => self.drop_access(&key, users.as_deref()),
+            DoorCommand::ForceSave { key, userdata } => {
+                empty(engine.force_save(&key, userdata.as_deref()), ForceSaveError::code)
+            }
+            DoorCommand::ForceSaveBy { label, kind } => self.force_save_by(&label, kind),
+            DoorCommand::Meta { key, title } => empty(engine.rename(&key, &title), MetaError::code),
+            DoorCommand::Version => Ok(ReplyBody::Member("version", engine.version().into())),
+            DoorCommand::License => Ok(ReplyBody::License(Box::new(engine.license()))),
+            DoorCommand::ForgottenList => Ok(self.forgotten_list()),
+            DoorCommand::Forgotten { key } => self.forgotten_url(&key),
+            DoorCommand::DeleteForgotten { key } => {
+                empty(engine.delete_forgotten(&key), ForgottenError::code)
+            }
+            DoorCommand::WouldAdmit { key, user, access } => {
+                engine.would_admit(&key, &user, access).map(ReplyBody::WouldAdmit).map_err(OpenError::code)
+            }
+            DoorCommand::Usage => Ok(ReplyBody::Usage(engine.usage().map(Box::new))),
+            DoorCommand::Holders { most } => Ok(ReplyBody::Holders(engine.holders(most))),
+            DoorCommand::Ack { key, done, url } => self.ack(&key, done, url.as_deref()),
+        }
+    }
+
+    /// Records a delivery that was written, and acknowledges it or keeps it for `ack`.
+    pub(super) fn handed_out(&mut self, delivery: Delivery) {
+        let status = delivery.callback().status;
+        self.tally.handed_out(status);
+        match self.acknowledge {
+            Acknowledge::Auto => {
+                delivery.ack();
+                self.tally.acknowledged(status);
+            }
+            Acknowledge::Manual => {
+                self.outstanding.insert(delivery.callback().key.clone(), delivery);
+            }
+        }
+    }
+
+    /// Opening an open label again with the same key and user changes nothing and replies the same.
+    fn open(&mut self, parameters: OpenParameters<'_>) -> Outcome {
+        let OpenParameters { key, label, user, access } = parameters;
+        if let Some(open) = self.labels.get(&label) {
+            if open.key != key || open.user != *user.id() {
+                return Err(ErrorCode::Command);
+            }
+            return Ok(ReplyBody::Opened { label: label.into_owned(), grant: open.grant });
+        }
+        let connection = self.engine.open(&key, &user, access).map_err(OpenError::code)?;
+        let (grant, id) = (connection.granted(), connection.into_id());
+        let now = self.clock.as_ref().map(Clock::now);
+        self.tally.opened(grant);
+        self.tally.editing(self.engine.editing(), now);
+        // In real time a door may run for years, so it keeps no list of all documents.
+        if now.is_some() {
+            self.tally.document(&key);
+        }
+        self.labels.insert(&label, LabelledConnection { id, key, user: user.id().clone(), grant });
+        Ok(ReplyBody::Opened { label: label.into_owned(), grant })
+    }
+
+    fn close(&mut self, label: &str) -> Outcome {
+        let connection = self.labels.remove(label).ok_or(ErrorCode::Key)?;
+        empty(self.engine.close(connection.id), ConnectionError::code)
+    }
+
+    fn info(&self, key: &DocumentKey, userdata: Option<&str>) -> Outcome {
+        let users = self.engine.info(key, userdata).map_err(InfoError::code)?;
+        Ok(ReplyBody::Member("users", strings(users.iter().map(UserId::as_str))))
+    }
+
+    fn drop_access(&self, key: &DocumentKey, users: Option<&[UserId]>) -> Outcome {
+        let dropped = match users {
+            Some(users) => self.engine.drop_users(key, users),
+            None => self.engine.drop_all(key),
+        };
+        empty(dropped, DocumentError::code)
+    }
+
+    fn force_save_by(&self, label: &str, kind: ForceSaveType) -> Outcome {
+        let id = self.id_of(label)?;
+        let asked = match kind {
+            ForceSaveType::Form => self.engine.submit_form(id),
+            _ => self.engine.press_save(id),
+        };
+        empty(asked, ForceSaveError::code)
+    }
+
+    fn forgotten_list(&self) -> ReplyBody {
+        let forgotten = self.engine.forgotten();
+        ReplyBody::Member("keys", strings(forgotten.iter().map(|document| document.key.as_str())))
+    }
+
+    fn forgotten_url(&self, key: &DocumentKey) -> Outcome {
+        let url = self.engine.forgotten_at(key).map_err(ForgottenError::code)?;
+        Ok(ReplyBody::Member("url", url.as_deref().unwrap_or_default().into()))
+    }
+
+    fn ack(&mut self, key: &DocumentKey, done: bool, url: Option<&str>) -> Outcome {
+        if self.acknowledge == Acknowledge::Auto {
+            return Err(ErrorCode::Command);
+        }
+        let Some(mut delivery) = self.outstanding.remove(key) else {
+            return Err(if self.engine.is_open(key) { ErrorCode::Command } else { ErrorCode::Key });
+        };
+        if let Some(url) = url {
+            // This cannot fail: the parser refuses a url that is too long.
+            let _ = delivery.kept_at(url);
+        }
+        if done {
+            let status = delivery.callback().status;
+            delivery.ack();
+            self.tally.acknowledged(status);
+        } else {
+            delivery.fail();
+        }
+        Ok(ReplyBody::Empty)
+    }
+
+    fn id_of(&self, label: &str) -> Result<ConnectionId, ErrorCode> {
+        self.labels.get(label).map(|connection| connection.id).ok_or(ErrorCode::Key)
+    }
+}
+
+/// The outcome of an engine call whose value the reply does not contain.
+fn empty<T, E>(result: Result<T, E>, code: fn(E) -> ErrorCode) -> Outcome {
+    result.map(|_| ReplyBody::Empty).map_err(code)
+}
+
+fn strings<'a>(strings: impl Iterator<Item = &'a str>) -> serde_json::Value {
+    strings.map(serde_json::Value::from).collect()
+}

@@ -1,0 +1,101 @@
+//! Carrying out what follows from a call on a session: the one place for it.
+
+use super::ready::{DocumentId, Location};
+use super::shard::ShardChanges;
+use super::sleeper::NEVER;
+use super::{Held, Registry};
+use crate::access::Access;
+use crate::session::{Effects, EndedAccess, Garbage, Session};
+use crate::sync::Ordering;
+use crate::time::Timestamp;
+
+/// What is left to do once the lock is released.
+#[derive(Debug, Default)]
+#[must_use = "the document would never be handed out"]
+pub(super) struct Deferred {
+    /// The document, if it became ready.
+    pub(super) ready: Option<Location>,
+    /// The shard's earliest deadline, if its deadlines changed.
+    earliest: Option<u64>,
+    /// Whether the end of the engine need not wait for the document any more.
+    settled: bool,
+    /// To be freed with no lock held.
+    over: Option<Box<Session>>,
+}
+
+impl Registry {
+    /// Carries out what follows from a call on the session of `document`, and releases the lock.
+    pub(super) fn apply(&self, mut held: Held<'_>, document: DocumentId, effects: Effects) {
+        let garbage = self.apply_effects(&mut held, effects);
+        self.finish(held, document);
+        // With no lock held, since it can be large.
+        drop(garbage);
+    }
+
+    /// Ends a call on the session of `document` from which nothing else follows, and releases the lock.
+    pub(super) fn finish(&self, mut held: Held<'_>, document: DocumentId) {
+        let deferred = self.update_books(&mut held, document);
+        drop(held);
+        self.carry_out(deferred);
+    }
+
+    /// Releases seats and sends notices, in order, under the lock.
+    pub(super) fn apply_effects(&self, held: &mut Held<'_>, effects: Effects) -> Garbage {
+        let Effects { ended, notices, garbage } = effects;
+        for ended in &ended {
+            self.release(held, ended);
+        }
+        for notice in &notices {
+            self.notices.send(notice);
+        }
+        garbage
+    }
+
+    /// Brings the shard's books up to date, under the lock.
+    pub(super) fn update_books(&self, held: &mut Held<'_>, document: DocumentId) -> Deferred {
+        let cx = held.cx;
+        let ShardChanges { ready, books, over } = held.shard.update(document, &cx, &self.ready);
+        let earliest = books.deadline_moved.then(|| {
+            let earliest = held.shard.books.earliest_deadline().map_or(NEVER, Timestamp::as_millis);
+            held.earliest.store(earliest, Ordering::SeqCst);
+            earliest
+        });
+        Deferred { ready: ready.then(|| held.location(document)), earliest, settled: books.settled, over }
+    }
+
+    /// The part that is done with no lock held.
+    pub(super) fn carry_out(&self, deferred: Deferred) {
+        if let Some(earliest) = deferred.earliest {
+            self.sleeper.wake_by(earliest);
+        }
+        if let Some(location) = deferred.ready {
+            self.push_ready(location);
+        }
+        if deferred.settled {
+            self.settled(1);
+        }
+        drop(deferred.over);
+    }
+
+    /// Releases the seats of a connection that ended or is view-only now.
+    fn release(&self, held: &mut Held<'_>, ended: &EndedAccess) {
+        let EndedAccess { user, access, seats, stays } = ended;
+        let left = self.admission.release_access(user.as_ref(), *access, *seats);
+        let now_viewer = stays.then(|| self.admission.count_viewer());
+        if !stays {
+            self.admission.release_connection();
+        }
+        let Some(recorder) = &self.recorder else { return };
+        recorder.record_fall(*access, left);
+        if let Some(viewers) = now_viewer {
+            recorder.record_rise(Access::View, viewers, held.cx.now);
+        }
+        held.shard.meter.record_change(held.cx.now, Some(*access), stays.then_some(Access::View));
+    }
+}
+
+impl Held<'_> {
+    pub(super) fn location(&self, document: DocumentId) -> Location {
+        Location { shard: u32::try_from(self.index).expect("shards are few"), document }
+    }
+}

@@ -1,0 +1,145 @@
+//! Calls on one document: the command service, and questions.
+
+use std::sync::Arc;
+
+use super::ready::DocumentId;
+use super::shard::{Place, Shard};
+use super::{Held, Registry};
+use crate::access::{Dropped, Forgotten, Participant};
+use crate::callback::ForceSaveType;
+use crate::error::{DocumentError, ForceSaveError, ForgottenError, InfoError};
+use crate::ids::{ConnectionId, DocumentKey, UserId};
+use crate::notice::Notice;
+use crate::session::{DropTarget, Session};
+use crate::time::Timestamp;
+
+/// The command service.
+impl Registry {
+    /// Holds the shard of a document that is open.
+    fn hold_open(&self, key: &DocumentKey, now: Timestamp) -> Result<(Held<'_>, DocumentId), DocumentError> {
+        let (hash, index) = self.locate(key);
+        let held = self.hold(index, now);
+        let document = held.shard.find_open(key, hash).ok_or(DocumentError::NotOpen)?;
+        Ok((held, document))
+    }
+
+    pub(crate) fn info(
+        &self,
+        key: &DocumentKey,
+        userdata: Option<Arc<str>>,
+    ) -> Result<Vec<UserId>, InfoError> {
+        let (mut held, document) =
+            self.hold_open(key, Timestamp::default()).map_err(|_| InfoError::NotOpen)?;
+        // What an `info` asks for is never dropped, so there must be room for it.
+        if self.rules.callbacks && self.ready.has_too_many() {
+            return Err(InfoError::TooManyAsked);
+        }
+        let cx = held.cx;
+        let users = held.shard.session_mut(document).info(&cx, userdata)?;
+        self.finish(held, document);
+        Ok(users)
+    }
+
+    pub(crate) fn force_save(
+        &self,
+        key: &DocumentKey,
+        userdata: Option<Arc<str>>,
+    ) -> Result<(), ForceSaveError> {
+        let (mut held, document) =
+            self.hold_open(key, Timestamp::default()).map_err(|_| ForceSaveError::NotOpen)?;
+        let cx = held.cx;
+        held.shard.session_mut(document).force_save(&cx, ForceSaveType::Command, None, userdata)?;
+        self.finish(held, document);
+        Ok(())
+    }
+
+    /// A force save that a connection asks for.
+    pub(crate) fn force_save_by(&self, id: ConnectionId, kind: ForceSaveType) -> Result<(), ForceSaveError> {
+        let mut held = self.hold(self.shard_of(id), Timestamp::default());
+        let Place { document, participant } =
+            held.shard.place(id).ok_or(ForceSaveError::UnknownConnection)?;
+        let cx = held.cx;
+        held.shard.session_mut(document).force_save(&cx, kind, Some(participant), None)?;
+        self.finish(held, document);
+        Ok(())
+    }
+
+    /// Makes the connections of these users view-only, or of all users.
+    pub(crate) fn drop_access(
+        &self,
+        key: &DocumentKey,
+        users: Option<&[UserId]>,
+    ) -> Result<Dropped, DocumentError> {
+        let (mut held, document) = self.hold_open(key, self.coarse_now())?;
+        let (cx, mut dropped) = (held.cx, Dropped::default());
+        let target = users.map_or(DropTarget::Everybody, DropTarget::Users);
+        let effects = held.shard.session_mut(document).drop_access(&cx, target, &mut dropped);
+        self.apply(held, document, effects);
+        Ok(dropped)
+    }
+
+    pub(crate) fn rename(&self, key: &DocumentKey, title: String) -> Result<(), DocumentError> {
+        if !self.is_open(key) {
+            return Err(DocumentError::NotOpen);
+        }
+        self.notices.send(&Notice::Meta { key: key.clone(), title });
+        Ok(())
+    }
+
+    pub(crate) fn delete_forgotten(&self, key: &DocumentKey) -> Result<(), ForgottenError> {
+        let (hash, index) = self.locate(key);
+        let mut held = self.hold(index, Timestamp::default());
+        let document = held.shard.find(key, hash).ok_or(ForgottenError::NotForgotten)?;
+        let deleted = held.shard.session_mut(document).delete_forgotten();
+        self.apply(held, document, deleted.ok_or(ForgottenError::NotForgotten)?);
+        Ok(())
+    }
+}
+
+/// Questions.
+impl Registry {
+    /// Looks at a document of which the engine knows anything.
+    fn look<R>(&self, key: &DocumentKey, look: impl FnOnce(&Session) -> R) -> Option<R> {
+        let (hash, index) = self.locate(key);
+        self.read(index, |shard| Some(look(shard.session(shard.find(key, hash)?))))
+    }
+
+    pub(crate) fn is_open(&self, key: &DocumentKey) -> bool {
+        self.look(key, Session::is_open).unwrap_or(false)
+    }
+
+    pub(crate) fn participants(&self, key: &DocumentKey) -> Vec<Participant> {
+        self.look(key, Session::present).unwrap_or_default()
+    }
+
+    pub(crate) fn editors(&self, key: &DocumentKey) -> Vec<UserId> {
+        self.look(key, Session::editors).unwrap_or_default()
+    }
+
+    /// Returns true if a callback of the document is with a worker.
+    pub(crate) fn is_outstanding(&self, key: &DocumentKey) -> bool {
+        self.look(key, Session::is_outstanding).unwrap_or(false)
+    }
+
+    pub(crate) fn open_documents(&self) -> usize {
+        (0..self.shards.len()).map(|index| self.read(index, |shard| shard.books.open_documents())).sum()
+    }
+
+    /// Where the host keeps the file of a forgotten document.
+    pub(crate) fn forgotten_at(&self, key: &DocumentKey) -> Result<Option<Arc<str>>, ForgottenError> {
+        let kept_at = |session: &Session| session.is_forgotten().then(|| session.kept_at());
+        self.look(key, kept_at).flatten().ok_or(ForgottenError::NotForgotten)
+    }
+
+    /// The forgotten documents, by key.
+    pub(crate) fn forgotten(&self) -> Vec<Forgotten> {
+        let entry = |session: &Session| Forgotten { key: session.key().clone(), url: session.kept_at() };
+        let in_shard = |shard: &Shard| -> Vec<Forgotten> {
+            shard.books.forgotten().map(|document| entry(shard.session(document))).collect()
+        };
+        let mut all: Vec<Forgotten> =
+            (0..self.shards.len()).flat_map(|index| self.read(index, in_shard)).collect();
+        all.sort_unstable_by(|one, other| one.key.cmp(&other.key));
+        all
+    }
+}

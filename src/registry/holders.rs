@@ -1,0 +1,95 @@
+//! Who holds seats, the longest idle first.
+
+use std::collections::BinaryHeap;
+
+use super::Registry;
+use super::shard::Shard;
+use crate::access::{ACCESSES, Access, Holder};
+use crate::ids::{DocumentKey, UserId};
+use crate::session::{Member, Session, Tab};
+use crate::time::Timestamp;
+
+/// So many documents are looked at under one hold of a shard lock.
+const SLICE: usize = 256;
+
+/// One user's seats on one document. Ordered by activity, then by document and user.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Candidate {
+    active: Timestamp,
+    key: DocumentKey,
+    user: UserId,
+    access: Access,
+    connections: u32,
+}
+
+/// The candidates that were idle for the longest time.
+#[derive(Debug)]
+struct LongestIdle {
+    most: usize,
+    /// The most recently active is on top, so that it is replaced first.
+    found: BinaryHeap<Candidate>,
+}
+
+impl Registry {
+    /// At most `most` holders of seats, the longest idle first.
+    pub(crate) fn holders(&self, most: usize) -> Vec<Holder> {
+        let mut idle = LongestIdle { most, found: BinaryHeap::new() };
+        for index in 0..self.shards.len() {
+            let mut next = Some(0);
+            while let Some(from) = next {
+                let found;
+                (found, next) = self.read(index, |shard| idle.candidates(shard, from));
+                // With no lock held, since it frees whoever is no longer among them.
+                for candidate in found {
+                    idle.add(candidate);
+                }
+            }
+        }
+        idle.found.into_sorted_vec().into_iter().map(Holder::from).collect()
+    }
+}
+
+impl LongestIdle {
+    /// What some documents of a shard add, and where to go on if there are more.
+    fn candidates(&self, shard: &Shard, from: usize) -> (Vec<Candidate>, Option<usize>) {
+        let to = from + SLICE;
+        let sessions = shard.sessions(from).take_while(|(document, _)| (*document as usize) < to);
+        let found = sessions.flat_map(|(_, session)| candidates_of(session)).filter(|one| self.takes(one));
+        (found.collect(), (to < shard.documents_end()).then_some(to))
+    }
+
+    fn takes(&self, candidate: &Candidate) -> bool {
+        self.found.len() < self.most || self.found.peek().is_some_and(|last| candidate.active <= last.active)
+    }
+
+    fn add(&mut self, candidate: Candidate) {
+        self.found.push(candidate);
+        if self.found.len() > self.most {
+            self.found.pop();
+        }
+    }
+}
+
+fn candidates_of(session: &Session) -> impl Iterator<Item = Candidate> {
+    let accesses = ACCESSES.into_iter().filter(|access| *access > Access::View);
+    let of_member = move |member: &Member, access: Access| {
+        let tabs = || member.tabs_with(access);
+        Some(Candidate {
+            active: tabs().map(Tab::active).max()?,
+            key: session.key().clone(),
+            user: member.user.id().clone(),
+            access,
+            connections: u32::try_from(tabs().count()).unwrap_or(u32::MAX),
+        })
+    };
+    session
+        .members()
+        .flat_map(move |(_, member)| accesses.clone().filter_map(move |access| of_member(member, access)))
+}
+
+impl From<Candidate> for Holder {
+    fn from(candidate: Candidate) -> Self {
+        let Candidate { active, key, user, access, connections } = candidate;
+        Holder { key, user, access, connections, active }
+    }
+}

@@ -1,0 +1,344 @@
+//! A shard: some of the documents and the connections to them. Its methods take `&mut self`. The lock over it stands in
+//! [`Registry`](super::Registry).
+
+use std::collections::BTreeSet;
+use std::hash::BuildHasher;
+
+use hashbrown::HashTable;
+use slab::Slab;
+use slotmap::{DefaultKey, Key, KeyData, SlotMap};
+
+use super::books::{BookChanges, BookEntry, Books};
+use super::ready::{DocumentId, Ready};
+use crate::access::Access;
+use crate::config::Config;
+use crate::error::OpenError;
+use crate::hash::Hasher;
+use crate::ids::{ConnectionId, DocumentKey};
+use crate::session::{Blanks, Context, ParticipantId, Session};
+use crate::time::Timestamp;
+use crate::usage::Meter;
+
+/// Some of the documents.
+#[derive(Debug)]
+pub(super) struct Shard {
+    numbering: Numbering,
+    /// Finds documents by key.
+    index: HashTable<DocumentId>,
+    documents: Slab<Slot>,
+    /// Slots whose document is gone while their entry is still in the channel of ready documents. A new document takes
+    /// such a slot first, with its entry, so that a host that takes nothing makes the channel grow no further.
+    orphans: BTreeSet<DocumentId>,
+    connections: SlotMap<DefaultKey, Place>,
+    pub(super) books: Books,
+    /// Whether the seats of users are counted.
+    pub(super) counts_users: bool,
+    pub(super) meter: Meter,
+    pub(super) blanks: Blanks,
+    /// How often the lock was taken to change something.
+    pub(super) calls: u64,
+}
+
+/// A document, and what the shard's books say of it.
+#[derive(Debug)]
+struct Slot {
+    /// `None` in an orphan.
+    session: Option<Box<Session>>,
+    /// Whether it is in the channel of ready documents.
+    queued: bool,
+    entry: BookEntry,
+}
+
+/// Where a connection is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) document: DocumentId,
+    pub(super) participant: ParticipantId,
+}
+
+/// How the connections of all shards are numbered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Numbering {
+    shard: u32,
+    /// The number of shards is two to the power of this.
+    bits: u32,
+}
+
+/// What follows from an update of a shard once the lock is released.
+#[derive(Debug)]
+pub(super) struct ShardChanges {
+    /// The document became ready.
+    pub(super) ready: bool,
+    pub(super) books: BookChanges,
+    /// The session of a document that is over.
+    pub(super) over: Option<Box<Session>>,
+}
+
+impl Numbering {
+    /// The shard of a connection.
+    pub(super) fn shard_of(id: ConnectionId, shards: usize) -> usize {
+        id.place() as usize & (shards - 1)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "the two halves of the key")]
+    fn id(self, key: DefaultKey) -> ConnectionId {
+        let bits = key.data().as_ffi();
+        ConnectionId::new((bits as u32) << self.bits | self.shard, (bits >> 32) as u32)
+    }
+
+    /// `None` for a number that no connection ever has.
+    fn key(self, id: ConnectionId) -> Option<DefaultKey> {
+        let slot = id.place() >> self.bits;
+        let key = KeyData::from_ffi(u64::from(id.generation()) << 32 | u64::from(slot)).into();
+        (self.id(key) == id).then_some(key)
+    }
+}
+
+impl Shard {
+    pub(super) fn new(shard: u32, shards: u32, config: &Config, now: Timestamp) -> Self {
+        Shard {
+            numbering: Numbering { shard, bits: shards.trailing_zeros() },
+            index: HashTable::new(),
+            documents: Slab::new(),
+            orphans: BTreeSet::new(),
+            connections: SlotMap::new(),
+            books: Books::default(),
+            counts_users: config.user_limit.is_some(),
+            meter: Meter::new(now),
+            blanks: Blanks::default(),
+            calls: 0,
+        }
+    }
+}
+
+/// Documents.
+impl Shard {
+    /// Finds a document of which the engine knows anything.
+    pub(super) fn find(&self, key: &DocumentKey, hash: u64) -> Option<DocumentId> {
+        self.index.find(hash, |document| self.session(*document).key() == key).copied()
+    }
+
+    /// Finds an open document.
+    pub(super) fn find_open(&self, key: &DocumentKey, hash: u64) -> Option<DocumentId> {
+        self.find(key, hash).filter(|document| self.session(*document).is_open())
+    }
+
+    /// Adds a document. It takes over the slot of an orphan if there is one.
+    pub(super) fn insert(&mut self, key: &DocumentKey, hasher: &Hasher, ready: &Ready) -> DocumentId {
+        let session = Some(Box::new(Session::new(key.clone())));
+        let document = match self.orphans.pop_first() {
+            Some(orphan) => {
+                ready.orphan_gone();
+                self.documents[orphan as usize].session = session;
+                orphan
+            }
+            None => {
+                let slot = Slot { session, queued: false, entry: BookEntry::default() };
+                u32::try_from(self.documents.insert(slot)).expect("the room was checked")
+            }
+        };
+        let documents = &self.documents;
+        let hash = |document: &DocumentId| {
+            let session = documents[*document as usize].session.as_ref();
+            hasher.hash_one(session.expect("an indexed document has a session").key())
+        };
+        self.index.insert_unique(hash(&document), document, hash);
+        document
+    }
+
+    pub(super) fn session(&self, document: DocumentId) -> &Session {
+        self.documents[document as usize]
+            .session
+            .as_ref()
+            .expect("a document that is referred to has a session")
+    }
+
+    pub(super) fn session_mut(&mut self, document: DocumentId) -> &mut Session {
+        self.documents[document as usize]
+            .session
+            .as_mut()
+            .expect("a document that is referred to has a session")
+    }
+
+    /// The session of a document, and the blank callbacks.
+    pub(super) fn session_and_blanks(&mut self, document: DocumentId) -> (&mut Session, &mut Blanks) {
+        let session = self.documents[document as usize].session.as_mut();
+        (session.expect("a document that is referred to has a session"), &mut self.blanks)
+    }
+
+    /// The documents from `from` on, with their sessions.
+    pub(super) fn sessions(&self, from: usize) -> impl Iterator<Item = (DocumentId, &Session)> {
+        let slots = (from..self.documents.capacity()).filter_map(|at| Some((at, self.documents.get(at)?)));
+        slots.filter_map(|(at, slot)| Some((u32::try_from(at).ok()?, &**slot.session.as_ref()?)))
+    }
+
+    pub(super) fn sessions_mut(&mut self) -> impl Iterator<Item = &mut Session> {
+        self.documents.iter_mut().filter_map(|(_, slot)| slot.session.as_deref_mut())
+    }
+
+    /// The document with this number, if there is one.
+    pub(super) fn document_at(&self, number: usize) -> Option<DocumentId> {
+        self.documents.get(number)?.session.as_ref()?;
+        u32::try_from(number).ok()
+    }
+
+    /// No document has this number or a higher one.
+    pub(super) fn documents_end(&self) -> usize {
+        self.documents.capacity()
+    }
+
+    /// Errors if there is no number for one more connection, or for its document unless that was found.
+    pub(super) fn check_room(&self, found: Option<DocumentId>) -> Result<(), OpenError> {
+        let most = (u32::MAX >> self.numbering.bits) as usize;
+        let has_room = self.connections.len() < most && (found.is_some() || self.documents.len() < most);
+        if has_room { Ok(()) } else { Err(OpenError::Full) }
+    }
+
+    /// A document left the channel of ready ones. Returns false if it is gone.
+    pub(super) fn dequeue(&mut self, document: DocumentId, ready: &Ready) -> bool {
+        let slot = &mut self.documents[document as usize];
+        slot.queued = false;
+        if slot.session.is_none() {
+            self.documents.remove(document as usize);
+            self.orphans.remove(&document);
+            ready.orphan_gone();
+            return false;
+        }
+        true
+    }
+}
+
+/// Connections.
+impl Shard {
+    /// Adds a connection. `join` adds it to the session.
+    pub(super) fn connect(
+        &mut self,
+        document: DocumentId,
+        join: impl FnOnce(&mut Session, ConnectionId) -> ParticipantId,
+    ) -> ConnectionId {
+        let Shard { connections, documents, numbering, .. } = self;
+        let session = documents[document as usize].session.as_mut().expect("an open document has a session");
+        let place = |key| Place { document, participant: join(session, numbering.id(key)) };
+        let key = connections.insert_with_key(place);
+        numbering.id(key)
+    }
+
+    /// Removes a connection, but not yet from its session. `None` if it is not open.
+    pub(super) fn disconnect(&mut self, id: ConnectionId) -> Option<Place> {
+        self.connections.remove(self.numbering.key(id)?)
+    }
+
+    pub(super) fn place(&self, id: ConnectionId) -> Option<Place> {
+        self.connections.get(self.numbering.key(id)?).copied()
+    }
+
+    /// What a connection may do. `None` if it is not open.
+    pub(super) fn access(&self, id: ConnectionId) -> Option<Access> {
+        let Place { document, participant } = self.place(id)?;
+        Some(self.session(document).access(participant, id))
+    }
+}
+
+/// The books.
+impl Shard {
+    /// Brings the books up to date after a call on a session, and queues the document if it became ready. A document that
+    /// is over is removed.
+    pub(super) fn update(&mut self, document: DocumentId, cx: &Context<'_>, ready: &Ready) -> ShardChanges {
+        let slot = &mut self.documents[document as usize];
+        let session = slot.session.as_mut().expect("a document that is referred to has a session");
+        if session.came_and_went() && ready.has_too_many() {
+            session.forget_untold(cx);
+        }
+        let became_ready = session.has_next() && !slot.queued;
+        slot.queued |= became_ready;
+        let books = self.books.update(document, &mut slot.entry, session);
+        let over = session.is_over();
+        let over = if over { self.remove(document, cx.hasher, ready) } else { None };
+        ShardChanges { ready: became_ready, books, over }
+    }
+
+    fn remove(&mut self, document: DocumentId, hasher: &Hasher, ready: &Ready) -> Option<Box<Session>> {
+        let hash = hasher.hash_one(self.session(document).key());
+        let entry = self.index.find_entry(hash, |other| *other == document);
+        entry.expect("every document is indexed").remove();
+        if self.documents[document as usize].queued {
+            self.orphans.insert(document);
+            ready.entry_orphaned();
+            self.documents[document as usize].session.take()
+        } else {
+            self.documents.remove(document as usize).session
+        }
+    }
+}
+
+/// The totals of a shard.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct ShardTotals {
+    documents: usize,
+    orphans: usize,
+    /// How many documents are open, are forgotten, and have a deadline.
+    books: [usize; 3],
+    /// By access.
+    connections: [u32; 3],
+}
+
+/// Recounting.
+impl Shard {
+    /// Recounts every total from scratch.
+    pub(super) fn validate(&self, cx: &Context<'_>, metered: bool) -> Result<(), String> {
+        let mut counted = ShardTotals::default();
+        for (document, session) in self.sessions(0) {
+            session.validate(cx)?;
+            self.validate_slot(document, cx)?;
+            self.validate_connections(document)?;
+            self.count(document, &mut counted);
+        }
+        counted.orphans = self.documents.len() - counted.documents;
+        let connections = if metered { self.meter.counts() } else { counted.connections };
+        let totals = ShardTotals {
+            documents: self.index.len(),
+            orphans: self.orphans.iter().filter(|orphan| self.documents[**orphan as usize].queued).count(),
+            books: self.books.totals(),
+            connections,
+        };
+        let listed = counted.connections.iter().sum::<u32>() as usize;
+        if counted == totals && listed == self.connections.len() {
+            Ok(())
+        } else {
+            Err(format!("totals {totals:?}, counted {counted:?}"))
+        }
+    }
+
+    fn validate_slot(&self, document: DocumentId, cx: &Context<'_>) -> Result<(), String> {
+        let (slot, session) = (&self.documents[document as usize], self.session(document));
+        let in_order = self.find(session.key(), cx.hasher.hash_one(session.key())) == Some(document)
+            && slot.entry == BookEntry::of(session)
+            && self.books.agrees(document, slot.entry)
+            && (slot.queued || !session.has_next())
+            && !session.is_over();
+        if in_order { Ok(()) } else { Err(format!("document {} is not in order: {slot:?}", session.key())) }
+    }
+
+    fn validate_connections(&self, document: DocumentId) -> Result<(), String> {
+        for (participant, member) in self.session(document).members() {
+            for tab in &member.tabs {
+                let place = self.place(tab.connection).map(|place| (place.document, place.participant));
+                if place != Some((document, participant)) {
+                    return Err(format!("connection {:?} is at {place:?}", tab.connection));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn count(&self, document: DocumentId, totals: &mut ShardTotals) {
+        let BookEntry { deadline, open, forgotten } = self.documents[document as usize].entry;
+        totals.documents += 1;
+        for (total, more) in totals.books.iter_mut().zip([open, forgotten, deadline.is_some()]) {
+            *total += usize::from(more);
+        }
+        for tab in self.session(document).members().flat_map(|(_, member)| &member.tabs) {
+            totals.connections[tab.access.index()] += 1;
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! What follows from a call on a session.
+
+use smallvec::SmallVec;
+
+use super::unsaved::Unsaved;
+use crate::access::Access;
+use crate::callback::Callback;
+use crate::ids::UserId;
+use crate::notice::Notice;
+use crate::seats::Seats;
+
+/// What follows from a call on a session for everything around it. `Registry::apply` carries it out.
+#[derive(Debug, Default)]
+pub(crate) struct Effects {
+    /// Connections that ended or lost their access.
+    pub(crate) ended: SmallVec<[EndedAccess; 1]>,
+    /// What the transport is to hear.
+    pub(crate) notices: Vec<Notice>,
+    /// What is to be freed with no lock held, since it can be large.
+    pub(crate) garbage: Garbage,
+}
+
+/// A connection that was closed, or made view-only.
+#[derive(Debug)]
+pub(crate) struct EndedAccess {
+    /// The user, if a seat of the user's limit becomes free.
+    pub(crate) user: Option<UserId>,
+    pub(crate) access: Access,
+    /// The seats that become free.
+    pub(crate) seats: Seats,
+    /// Whether the connection stays on as a viewer.
+    pub(crate) stays: bool,
+}
+
+/// Values that are dropped after the lock is released.
+#[derive(Debug, Default)]
+pub(crate) struct Garbage {
+    pub(crate) unsaved: Option<Box<Unsaved>>,
+    pub(crate) callback: Option<Box<Callback>>,
+}

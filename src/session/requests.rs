@@ -1,0 +1,156 @@
+//! Changes, requests and deadlines of a session.
+
+use std::sync::Arc;
+
+use super::catch_up::catch_up;
+use super::outbox::{ForceSaveRequest, InfoAnswer, InfoRequest, StorageRequest};
+use super::participants::ParticipantId;
+use super::phase::{Phase, Step};
+use super::unsaved::Unsaved;
+use super::{Context, Session};
+use crate::access::Access;
+use crate::callback::ForceSaveType;
+use crate::error::{ChangeError, ForceSaveError, InfoError};
+use crate::ids::{ConnectionId, UserId};
+
+/// Changes and requests.
+impl Session {
+    /// A connection changed the document. Costs O(1).
+    pub(crate) fn change(
+        &mut self,
+        cx: &Context<'_>,
+        participant: ParticipantId,
+        id: ConnectionId,
+    ) -> Result<(), ChangeError> {
+        if self.access(participant, id) != Access::Edit {
+            return Err(ChangeError::ViewOnly);
+        }
+        let member = &mut self.participants[participant];
+        member.touch(id, cx.now);
+        if cx.rules.callbacks {
+            match &mut self.unsaved {
+                Some(unsaved) => unsaved.changes.add(&member.user, cx.now, cx.rules.bounds.turns),
+                None => {
+                    self.unsaved = Some(Box::new(Unsaved::first(self.saved_changes, &member.user, cx.now)));
+                }
+            }
+            self.plan_force_save(cx);
+        }
+        Ok(())
+    }
+
+    /// Answers who edits, in order of joining, and queues the same for the storage.
+    pub(crate) fn info(
+        &mut self,
+        cx: &Context<'_>,
+        userdata: Option<Arc<str>>,
+    ) -> Result<Vec<UserId>, InfoError> {
+        if cx.rules.callbacks {
+            if self.outbox.requests() >= cx.rules.bounds.asked {
+                return Err(InfoError::TooManyAsked);
+            }
+            let answer = match (self.phase(), &self.unsaved) {
+                (Phase::Edited, _) => InfoAnswer::Edited,
+                (_, Some(_)) => InfoAnswer::Unsaved,
+                (_, None) => InfoAnswer::Closed,
+            };
+            self.catch_up();
+            self.outbox.push_info(InfoRequest { userdata, answer });
+        }
+        Ok(self.editors())
+    }
+
+    /// Queues a force save of what is unsaved now. `requested_by` is the participant who pressed the button or submitted
+    /// a form.
+    pub(crate) fn force_save(
+        &mut self,
+        cx: &Context<'_>,
+        kind: ForceSaveType,
+        requested_by: Option<ParticipantId>,
+        userdata: Option<Arc<str>>,
+    ) -> Result<(), ForceSaveError> {
+        let needs_save =
+            |unsaved: &&mut Box<Unsaved>| unsaved.changes.need_save() && !unsaved.phase.is_save_under_way();
+        let unsaved = self.unsaved.as_mut().filter(needs_save).ok_or(ForceSaveError::NotChanged)?;
+        if self.outbox.requests() >= cx.rules.bounds.asked {
+            return Err(ForceSaveError::TooManyAsked);
+        }
+        let reach = unsaved.changes.reach();
+        unsaved.changes.force_save_requested(&reach);
+        unsaved.force_save_at = None;
+        let requested_by = requested_by.map(|id| self.participants[id].user.id().clone());
+        self.catch_up();
+        self.outbox.push_request(StorageRequest::ForceSave(ForceSaveRequest {
+            kind,
+            userdata,
+            requested_by,
+            reach,
+        }));
+        Ok(())
+    }
+
+    /// Plans the timed force save of changes that need one.
+    pub(super) fn plan_force_save(&mut self, cx: &Context<'_>) {
+        if let Some(unsaved) = &mut self.unsaved
+            && unsaved.force_save_at.is_none()
+            && unsaved.changes.need_save()
+        {
+            unsaved.force_save_at = cx.rules.force_save_interval.map(|interval| cx.now.after(interval));
+        }
+    }
+
+    pub(super) fn catch_up(&mut self) {
+        let withheld = self.withheld();
+        catch_up(&mut self.outbox, &mut self.participants, withheld);
+    }
+}
+
+/// Time.
+impl Session {
+    /// Runs what is due by now.
+    pub(crate) fn handle_timeout(&mut self, cx: &Context<'_>) {
+        if self.outbox.retry_at().is_some_and(|at| at <= cx.now) {
+            self.outbox.end_pause();
+        }
+        let Some(unsaved) = &mut self.unsaved else { return };
+        match unsaved.phase {
+            Phase::Closing { due: Some(due), .. } if due <= cx.now => unsaved.step(Step::SaveFellDue),
+            Phase::Edited if unsaved.force_save_at.is_some_and(|at| at <= cx.now) => {
+                unsaved.force_save_at = None;
+                // Refused where too many requests wait. The next change plans another.
+                let _ = self.force_save(cx, ForceSaveType::Timer, None, None);
+            }
+            _ => {}
+        }
+    }
+
+    /// Makes a save that waits for its delay due, and ends the pause of a failed callback.
+    pub(crate) fn hurry(&mut self) {
+        if let Some(unsaved) = &mut self.unsaved
+            && let Phase::Closing { due: Some(_), .. } = unsaved.phase
+        {
+            unsaved.step(Step::SaveFellDue);
+        }
+        self.outbox.end_pause();
+    }
+
+    /// Returns true if nobody edits, nothing is unsaved, and the storage has not heard all of it yet.
+    pub(crate) fn came_and_went(&self) -> bool {
+        self.participants.editing() == 0 && self.unsaved.is_none() && !self.outbox.is_empty()
+    }
+
+    /// Drops what the storage was to hear of a document that came and went unchanged, if it has heard nothing of it.
+    pub(crate) fn forget_untold(&mut self, cx: &Context<'_>) {
+        let untold = self.participants.iter().all(|(_, member)| member.handed_out == 0);
+        if !untold || !self.came_and_went() || !self.outbox.holds_only_events() {
+            return;
+        }
+        self.outbox.clear();
+        for member in self.participants.iter_mut() {
+            member.waiting = 0;
+        }
+        for participant in self.participants.in_order(|member| member.tabs.is_empty()) {
+            self.participants.release(participant, cx.hasher);
+        }
+    }
+}
