@@ -1,10 +1,12 @@
 //! The benchmarks.
 //!
-//! - `cargo bench --bench coedit -- compare [topic]...`: the engine beside the least work there is and beside what a team
-//!   would write in its place, in alternating rounds of one run: medians and ratios.
-//! - `cargo bench --bench coedit [-- filter]`: single workloads of the engine, with criterion.
-//! - `cargo bench --bench coedit -- --test`: all of it small, for nothing but to see that it runs.
-//! - `cargo bench --bench memory`: bytes and allocator calls, in a program of its own.
+//! - `cargo bench --bench coedit -- compare [topic]...` compares the engine with a lower bound and with what a team would
+//!   write itself. Prints medians and ratios of alternating rounds.
+//! - `cargo bench --bench coedit [-- filter]` runs single workloads of the engine with criterion.
+//! - `cargo bench --bench coedit -- --test` runs everything at a small size, to show that it works.
+//! - `cargo bench --bench memory` counts bytes and allocator calls, in a program of its own.
+//!
+//! "Draining" takes and acknowledges all callbacks that wait. A "pair" is one open and the close of that connection.
 
 mod contenders;
 mod measure;
@@ -13,27 +15,31 @@ mod workloads;
 use criterion::Criterion;
 
 use measure::Scale;
-use workloads::{calls, documents, door, limits, one_document, single, tails, threads, ticks, yardstick};
+use workloads::{
+    calls, documents, door, limits, memory_latency, one_document, single, tails, threads, ticks,
+};
 
 type Topic = (&'static str, fn(Scale));
 
-const TOPICS: [Topic; 10] = [
-    ("yardstick", yardstick::compare),
+/// The figures that a host notices come first.
+const TOPICS: [Topic; 11] = [
     ("open-close", documents::compare),
     ("one-document", one_document::compare),
+    ("tails", tails::compare_load),
+    ("growth", tails::compare_growth),
+    ("threads", threads::compare),
     ("calls", calls::compare),
     ("refused", limits::compare_refused),
     ("stalled", limits::compare_stalled),
-    ("threads", threads::compare),
-    ("tails", tails::compare),
     ("tick", ticks::compare),
     ("door", door::compare),
+    ("memory-latency", memory_latency::compare),
 ];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let given = |wanted: &str| arguments.iter().any(|argument| argument == wanted);
-    // Without `--bench` cargo is testing: criterion sees it the same way.
+    // Without `--bench`, cargo is testing. Criterion decides the same way.
     let scale = Scale { smoke: given("--test") || !given("--bench") };
     let wanted: Vec<&String> =
         arguments.iter().filter(|argument| !argument.starts_with('-') && *argument != "compare").collect();

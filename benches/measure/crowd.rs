@@ -1,14 +1,15 @@
-//! Documents that users are in, and an editor who visits them in random order.
+//! Documents with open connections, and a visitor who opens and closes them in random order.
+
+use std::ops::Range;
 
 use super::{clock_cost, shuffled, timed};
 use crate::contenders::Contender;
 
 pub(crate) struct Crowd<C: Contender> {
-    /// Given up before the contender is: a connection that owns itself closes.
+    /// Declared before the contender, so dropped before it: an owning connection closes when it is dropped.
     held: Vec<C::Handle>,
     pub(crate) contender: C,
-    /// In random order, so that who goes through them from first to last jumps about in the contender's memory but not
-    /// in the host's.
+    /// In random order: a pass over them jumps about in the contender's memory, but not in the host's.
     pub(crate) keys: Vec<C::Key>,
     next: usize,
     visits: usize,
@@ -16,16 +17,30 @@ pub(crate) struct Crowd<C: Contender> {
     clock_cost: f64,
 }
 
+/// Nanoseconds of some pairs of open and close.
+pub(crate) struct Spans {
+    /// The opens and closes alone.
+    pub(crate) calls: f64,
+    /// Taking and acknowledging their callbacks.
+    pub(crate) draining: f64,
+}
+
+impl Spans {
+    pub(crate) fn total(&self) -> f64 {
+        self.calls + self.draining
+    }
+}
+
 impl<C: Contender> Crowd<C> {
-    /// `documents` that `users` edit each. With `limit`, that is how many may edit, or else any number.
+    /// Opens `documents` with `users` editors each. At most `limit` connections may edit; `None` is no limit.
     pub(crate) fn new(documents: usize, users: usize, limit: Option<usize>) -> Self {
         let limit = limit.map_or(u32::MAX - 1, |limit| u32::try_from(limit).unwrap());
         let contender = C::new(limit);
         let mut held = Vec::with_capacity(documents * users);
-        let who: Vec<C::User> = (0..users).map(C::user).collect();
+        let editors: Vec<C::User> = (0..users).map(C::user).collect();
         for document in 0..documents {
             let key = C::key(document);
-            held.extend(who.iter().map(|user| contender.open(&key, user).0));
+            held.extend(editors.iter().map(|user| contender.open(&key, user).0));
             if document % 64 == 0 {
                 contender.drain();
             }
@@ -35,46 +50,46 @@ impl<C: Contender> Crowd<C> {
         Crowd { contender, keys, next: 0, visits: 0, visitor: C::user(users), held, clock_cost: clock_cost() }
     }
 
-    /// The next `count` documents, which are a part of all of them.
-    pub(crate) fn next_keys(&mut self, count: usize) -> std::ops::Range<usize> {
+    /// Returns the range of the next `count` keys. Starts again at the first key when too few are left.
+    pub(crate) fn next_keys(&mut self, count: usize) -> Range<usize> {
         let count = count.min(self.keys.len());
         let start = if self.next + count > self.keys.len() { 0 } else { self.next };
         self.next = (start + count) % self.keys.len();
         start..start + count
     }
 
-    /// The visitor opens and closes `pairs` times. Nanoseconds of the calls, and of draining after every so many pairs;
-    /// `None` is a host that does not.
-    pub(crate) fn visit(&mut self, pairs: usize, drained: Option<usize>) -> [f64; 2] {
-        let block = drained.unwrap_or(pairs).min(pairs);
-        let (mut calls, mut drains) = (0.0, 0.0);
+    /// Times `pairs` of open and close by the visitor. Drains after every `every` pairs; `None` never drains.
+    pub(crate) fn visit(&mut self, pairs: usize, every: Option<usize>) -> Spans {
+        let block = every.unwrap_or(pairs).min(pairs);
+        let mut spans = Spans { calls: 0.0, draining: 0.0 };
         for _ in 0..pairs / block {
-            calls += self.open_and_close(block);
-            if drained.is_some() {
-                drains += timed(self.clock_cost, || self.contender.drain()).0;
+            spans.calls += self.open_and_close(block);
+            if every.is_some() {
+                spans.draining += timed(self.clock_cost, || self.contender.drain()).0;
             }
         }
-        [calls, drains]
+        spans
     }
 
-    /// The same, but that every pair is timed by itself: the processor begins none while it waits for the memory of the one
-    /// before, as it would not if the host did anything else in between. `pairs` are whole times `drained`. Nanoseconds of
-    /// the calls.
-    pub(crate) fn visit_apart(&mut self, pairs: usize, drained: usize) -> f64 {
+    /// Times every pair by itself and returns the nanoseconds of the calls. `pairs` is a multiple of `every`.
+    ///
+    /// The clock reads keep the processor from starting one pair while it waits for the memory of the pair before. A
+    /// host that does other work between two calls has the same effect.
+    pub(crate) fn visit_one_by_one(&mut self, pairs: usize, every: usize) -> f64 {
         let mut calls = 0.0;
-        for _ in 0..pairs / drained {
-            calls += (0..drained).map(|_| self.open_and_close(1)).sum::<f64>();
+        for _ in 0..pairs / every {
+            calls += (0..every).map(|_| self.open_and_close(1)).sum::<f64>();
             self.contender.drain();
         }
         calls
     }
 
-    /// One pair, and at its end, every so many pairs, the draining.
-    pub(crate) fn visit_once(&mut self, drained: usize) {
+    /// Opens and closes once, and drains at every `every`th call. Untimed.
+    pub(crate) fn visit_once(&mut self, every: usize) {
         self.contender.close(self.contender.open(&self.keys[self.next], &self.visitor).0);
         self.next = if self.next + 1 == self.keys.len() { 0 } else { self.next + 1 };
         self.visits += 1;
-        if self.visits.is_multiple_of(drained) {
+        if self.visits.is_multiple_of(every) {
             self.contender.drain();
         }
     }
@@ -91,23 +106,27 @@ impl<C: Contender> Crowd<C> {
         timed(*clock_cost, act).0
     }
 
-    /// Untimed: what another contender's round has driven out of the caches comes back, as far as it fits.
+    /// Fills the caches again after a round of another contender. Untimed.
     pub(crate) fn warm_up(&mut self) {
         self.contender.drain();
         self.visit(self.keys.len().min(2000), Some(64));
         self.contender.drain();
     }
 
-    /// Untimed: the visitor opens the documents of a range of keys.
-    pub(crate) fn enter(&self, keys: std::ops::Range<usize>) -> Vec<C::Handle> {
-        let open = |key| self.contender.open(key, &self.visitor).0;
-        let handles = self.keys[keys].iter().map(open).collect();
+    /// Opens a range of keys for the visitor and drains. Untimed.
+    pub(crate) fn enter(&self, keys: Range<usize>) -> Vec<C::Handle> {
+        let handles = self.open_all(keys);
         self.contender.drain();
         handles
     }
 
-    /// Untimed: and closes them again.
-    pub(crate) fn go(&self, handles: Vec<C::Handle>) {
+    /// Opens a range of keys for the visitor. Untimed, and leaves the callbacks in place.
+    pub(crate) fn open_all(&self, keys: Range<usize>) -> Vec<C::Handle> {
+        self.keys[keys].iter().map(|key| self.contender.open(key, &self.visitor).0).collect()
+    }
+
+    /// Closes the visitor's connections and drains. Untimed.
+    pub(crate) fn leave(&self, handles: Vec<C::Handle>) {
         for handle in handles {
             self.contender.close(handle);
         }
@@ -118,7 +137,7 @@ impl<C: Contender> Crowd<C> {
         self.clock_cost
     }
 
-    /// The connections that are open all the time.
+    /// The connections that stay open all the time.
     pub(crate) fn held(&self) -> &[C::Handle] {
         &self.held
     }

@@ -1,6 +1,6 @@
-//! Reproducible randomness: every run visits documents in the same order.
+//! Reproducible random numbers: every run visits the documents in the same order.
 
-/// Xorshift, by George Marsaglia.
+/// George Marsaglia's xorshift generator, with a fixed seed.
 pub(crate) struct Random(u64);
 
 impl Random {
@@ -16,7 +16,7 @@ impl Random {
     }
 }
 
-/// The numbers below `count` in random order.
+/// Returns the numbers below `count` in random order.
 pub(crate) fn shuffled(count: usize) -> Vec<usize> {
     let (mut order, mut random): (Vec<usize>, _) = ((0..count).collect(), Random::new());
     for at in (1..count).rev() {

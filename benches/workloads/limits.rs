@@ -1,7 +1,7 @@
-//! Where something is short: seats, or a host that takes callbacks.
+//! Opens and closes under a shortage: no free seat, or a host that takes no callbacks.
 
 use crate::contenders::Contender;
-use crate::measure::{Crowd, Figure, Round, Scale, Workload, per, race};
+use crate::measure::{Crowd, Figure, Round, Scale, Workload, grouped, per, race};
 
 pub(crate) fn compare_refused(scale: Scale) {
     for documents in [1000, 100_000] {
@@ -22,7 +22,8 @@ struct Refused {
 
 impl Workload for Refused {
     fn title(&self) -> String {
-        format!("open + close at a full limit, {} documents, drained every 64", self.documents)
+        let documents = grouped(self.documents);
+        format!("open + close at a full limit, {documents} documents, drained every 64, calls alone")
     }
 
     fn figures(&self) -> Vec<Figure> {
@@ -34,13 +35,11 @@ impl Workload for Refused {
         let mut crowds = [None, Some(documents * 2)].map(|limit| Crowd::<C>::new(documents, 2, limit));
         let pairs = self.scale.pairs();
         Box::new(move || {
-            let mut figures = Vec::new();
-            for crowd in &mut crowds {
+            let [admitted, refused] = crowds.each_mut().map(|crowd| {
                 crowd.warm_up();
-                figures.push(per(crowd.visit(pairs, Some(64))[0], pairs));
-            }
-            figures.push(figures[1] / figures[0]);
-            figures
+                per(crowd.visit(pairs, Some(64)).calls, pairs)
+            });
+            vec![admitted, refused, refused / admitted]
         })
     }
 }
@@ -52,7 +51,7 @@ struct Stalled {
 
 impl Workload for Stalled {
     fn title(&self) -> String {
-        format!("open + close, {} documents, and no host takes callbacks", self.documents)
+        format!("open + close, {} documents, no callback is taken", grouped(self.documents))
     }
 
     fn figures(&self) -> Vec<Figure> {
@@ -63,9 +62,9 @@ impl Workload for Stalled {
         let mut crowd = Crowd::<C>::new(self.scale.documents(self.documents), 2, None);
         let pairs = self.scale.pairs();
         Box::new(move || {
-            // What is not bounded grows from round to round, as it would.
+            // An unbounded queue keeps growing from round to round, as it would in production.
             crowd.visit(pairs / 8, None);
-            vec![per(crowd.visit(pairs, None)[0], pairs)]
+            vec![per(crowd.visit(pairs, None).calls, pairs)]
         })
     }
 }

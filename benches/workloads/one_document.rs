@@ -1,7 +1,7 @@
-//! One document with many users: nothing but `info` may cost them.
+//! One document with many users. The cost of a call must not depend on how many there are, except for `info`.
 
 use crate::contenders::Contender;
-use crate::measure::{Crowd, Figure, Round, Scale, Workload, per, race, timed};
+use crate::measure::{Crowd, Figure, Round, Scale, Workload, grouped, per, race, timed};
 
 const USERS: [usize; 4] = [1, 10, 100, 1000];
 
@@ -14,34 +14,42 @@ fn crowds<C: Contender>(scale: Scale) -> [Crowd<C>; 4] {
     USERS.map(|users| Crowd::new(1, scale.of(users, 10), None))
 }
 
+fn users(count: usize) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} user{plural}", grouped(count))
+}
+
 struct Visits {
     scale: Scale,
 }
 
+/// Pairs between two drains.
+const EVERY: usize = 64;
+
 impl Workload for Visits {
     fn title(&self) -> String {
-        "one document: open + close of one more user, drained every 64".to_owned()
+        format!("one document: open + close of one more user, drained every {EVERY}, draining included")
     }
 
     fn figures(&self) -> Vec<Figure> {
-        let names = |users| [format!("pair, {users} users"), "  the same with the draining".to_owned()];
-        let scaling = "pair at 1,000 users / at 10 (ratio)".to_owned();
-        USERS.into_iter().flat_map(names).chain([scaling]).collect()
+        let drained = USERS.map(|count| format!("pair, {}", users(count)));
+        let scaling = "pair, 1,000 users / 10 users (ratio)".to_owned();
+        let calls = USERS.map(|count| format!("  calls alone, {}", users(count)));
+        [&drained[..], &[scaling], &calls].concat()
     }
 
     fn prepare<C: Contender>(&self) -> Round {
         let mut crowds = crowds::<C>(self.scale);
-        // A thousand names are copied four times a pair by those who do that.
+        // Few pairs: some contenders copy a thousand names at every one.
         let pairs = self.scale.of(4096, 256);
         Box::new(move || {
-            let mut figures = Vec::new();
-            for crowd in &mut crowds {
-                crowd.visit(64, Some(64));
-                let [calls, drains] = crowd.visit(pairs, Some(64));
-                figures.extend([per(calls, pairs), per(calls + drains, pairs)]);
-            }
-            figures.push(figures[6] / figures[2]);
-            figures
+            let spans = crowds.each_mut().map(|crowd| {
+                crowd.visit(EVERY, Some(EVERY));
+                crowd.visit(pairs, Some(EVERY))
+            });
+            let drained = spans.each_ref().map(|spans| per(spans.total(), pairs));
+            let calls = spans.each_ref().map(|spans| per(spans.calls, pairs));
+            [&drained[..], &[drained[3] / drained[1]], &calls].concat()
         })
     }
 }
@@ -56,13 +64,13 @@ impl Workload for Infos {
     }
 
     fn figures(&self) -> Vec<Figure> {
-        USERS.into_iter().map(|users| format!("info of {users} users")).collect()
+        USERS.map(|count| format!("info, {}", users(count))).to_vec()
     }
 
     fn prepare<C: Contender>(&self) -> Round {
         let crowds = crowds::<C>(self.scale);
         let blocks = self.scale.of(32, 2);
-        // Fewer than the engine lets wait for one document.
+        // The engine keeps at most 64 `info` callbacks of a document. A block stays below that.
         let block = 32;
         Box::new(move || {
             let info = |crowd: &Crowd<C>| {
