@@ -1,5 +1,7 @@
-//! The afternoon version without its three most expensive parts: a fast hash in place of `SipHash`, no list of users in
-//! the event, and no second map: whoever holds a connection holds its document's key.
+//! The afternoon version without its three most expensive parts.
+//!
+//! It has a fast hash instead of `SipHash`, no list of users in the event, and no second map: the handle of a connection
+//! contains the key of its document.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,14 +15,14 @@ pub(crate) struct Ablation {
     documents: DashMap<String, Room, RandomState>,
     next: AtomicU64,
     seats: Seats,
-    events: Events<Happened>,
+    events: Events<ShortEvent>,
 }
 
-/// An event that says what happened and not who is there.
-#[expect(dead_code, reason = "a storage would read them")]
-struct Happened {
+/// An event without the list of users.
+#[expect(dead_code, reason = "a storage would read the fields")]
+struct ShortEvent {
     key: String,
-    /// Who came (true) or went; none answers an `info`.
+    /// The user, and true for a join or false for a leave. `None` answers an `info`.
     action: Option<(String, bool)>,
 }
 
@@ -50,21 +52,21 @@ impl Contender for Ablation {
     fn open(&self, key: &String, user: &String) -> ((String, u64), bool) {
         let edits = self.seats.take();
         let connection = self.next.fetch_add(1, Ordering::Relaxed);
-        // Most documents are there: only a new one needs a key of its own.
+        // Copies the key only for a new document.
         let room = self.documents.get_mut(key);
         let mut room = room.unwrap_or_else(|| self.documents.entry(key.clone()).or_default());
         if room.join(user, connection, edits) {
-            self.events.send(Happened { key: key.clone(), action: Some((user.clone(), true)) });
+            self.events.send(ShortEvent { key: key.clone(), action: Some((user.clone(), true)) });
         }
         ((key.clone(), connection), edits)
     }
 
     fn close(&self, (key, connection): (String, u64)) {
         let mut room = self.documents.get_mut(&key).unwrap();
-        let (user, edited, is_news) = room.leave(connection);
+        let (user, edited, announce) = room.leave(connection);
         self.seats.free(usize::from(edited));
-        if is_news {
-            self.events.send(Happened { key: key.clone(), action: Some((user, false)) });
+        if announce {
+            self.events.send(ShortEvent { key: key.clone(), action: Some((user, false)) });
         }
         let is_empty = room.is_empty();
         drop(room);
@@ -79,7 +81,7 @@ impl Contender for Ablation {
 
     fn info(&self, key: &String) -> usize {
         let users = self.documents.get(key).unwrap().editors();
-        self.events.send(Happened { key: key.clone(), action: None });
+        self.events.send(ShortEvent { key: key.clone(), action: None });
         std::hint::black_box(users).len()
     }
 
@@ -87,7 +89,7 @@ impl Contender for Ablation {
         let mut room = self.documents.get_mut(key).unwrap();
         let dropped = room.demote(user);
         self.seats.free(dropped);
-        self.events.send(Happened { key: key.clone(), action: Some((user.clone(), false)) });
+        self.events.send(ShortEvent { key: key.clone(), action: Some((user.clone(), false)) });
         dropped
     }
 

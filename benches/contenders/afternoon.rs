@@ -1,4 +1,4 @@
-//! Sharded maps as a team writes them in an afternoon.
+//! Two sharded maps and a channel: what a team writes in an afternoon.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -45,7 +45,7 @@ impl Contender for Afternoon {
         self.connections.insert(connection, key.clone());
         let mut room = self.documents.entry(key.clone()).or_default();
         if room.join(user, connection, edits) {
-            // Under the guard: the events of a document are to be in order.
+            // Sent under the guard, so that the events of a document are in order.
             let action = Some((user.clone(), true));
             self.events.send(Event { key: key.clone(), action, users: room.editors() });
         }
@@ -55,9 +55,9 @@ impl Contender for Afternoon {
     fn close(&self, connection: u64) {
         let (_, key) = self.connections.remove(&connection).unwrap();
         let mut room = self.documents.get_mut(&key).unwrap();
-        let (user, edited, is_news) = room.leave(connection);
+        let (user, edited, announce) = room.leave(connection);
         self.seats.free(usize::from(edited));
-        if is_news {
+        if announce {
             self.events.send(Event { key: key.clone(), action: Some((user, false)), users: room.editors() });
         }
         let is_empty = room.is_empty();

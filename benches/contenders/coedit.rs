@@ -1,11 +1,11 @@
-//! The engine, through its public API alone.
+//! The engine, used through its public API.
 
 use coedit::{Access, Callbacks, Config, Connection, ConnectionId, DocumentKey, Engine, User};
 use std::time::Duration;
 
 use super::Contender;
 
-/// The host keeps books of bare ids.
+/// The engine where the host keeps connection ids.
 pub(crate) struct Coedit {
     pub(crate) engine: Engine,
     pub(crate) callbacks: Callbacks,
@@ -25,7 +25,7 @@ impl Contender for Coedit {
     type Handle = ConnectionId;
 
     fn new(limit: u32) -> Self {
-        // Saves fall due soon, so that the workloads with ticks have some; the others never tick.
+        // A short delay, so that saves fall due in the workloads that tick.
         Coedit::with(Config::new().edit_limit(Some(limit)).save_delay(Duration::from_millis(5)))
     }
 
@@ -59,12 +59,12 @@ impl Contender for Coedit {
     }
 
     fn drain(&self) -> usize {
-        let mut told = 0;
+        let mut taken = 0;
         for delivery in self.callbacks.try_iter() {
             delivery.ack();
-            told += 1;
+            taken += 1;
         }
-        told
+        taken
     }
 
     fn tick(&self) {
@@ -72,7 +72,7 @@ impl Contender for Coedit {
     }
 }
 
-/// The host holds owning connections: what the ids save is one more count of the engine's handles.
+/// The engine where the host holds owning connections. Each one holds a counted reference to the engine.
 pub(crate) struct Owned(Coedit);
 
 impl Contender for Owned {

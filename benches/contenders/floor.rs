@@ -1,8 +1,10 @@
-//! The floor: the least work that answers the question. One hash of the key, one lock, one look into a table, one
-//! participant more, one compare-and-swap for the seat, one entry in a list of documents with something to tell.
+//! The floor: a lower bound for the cost of an open.
 //!
-//! It leaves out what a product cannot: stale handles are not recognised, a user with two tabs is not known to be one,
-//! names have a fixed size, messages are not formed, nothing is saved, the order of joining is lost.
+//! An open takes one hash of the key, one lock, one table lookup, one new participant, one compare-and-swap for the seat
+//! and one entry in the list of ready documents.
+//!
+//! It leaves out what a product needs. It does not detect stale handles, does not recognise two tabs of one user, does
+//! not build callbacks, saves nothing and does not keep the order of joining. All names have the same length.
 
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -17,17 +19,17 @@ use super::Contender;
 type Name = [u8; 16];
 
 pub(crate) struct Floor {
-    shards: Box<[Apart<Mutex<Shard>>]>,
+    shards: Box<[Padded<Mutex<Shard>>]>,
     hasher: RandomState,
     limit: u32,
-    seats: Apart<AtomicU32>,
-    /// One bit a shard: its ready list is not empty.
-    ready: Apart<AtomicU64>,
+    seats: Padded<AtomicU32>,
+    /// Bit `n` is set while the ready list of shard `n` is not empty.
+    ready: Padded<AtomicU64>,
 }
 
-/// On cache lines of its own: threads that touch one of these do not disturb those at the next.
+/// A value on cache lines of its own, which avoids false sharing.
 #[repr(align(128))]
-struct Apart<T>(T);
+struct Padded<T>(T);
 
 #[derive(Default)]
 struct Shard {
@@ -49,12 +51,12 @@ struct Document {
 struct Connection {
     user: Name,
     document: u32,
-    /// Where it stands among its document's.
-    at: u32,
+    /// Its index in the document's list of connections.
+    index: u32,
     edits: bool,
 }
 
-/// The shard, and the connection's slot in it.
+/// A shard, and the connection's slot in it.
 pub(crate) struct Slot {
     shard: u32,
     slot: u32,
@@ -64,8 +66,8 @@ fn number(index: usize) -> u32 {
     u32::try_from(index).unwrap()
 }
 
-/// Puts `value` where something was, or at the end.
-fn place<T>(slab: &mut Vec<T>, free: &mut Vec<u32>, value: T) -> u32 {
+/// Puts `value` into a free slot, or at the end. Returns its slot.
+fn insert<T>(slab: &mut Vec<T>, free: &mut Vec<u32>, value: T) -> u32 {
     if let Some(at) = free.pop() {
         slab[at as usize] = value;
         return at;
@@ -79,13 +81,13 @@ impl Shard {
         self.table.find(hash, |at| self.documents[*at as usize].key == *key).copied()
     }
 
-    /// Whether the list was empty before.
-    fn enter(&mut self, document: u32) -> bool {
-        let entered = !std::mem::replace(&mut self.documents[document as usize].is_ready, true);
-        if entered {
+    /// Puts the document on the ready list. Returns true if the list was empty before.
+    fn mark_ready(&mut self, document: u32) -> bool {
+        let added = !std::mem::replace(&mut self.documents[document as usize].is_ready, true);
+        if added {
             self.ready.push(document);
         }
-        entered && self.ready.len() == 1
+        added && self.ready.len() == 1
     }
 }
 
@@ -119,14 +121,14 @@ impl Contender for Floor {
 
     fn new(limit: u32) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        // As many as the engine has, up to what one word can mark.
+        // As many shards as the engine has, but at most one for each bit of `ready`.
         let shards = (cores * 8).next_power_of_two().clamp(16, 64);
         Floor {
-            shards: (0..shards).map(|_| Apart(Mutex::default())).collect(),
+            shards: (0..shards).map(|_| Padded(Mutex::default())).collect(),
             hasher: RandomState::default(),
             limit,
-            seats: Apart(AtomicU32::new(0)),
-            ready: Apart(AtomicU64::new(0)),
+            seats: Padded(AtomicU32::new(0)),
+            ready: Padded(AtomicU64::new(0)),
         }
     }
 
@@ -145,16 +147,16 @@ impl Contender for Floor {
         let shard = &mut *guard;
         let document = shard.find(hash, key).unwrap_or_else(|| {
             let new = Document { key: *key, connections: SmallVec::new(), is_ready: false, changed: false };
-            let at = place(&mut shard.documents, &mut shard.free_documents, new);
+            let at = insert(&mut shard.documents, &mut shard.free_documents, new);
             let Shard { table, documents, .. } = shard;
             table.insert_unique(hash, at, |at| self.hasher.hash_one(documents[*at as usize].key));
             at
         });
-        let at = number(shard.documents[document as usize].connections.len());
-        let connection = Connection { user: *user, document, at, edits };
-        let slot = place(&mut shard.connections, &mut shard.free_connections, connection);
+        let position = number(shard.documents[document as usize].connections.len());
+        let connection = Connection { user: *user, document, index: position, edits };
+        let slot = insert(&mut shard.connections, &mut shard.free_connections, connection);
         shard.documents[document as usize].connections.push(slot);
-        let first = edits && shard.enter(document);
+        let first = edits && shard.mark_ready(document);
         drop(guard);
         self.announce(index, first);
         (Slot { shard: number(index), slot }, edits)
@@ -164,15 +166,15 @@ impl Contender for Floor {
         let index = handle.shard as usize;
         let mut guard = self.shards[index].0.lock();
         let shard = &mut *guard;
-        let Connection { document, at, edits, .. } = shard.connections[handle.slot as usize];
+        let Connection { document, index: position, edits, .. } = shard.connections[handle.slot as usize];
         shard.free_connections.push(handle.slot);
         let all = &mut shard.documents[document as usize].connections;
-        all.swap_remove(at as usize);
-        if let Some(moved) = all.get(at as usize) {
-            shard.connections[*moved as usize].at = at;
+        all.swap_remove(position as usize);
+        if let Some(moved) = all.get(position as usize) {
+            shard.connections[*moved as usize].index = position;
         }
-        // An empty document goes when the storage has been told.
-        let first = shard.enter(document);
+        // `drain` removes an empty document.
+        let first = shard.mark_ready(document);
         drop(guard);
         if edits {
             self.free_seat();
@@ -194,9 +196,12 @@ impl Contender for Floor {
         let document = shard.find(hash, key).unwrap();
         let connections = &shard.connections;
         let all = shard.documents[document as usize].connections.iter();
-        let editors: Vec<Name> =
-            all.map(|at| &connections[*at as usize]).filter(|one| one.edits).map(|one| one.user).collect();
-        let first = shard.enter(document);
+        let editors: Vec<Name> = all
+            .map(|at| &connections[*at as usize])
+            .filter(|connection| connection.edits)
+            .map(|connection| connection.user)
+            .collect();
+        let first = shard.mark_ready(document);
         drop(guard);
         self.announce(index, first);
         std::hint::black_box(editors).len()
@@ -215,7 +220,7 @@ impl Contender for Floor {
                 dropped += 1;
             }
         }
-        let first = shard.enter(document);
+        let first = shard.mark_ready(document);
         drop(guard);
         (0..dropped).for_each(|_| self.free_seat());
         self.announce(index, first);
@@ -224,12 +229,12 @@ impl Contender for Floor {
 
     fn drain(&self) -> usize {
         let mut ready = self.ready.0.swap(0, Ordering::AcqRel);
-        let mut told = 0;
+        let mut taken = 0;
         while ready != 0 {
             let mut guard = self.shards[ready.trailing_zeros() as usize].0.lock();
             ready &= ready - 1;
             let shard = &mut *guard;
-            told += shard.ready.len();
+            taken += shard.ready.len();
             for at in shard.ready.drain(..) {
                 let document = &mut shard.documents[at as usize];
                 document.is_ready = false;
@@ -240,6 +245,6 @@ impl Contender for Floor {
                 }
             }
         }
-        told
+        taken
     }
 }

@@ -1,8 +1,8 @@
-//! What is measured: the engine, the least work there is, and what a team would write in its place.
+//! The contenders: the engine, a lower bound, and what a team would write itself.
 //!
-//! All of them do the same: a user opens a connection to a document and gets edit access while a seat of the limit is
-//! free, view access otherwise; the storage is told of the first edit connection of a user to a document and of the end
-//! of the last; `info` lists the editors; a drop takes edit access from a user.
+//! All of them implement the same rules. An open gets edit access while the limit has a free seat, and view access
+//! otherwise. The storage gets a callback when a user's first edit connection to a document opens and when the last one
+//! closes. `info` lists the editors. A drop takes edit access from a user.
 
 mod ablation;
 mod afternoon;
@@ -19,7 +19,7 @@ pub(crate) use mutex::OneMutex;
 
 pub(crate) trait Contender: Send + Sync + Sized + 'static {
     const NAME: &'static str;
-    /// A document's name as a host has it at hand: checking and making it is no part of any figure.
+    /// The key of a document, already checked. Making it is not part of any figure.
     type Key: Send + Sync;
     type User: Send + Sync;
     /// An open connection.
@@ -29,17 +29,17 @@ pub(crate) trait Contender: Send + Sync + Sized + 'static {
     fn key(number: usize) -> Self::Key;
     fn user(number: usize) -> Self::User;
 
-    /// Opens a connection that asks for edit access; also whether it got it.
+    /// Opens a connection that asks for edit access. Also returns true if it got edit access.
     fn open(&self, key: &Self::Key, user: &Self::User) -> (Self::Handle, bool);
     fn close(&self, handle: Self::Handle);
-    /// A change by the connection; whether it was accepted.
+    /// Reports a change by the connection. Returns true if it was accepted.
     fn change(&self, handle: &Self::Handle) -> bool;
-    /// Builds the list of editors and tells the storage; how many there are.
+    /// Lists the editors and queues a callback. Returns the number of editors.
     fn info(&self, key: &Self::Key) -> usize;
-    /// Takes edit access from a user; how many connections lost it.
+    /// Takes edit access from a user. Returns the number of connections that lost it.
     fn drop_user(&self, key: &Self::Key, user: &Self::User) -> usize;
-    /// Takes and acknowledges all that waits for the storage; how many messages that were.
+    /// Takes and acknowledges all callbacks that wait. Returns their number.
     fn drain(&self) -> usize;
-    /// What has to be done from time to time.
+    /// Runs what has fallen due. Only the engine has deadlines.
     fn tick(&self) {}
 }

@@ -1,4 +1,4 @@
-//! One Mutex around everything.
+//! Two maps behind one mutex, and a channel.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
@@ -61,9 +61,9 @@ impl Contender for OneMutex {
         let mut state = self.state();
         let key = state.connections.remove(&connection).unwrap();
         let room = state.documents.get_mut(&key).unwrap();
-        let (user, edited, is_news) = room.leave(connection);
+        let (user, edited, announce) = room.leave(connection);
         self.seats.free(usize::from(edited));
-        if is_news {
+        if announce {
             self.events.send(Event { key: key.clone(), action: Some((user, false)), users: room.editors() });
         }
         if room.is_empty() {

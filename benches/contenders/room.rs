@@ -1,4 +1,4 @@
-//! What the sharded maps and the one Mutex have in common: a document's participants, the seats, the messages.
+//! Parts that the hand-written contenders share: the participants of a document, the seats and the event channel.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -16,53 +16,63 @@ struct Participant {
     edits: bool,
 }
 
-/// A message to the storage.
-#[expect(dead_code, reason = "a storage would read them")]
+/// A callback to the storage.
+#[expect(dead_code, reason = "a storage would read the fields")]
 pub(super) struct Event {
     pub(super) key: String,
-    /// Who came (true) or went; none answers an `info`.
+    /// The user, and true for a join or false for a leave. `None` answers an `info`.
     pub(super) action: Option<(String, bool)>,
     pub(super) users: Vec<String>,
 }
 
 impl Room {
-    /// Whether this is the user's first connection that edits.
+    /// Returns true if this is the user's first edit connection.
     pub(super) fn join(&mut self, user: &str, connection: u64, edits: bool) -> bool {
-        let is_news = edits && !self.is_editing(user);
+        let announce = edits && !self.is_editing(user);
         self.participants.push(Participant { user: user.to_owned(), connection, edits });
-        is_news
+        announce
     }
 
-    /// The user, whether the connection edited, and whether it was the user's last that did.
+    /// Returns the user, whether the connection could edit, and whether it was the user's last edit connection.
     pub(super) fn leave(&mut self, connection: u64) -> (String, bool, bool) {
-        let at = self.participants.iter().position(|one| one.connection == connection).unwrap();
-        let gone = self.participants.remove(at);
-        let is_news = gone.edits && !self.is_editing(&gone.user);
-        (gone.user, gone.edits, is_news)
+        let at =
+            self.participants.iter().position(|participant| participant.connection == connection).unwrap();
+        let left = self.participants.remove(at);
+        let announce = left.edits && !self.is_editing(&left.user);
+        (left.user, left.edits, announce)
     }
 
     fn is_editing(&self, user: &str) -> bool {
-        self.participants.iter().any(|one| one.edits && one.user == user)
+        self.participants.iter().any(|participant| participant.edits && participant.user == user)
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.participants.is_empty()
     }
 
-    /// In order of joining. A user with two tabs stands here twice: to sort that out would cost the baselines more.
+    /// Lists the editors in order of joining. A user with two tabs is listed twice: removing duplicates would only make
+    /// these contenders slower.
     pub(super) fn editors(&self) -> Vec<String> {
-        self.participants.iter().filter(|one| one.edits).map(|one| one.user.clone()).collect()
+        self.participants
+            .iter()
+            .filter(|participant| participant.edits)
+            .map(|participant| participant.user.clone())
+            .collect()
     }
 
     pub(super) fn change(&mut self, connection: u64) -> bool {
-        let edits = self.participants.iter().any(|one| one.connection == connection && one.edits);
+        let edits = self
+            .participants
+            .iter()
+            .any(|participant| participant.connection == connection && participant.edits);
         self.changed |= edits;
         edits
     }
 
     pub(super) fn demote(&mut self, user: &str) -> usize {
-        let demoted = self.participants.iter_mut().filter(|one| one.edits && one.user == user);
-        demoted.map(|one| one.edits = false).count()
+        let demoted =
+            self.participants.iter_mut().filter(|participant| participant.edits && participant.user == user);
+        demoted.map(|participant| participant.edits = false).count()
     }
 }
 

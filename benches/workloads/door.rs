@@ -1,22 +1,22 @@
-//! The JSON door: lines in, lines out.
+//! The JSON door: reads requests and writes replies, one line each.
 
 use coedit::door::{Acknowledge, Door, Lines};
 use coedit::{Config, Engine};
 
 use crate::measure::{Scale, clock_cost, line, median, per, timed};
 
-/// Eleven years of real sessions.
+/// A recorded trace of eleven years of real sessions.
 pub(crate) const TRACE: &[u8] = include_bytes!("../../tests/data/rfcs.jsonl");
 
 pub(crate) fn compare(scale: Scale) {
-    println!("\nthe JSON door, callbacks acknowledged by it");
+    println!("\nthe JSON door, with automatic acknowledgement");
     let cost = clock_cost();
     let tabs = scale.of(1000, 20);
     let (mut door, mut out) = (open_door(tabs), Vec::new());
     let changes: Vec<u8> = (0..tabs).flat_map(change).collect();
     let visits: Vec<u8> =
         (0..tabs).flat_map(|tab| [open(tab, "visitor"), close("visitor")].concat()).collect();
-    let kinds = [("change", &changes, tabs), ("open and close in turn, with callbacks", &visits, 2 * tabs)];
+    let kinds = [("change", &changes, tabs), ("open and close, with callbacks", &visits, 2 * tabs)];
     for (name, requests, count) in kinds {
         let mut round = || {
             out.clear();
@@ -25,21 +25,21 @@ pub(crate) fn compare(scale: Scale) {
         round();
         let mut rounds: Vec<f64> = (0..scale.rounds()).map(|_| round()).collect();
         let each = median(&mut rounds);
-        line(&format!("{name}: a request"), each, "ns");
-        line("  requests a second and core", 1e3 / each, "million");
+        line(&format!("{name}: one request"), each, "ns");
+        line("  requests per second on one core", 1e3 / each, "million");
     }
 
-    // A part of the trace is enough to see that it runs, but it has to end where a line does.
+    // A smoke run replays the first lines of the trace.
     let trace = &TRACE[..if scale.smoke {
         TRACE.iter().take(20_000).rposition(|byte| *byte == b'\n').unwrap()
     } else {
         TRACE.len()
     }];
     let mut rounds: Vec<f64> = (0..scale.rounds()).map(|_| timed(cost, || replay(trace)).0 / 1e6).collect();
-    line("rfcs.jsonl replayed", median(&mut rounds), "ms");
+    line("replay of rfcs.jsonl", median(&mut rounds), "ms");
 }
 
-/// A door with tabs open on a document each.
+/// Returns a door with open tabs, each on a document of its own.
 pub(crate) fn open_door(tabs: usize) -> Door {
     let mut door = Door::new(Engine::new(Config::new()).unwrap(), Acknowledge::Auto);
     let mut out = Vec::new();
@@ -63,7 +63,7 @@ pub(crate) fn close(tab: &str) -> Vec<u8> {
     format!("{{\"c\":\"close\",\"connection\":\"{tab}\"}}\n").into()
 }
 
-/// Cut into lines as the program does it.
+/// Splits the requests into lines, as the program does, and passes them to the door.
 pub(crate) fn feed(door: &mut Door, requests: &[u8], out: &mut Vec<u8>) {
     Lines::default().feed(requests, |line| door.line(line.unwrap(), out));
 }

@@ -1,4 +1,4 @@
-//! Single workloads of the engine, with criterion's statistics: to see whether a change made it faster.
+//! Single workloads of the engine under criterion, which compares a run with the one before.
 
 use std::hint::black_box;
 

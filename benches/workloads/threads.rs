@@ -1,4 +1,4 @@
-//! Threads: each on documents of its own, or all on one.
+//! Opens and closes by several threads: each on documents of its own, or all on one.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::contenders::Contender;
 use crate::measure::{Crowd, Figure, Round, Scale, Workload, clock_cost, per, race, timed};
 
-/// Documents of each thread where they have their own.
+/// The number of documents of each thread.
 const OWN: usize = 20_000;
 
 pub(crate) fn compare(scale: Scale) {
@@ -27,16 +27,16 @@ struct Threads {
 
 impl Workload for Threads {
     fn title(&self) -> String {
-        let on = if self.distinct { "20000 documents of its own each" } else { "one document" };
-        format!("open + close by {} threads, {on}, each drains every 64", self.count)
+        let on = if self.distinct { "20,000 documents each" } else { "one document" };
+        format!("open + close by {} threads, {on}, draining every 64 included", self.count)
     }
 
     fn figures(&self) -> Vec<Figure> {
-        let together = |of| format!("{of}, {} threads: time / all pairs", self.count);
-        let alone = |of| format!("{of}, 1 thread");
-        let speedup = |of| format!("{of}: times as fast (ratio)");
-        let of_all = |of| [alone(of), together(of), speedup(of)];
-        ["pair", "drained"].into_iter().flat_map(of_all).collect()
+        let alone = |name| format!("{name}, 1 thread");
+        let together = |name| format!("{name}, {} threads: time / all pairs", self.count);
+        let speedup = |name| format!("{name}, speedup (ratio)");
+        let figures = |name| [alone(name), together(name), speedup(name)];
+        ["pair", "  calls alone"].into_iter().flat_map(figures).collect()
     }
 
     fn prepare<C: Contender>(&self) -> Round {
@@ -51,14 +51,14 @@ impl Workload for Threads {
             let run = |threads| run(&crowd, &visitors[..threads], &keys, window);
             run(1);
             let (alone, together) = (run(1), run(count));
-            let figures = |of: usize| [alone[of], together[of], alone[of] / together[of]];
+            let figures = |at: usize| [alone[at], together[at], alone[at] / together[at]];
             (0..2).flat_map(figures).collect()
         })
     }
 }
 
-/// A thread for each visitor, for as long as `window`: all of them at work from the first to the last moment, however
-/// long they take to start. Nanoseconds a pair of all together: the calls alone, and with the draining.
+/// Runs a thread for each visitor until `window` has passed. Returns the time divided by the pairs of all threads, in
+/// nanoseconds: with draining, and the calls alone. All threads work from the first to the last moment.
 fn run<C: Contender>(
     crowd: &Crowd<C>,
     visitors: &[C::User],
@@ -71,7 +71,7 @@ fn run<C: Contender>(
             let keys = &crowd.keys[keys(number)];
             scope.spawn(move || {
                 started.fetch_add(1, Ordering::SeqCst);
-                // Not a barrier: whoever slept would start when the others are done.
+                // A barrier would put threads to sleep, and those would start late.
                 while started.load(Ordering::SeqCst) < visitors.len() {
                     std::hint::spin_loop();
                 }
@@ -83,10 +83,10 @@ fn run<C: Contender>(
         stop.store(true, Ordering::SeqCst);
         threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
     });
-    [0, 1].map(|of| paces.iter().map(|pace| pace[of].recip()).sum::<f64>().recip())
+    [0, 1].map(|at| paces.iter().map(|pace| pace[at].recip()).sum::<f64>().recip())
 }
 
-/// Until `stop`. Nanoseconds a pair: the calls alone, and with the draining.
+/// Opens and closes until `stop`. Returns the nanoseconds of a pair: with draining, and the calls alone.
 fn visit<C: Contender>(contender: &C, keys: &[C::Key], visitor: &C::User, stop: &AtomicBool) -> [f64; 2] {
     let cost = clock_cost();
     let (mut keys, mut pairs) = (keys.iter().cycle(), 0);
@@ -102,5 +102,5 @@ fn visit<C: Contender>(contender: &C, keys: &[C::Key], visitor: &C::User, stop: 
         all += span + timed(cost, || contender.drain()).0;
         pairs += 64;
     }
-    [per(calls, pairs), per(all, pairs)]
+    [per(all, pairs), per(calls, pairs)]
 }

@@ -1,5 +1,5 @@
-//! Ticks with a million saves that wait for their delay. The clock is a manual one. The engine alone: nothing else here
-//! has deadlines.
+//! Ticks while a million saves wait for their delay, on a manual clock. Only the engine has deadlines, so it has no
+//! contenders here.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,19 +9,19 @@ use std::time::Duration;
 use coedit::{Config, ManualClock, Timestamp};
 
 use crate::contenders::{Coedit, Contender};
-use crate::measure::{Scale, clock_cost, line, median, per, timed};
+use crate::measure::{Scale, clock_cost, grouped, line, median, per, timed};
 
-/// Documents whose saves fall due in the same millisecond.
+/// The number of saves that fall due in one millisecond.
 const AT_ONCE: usize = 1000;
 
 pub(crate) fn compare(scale: Scale) {
     let documents = scale.of(1_000_000, 5000);
-    println!("\ntick with {documents} pending deadlines");
+    println!("\ntick with {} pending deadlines", grouped(documents));
     let cost = clock_cost();
     let (coedit, clock) = pending(documents);
     let ticks = scale.of(100_000, 100);
     let idle = || (0..ticks).for_each(|_| coedit.tick());
-    line("nothing due: a tick", per(timed(cost, idle).0, ticks), "ns");
+    line("nothing due: one tick", per(timed(cost, idle).0, ticks), "ns");
 
     let few = |_| {
         clock.move_to(coedit.engine.next_deadline().unwrap());
@@ -29,12 +29,12 @@ pub(crate) fn compare(scale: Scale) {
         per(span, coedit.drain())
     };
     let mut rounds: Vec<f64> = (0..scale.of(51, 2)).map(few).collect();
-    line(&format!("{AT_ONCE} due: a deadline"), median(&mut rounds), "ns");
+    line(&format!("{} due: one deadline", grouped(AT_ONCE)), median(&mut rounds), "ns");
 
     clock.move_to(Timestamp::MAX);
     let (span, ()) = timed(cost, || coedit.tick());
     let due = coedit.drain();
-    line(&format!("all the rest due ({due}): a deadline"), per(span, due), "ns");
+    line(&format!("all others due ({}): one deadline", grouped(due)), per(span, due), "ns");
     line("  the whole tick", span / 1e6, "ms");
     drop(coedit);
 
@@ -42,13 +42,13 @@ pub(crate) fn compare(scale: Scale) {
     let quiet = opens_during(&coedit, || thread::sleep(Duration::from_millis(scale.of(200, 5) as u64)));
     clock.move_to(Timestamp::MAX);
     let ticking = opens_during(&coedit, || coedit.tick());
-    for (name, [p999, worst]) in [("no tick", quiet), ("all of them fall due in one tick", ticking)] {
+    for (name, [p999, worst]) in [("nothing ticks", quiet), ("one tick runs all deadlines", ticking)] {
         line(&format!("open by another thread while {name}, p99.9"), p999, "ns");
         line("  worst", worst, "ns");
     }
 }
 
-/// So many documents that were changed and left: [`AT_ONCE`] in each millisecond.
+/// Returns an engine with `documents` that were changed and closed, [`AT_ONCE`] in each millisecond, and its clock.
 fn pending(documents: usize) -> (Coedit, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_700_000_000_000)));
     let coedit = Coedit::with(Config::new().clock(clock.clone()).save_delay(Duration::from_secs(3600)));
@@ -66,7 +66,7 @@ fn pending(documents: usize) -> (Coedit, Arc<ManualClock>) {
     (coedit, clock)
 }
 
-/// The latency of opens by another thread while `act` runs: p99.9, and the worst.
+/// Times the opens of another thread while `act` runs. Returns their p99.9 and the worst, in nanoseconds.
 fn opens_during(coedit: &Coedit, act: impl FnOnce()) -> [f64; 2] {
     let stop = AtomicBool::new(false);
     let cost = clock_cost();
