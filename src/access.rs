@@ -67,10 +67,12 @@ pub enum Reason {
     Saving,
     /// The engine gives out no edit access any more, see [`Engine::drain`](crate::Engine::drain).
     Draining,
+    /// The connection lost its access by a `drop`.
+    Dropped,
 }
 
 /// All reasons, in the order of their declaration.
-pub(crate) const REASONS: [Reason; 7] = [
+pub(crate) const REASONS: [Reason; 8] = [
     Reason::ConnectionLimit,
     Reason::LiveViewLimit,
     Reason::DocumentLimit,
@@ -78,6 +80,7 @@ pub(crate) const REASONS: [Reason; 7] = [
     Reason::UserQuota,
     Reason::Saving,
     Reason::Draining,
+    Reason::Dropped,
 ];
 
 impl Reason {
@@ -96,6 +99,7 @@ impl Reason {
             Reason::UserQuota => "user-quota",
             Reason::Saving => "saving",
             Reason::Draining => "draining",
+            Reason::Dropped => "dropped",
         }
     }
 }

@@ -156,6 +156,8 @@ method_error! {
         NotOpen => Key, "the document is not open";
         /// There is no open connection with this id.
         UnknownConnection => Key, "no such connection is open";
+        /// The connection may not edit.
+        ViewOnly => Command, "the connection may not edit";
         /// There are no changes since the last save or force save, including one that is under way.
         NotChanged => NotChanged, "there are no changes since the last save";
         /// The storage has too many requests of this document to take first. See
@@ -169,8 +171,6 @@ method_error! {
     MetaError {
         /// The title is longer than 4,096 bytes.
         Title => Command, "a title is at most 4,096 bytes";
-        /// Nobody is in the document and no save of it is pending.
-        NotOpen => Key, "the document is not open";
     }
 }
 

@@ -1,5 +1,7 @@
 //! The notice: one message to the host's transport.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::callback::Status;
@@ -26,12 +28,26 @@ pub enum Notice {
         /// The title.
         title: String,
     },
-    /// A callback was given up after its last retry.
+    /// The storage failed: a callback was given up after its last retry. After a save of status 2 or 6 the storage is told
+    /// so by a callback of status 3 or 7.
     Storage {
         /// The document.
         key: DocumentKey,
         /// The status of the callback.
         status: Status,
+        /// The `userdata` of the request, if there was any.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        userdata: Option<Arc<str>>,
+    },
+    /// The storage acknowledged a save.
+    Saved {
+        /// The document.
+        key: DocumentKey,
+        /// [`Status::Save`] or [`Status::ForceSave`].
+        status: Status,
+        /// The `userdata` of the request, if there was any.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        userdata: Option<Arc<str>>,
     },
     /// A limit changed its level. There is one notice for each change, none while the level stays. Two notices that
     /// different threads cause at the same time may arrive in either order;

@@ -27,8 +27,9 @@ fn a_connection_closes_on_drop_close_and_lost() {
         assert_eq!((world.engine.access(bare), world.engine.may_edit(bare)), (Some(Access::Edit), true));
         close(ann);
         assert_eq!((world.engine.access(bare), world.engine.may_edit(bare)), (None, false));
-        assert!(participants(&world, "doc").is_empty() && !world.engine.is_open(&key("doc")));
+        assert!(participants(&world, "doc").is_empty());
         assert_eq!(world.acknowledge_all(), ["1 +ann [ann]", "4 -ann"]);
+        assert!(!world.engine.is_open(&key("doc")));
     }
 }
 
@@ -237,7 +238,7 @@ fn many_users_with_several_connections_keep_their_order() {
 }
 
 #[test]
-fn a_document_is_open_while_it_has_connections_or_a_pending_save() {
+fn a_document_is_open_while_it_has_connections_unsaved_changes_or_unsettled_callbacks() {
     let world = World::plain();
     let state = || (world.engine.documents(), world.engine.is_open(&key("doc")));
     assert_eq!(state(), (0, false));
@@ -250,14 +251,43 @@ fn a_document_is_open_while_it_has_connections_or_a_pending_save() {
     drop(other);
     let ann = world.edit("doc", "ann");
     drop(ann);
-    assert_eq!(state(), (0, false), "waiting callbacks do not keep a document open");
+    assert_eq!(state(), (1, true), "callbacks wait");
+    assert_eq!(summary(&world.ack()), "1 +ann [ann]");
+    let closing = world.take();
+    assert_eq!(state(), (1, true), "a callback is outstanding");
+    closing.failed();
+    assert_eq!(state(), (1, true), "a callback waits for its retry");
+    world.pass(seconds(1));
+    assert_eq!(world.acknowledge_all(), ["4 -ann"]);
+    assert_eq!(state(), (0, false));
     let ann = world.edit("doc", "ann");
     ann.change().unwrap();
     drop(ann);
     assert_eq!(state(), (1, true), "a save is pending");
     world.pass(seconds(10));
     assert_eq!(state(), (1, true), "the save is due");
-    assert_eq!(world.acknowledge_all(), ["1 +ann [ann]", "4 -ann", "1 +ann [ann]", "2 -ann [ann]"]);
+    assert_eq!(world.acknowledge_all(), ["1 +ann [ann]", "2 -ann [ann]"]);
+    assert_eq!(state(), (0, false));
+}
+
+#[test]
+fn an_answer_to_info_keeps_no_document_open() {
+    let world = World::plain();
+    let state = || (world.engine.documents(), world.engine.is_open(&key("doc")));
+    let viewer = world.open("doc", "ann", Access::View);
+    world.engine.info(&key("doc"), None).unwrap();
+    drop(viewer);
+    assert_eq!(state(), (0, false), "an answer waits");
+    let answer = world.take();
+    assert_eq!((summary(answer.callback()), state()), ("4".to_owned(), (0, false)));
+    assert!(world.engine.info(&key("doc"), None).is_err(), "nor does a poll that repeats itself");
+    answer.acked();
+    assert!(world.acknowledge_all().is_empty());
+    // Behind a closing that is not settled, the document is open and answers are told.
+    drop(world.edit("doc", "ben"));
+    assert_eq!(world.engine.info(&key("doc"), None), Ok(vec![]));
+    assert_eq!(world.engine.drop_all(&key("doc")).map(|dropped| dropped.connections), Ok(vec![]));
+    assert_eq!(world.acknowledge_all(), ["1 +ben [ben]", "4 -ben", "4"]);
     assert_eq!(state(), (0, false));
 }
 

@@ -31,19 +31,35 @@ fn closed(user: &str) -> Value {
     json!({"key": "k", "status": 4, "actions": [{"type": 0, "userid": user}]})
 }
 
-/// The save callback after `leaver` left last. `author` made the last change, in second `changed`. A turn is a
-/// second and a user.
-fn save(author: &str, leaver: &str, changed: u64, notmodified: bool, turns: &[(u64, &str)]) -> Value {
+/// The history of a save. A turn is a second and a user, who has no name but the id.
+fn history(turns: &[(u64, &str)]) -> Value {
     let turn = |(second, user): &(u64, &str)| {
         let created = format!("2023-11-22 00:00:{second:02}");
-        json!({"created": created, "user": {"id": user}})
+        json!({"created": created, "user": {"id": user, "name": user}})
     };
+    json!({"changes": turns.iter().map(turn).collect::<Vec<_>>(), "serverVersion": VERSION})
+}
+
+/// The save callback after `leaver` left last. `author` made the last change, in second `changed`.
+fn save(author: &str, leaver: &str, changed: u64, notmodified: bool, turns: &[(u64, &str)]) -> Value {
     json!({
         "key": "k", "status": 2, "users": [author], "actions": [{"type": 0, "userid": leaver}],
         "lastsave": format!("2023-11-22T00:00:{changed:02}.000Z"), "notmodified": notmodified,
-        "history": {"changes": turns.iter().map(turn).collect::<Vec<_>>(), "serverVersion": VERSION},
+        "history": history(turns),
     })
 }
+
+/// A notice about the storage: `storage` or `saved`.
+fn notice(kind: &str, status: u8) -> Value {
+    json!({"notice": {"type": kind, "key": "k", "status": status}})
+}
+
+/// What a door says to an `ack` that is taken, and what follows from it.
+fn settled(more: &[Value]) -> Vec<Value> {
+    [&[json!({"reply": {"error": 0, "key": "k"}})], more].concat()
+}
+
+const FAIL: &str = r#"{"c":"ack","key":"k","error":1}"#;
 
 /// The same callback with another status.
 fn with_status(mut callback: Value, status: u8) -> Value {
@@ -207,7 +223,7 @@ fn a_changed_document_is_saved_with_its_history_after_the_save_delay() {
             "history": {
                 "changes": [
                     {"created": "2023-11-22 00:00:01", "user": ann},
-                    {"created": "2023-11-22 00:00:03", "user": {"id": "ben"}},
+                    {"created": "2023-11-22 00:00:03", "user": {"id": "ben", "name": "ben"}},
                     {"created": "2023-11-22 00:00:07", "user": ann},
                 ],
                 "serverVersion": VERSION,
@@ -232,8 +248,8 @@ fn past_the_bound_of_turns_the_oldest_turns_of_the_history_are_merged() {
         changes[0]["created"], "2023-11-22 00:00:00",
         "the merged turn starts when the oldest one started"
     );
-    let turn = |second, user| json!({"created": format!("2023-11-22 00:00:0{second}"), "user": {"id": user}});
-    assert_eq!(changes[1..], [turn(3, "dan"), turn(4, "eve")], "the latest turns stay separate");
+    let latest = history(&[(3, "dan"), (4, "eve")]);
+    assert_eq!(changes[1..], latest["changes"].as_array().unwrap()[..], "the latest turns stay separate");
 }
 
 #[test]
@@ -267,7 +283,7 @@ fn a_force_save_says_who_asked_for_it_and_how() {
     let saved = |kind: u8, changed: u64, more: &[(&str, Value)]| {
         let mut saved = json!({
             "key": "k", "status": 6, "users": ["ann"], "forcesavetype": kind,
-            "lastsave": format!("2023-11-22T00:00:{changed:02}.000Z"),
+            "lastsave": format!("2023-11-22T00:00:{changed:02}.000Z"), "history": history(&[(1, "ann")]),
         });
         for (member, value) in more {
             saved[*member] = value.clone();
@@ -361,6 +377,7 @@ fn a_force_save_during_the_save_delay_is_sent_before_the_save() {
     let mut talk = closing(Config::new());
     let forced = json!({
         "key": "k", "status": 6, "users": ["ann"], "forcesavetype": 0, "lastsave": "2023-11-22T00:00:00.000Z",
+        "history": history(&[(0, "ann")]),
     });
     assert_eq!(talk.callbacks(r#"{"c":"forcesave","key":"k"}"#), [forced]);
     assert_eq!(
@@ -422,7 +439,6 @@ fn an_info_answer_waits_for_the_retry_of_a_failed_save() {
 fn p5_a_save_that_is_given_up_is_followed_by_status_3_and_the_document_is_forgotten() {
     let mut talk = closing(Config::new());
     let forgotten = |talk: &mut Talk| talk.reply(r#"{"c":"getForgottenList"}"#)["keys"].clone();
-    let storage = json!({"notice": {"type": "storage", "key": "k", "status": 3}});
     let failed = [with_status(first_save(), 3)];
     let mut due = 10_000;
     for pause in [1_000, 2_000, 4_000] {
@@ -433,7 +449,7 @@ fn p5_a_save_that_is_given_up_is_followed_by_status_3_and_the_document_is_forgot
         assert_eq!(talk.callbacks(at(due - 1, NOTHING)), [] as [Value; 0]);
     }
     assert_eq!(talk.callbacks(at(due, NOTHING)), [first_save()]);
-    assert_eq!(ack(&mut talk, 1), failed);
+    assert_eq!(talk.say(FAIL), settled(&[notice("storage", 2), json!({"callback": failed[0]})]));
     assert_eq!(forgotten(&mut talk), json!(["k"]));
     for pause in [1_000, 2_000, 4_000] {
         assert_eq!(ack(&mut talk, 1), [] as [Value; 0]);
@@ -441,10 +457,7 @@ fn p5_a_save_that_is_given_up_is_followed_by_status_3_and_the_document_is_forgot
         assert_eq!(talk.callbacks(at(due - 1, NOTHING)), [] as [Value; 0]);
         assert_eq!(talk.callbacks(at(due, NOTHING)), failed, "status 3 is retried with the same pauses");
     }
-    assert_eq!(
-        talk.say(r#"{"c":"ack","key":"k","error":1}"#),
-        [json!({"reply": {"error": 0, "key": "k"}}), storage]
-    );
+    assert_eq!(talk.say(FAIL), settled(&[notice("storage", 3)]));
     assert_eq!(forgotten(&mut talk), json!(["k"]), "status 3 was given up, and the document is still listed");
     assert_eq!(talk.end(), [] as [Value; 0]);
 }
@@ -468,7 +481,7 @@ fn p5_a_forgotten_document_is_unsaved_until_a_later_save_is_acknowledged() {
 }
 
 #[test]
-fn a_force_save_that_is_given_up_is_followed_by_status_7_and_then_a_notice() {
+fn a_force_save_that_is_given_up_is_followed_by_a_notice_and_status_7() {
     let pressed = ("actions", json!([{"type": 2, "userid": "ann"}]));
     for (ask, kind, (member, value)) in [
         (r#"{"c":"forcesave","key":"k","userdata":"u"}"#, 0, ("userdata", json!("u"))),
@@ -480,22 +493,24 @@ fn a_force_save_that_is_given_up_is_followed_by_status_7_and_then_a_notice() {
         ack(&mut talk, 0);
         let saved = [json!({
             "key": "k", "status": 6, "users": ["ann"], "forcesavetype": kind,
-            "lastsave": "2023-11-22T00:00:00.000Z", member: value,
+            "lastsave": "2023-11-22T00:00:00.000Z", "history": history(&[(0, "ann")]), member: value,
         })];
         let failed = [with_status(saved[0].clone(), 7)];
+        // A notice carries the userdata of the request.
+        let given_up = |status| {
+            let mut notice = notice("storage", status);
+            if let Some(userdata) = saved[0].get("userdata") {
+                notice["notice"]["userdata"] = userdata.clone();
+            }
+            notice
+        };
         assert_eq!(talk.callbacks(ask), saved);
-        assert_eq!(ack(&mut talk, 1), [] as [Value; 0]);
+        assert_eq!(talk.say(FAIL), settled(&[]));
         assert_eq!(talk.callbacks(at(1_000, NOTHING)), saved);
-        assert_eq!(ack(&mut talk, 1), failed);
-        assert_eq!(ack(&mut talk, 1), [] as [Value; 0]);
+        assert_eq!(talk.say(FAIL), settled(&[given_up(6), json!({"callback": failed[0]})]));
+        assert_eq!(talk.say(FAIL), settled(&[]));
         assert_eq!(talk.callbacks(at(2_000, NOTHING)), failed);
-        assert_eq!(
-            talk.say(r#"{"c":"ack","key":"k","error":1}"#),
-            [
-                json!({"reply": {"error": 0, "key": "k"}}),
-                json!({"notice": {"type": "storage", "key": "k", "status": 7}}),
-            ]
-        );
+        assert_eq!(talk.say(FAIL), settled(&[given_up(7)]));
         assert_eq!(
             talk.reply(r#"{"c":"getForgottenList"}"#)["keys"],
             json!([]),
@@ -509,12 +524,9 @@ fn giving_up_a_status_1_or_4_sends_a_notice_and_hands_out_the_next_callback() {
     let mut talk = Talk::new(Config::new().retry_pauses(Vec::new()), Acknowledge::Manual);
     callbacks_of(&mut talk, [open("a", "ann"), by("close", "a"), open("b", "ben")]);
     for (status, next) in [(1, Some(closed("ann"))), (4, Some(action(1, "ben", "ben"))), (1, None)] {
-        let mut expected = vec![
-            json!({"reply": {"error": 0, "key": "k"}}),
-            json!({"notice": {"type": "storage", "key": "k", "status": status}}),
-        ];
-        expected.extend(next.map(|next| json!({"callback": next})));
-        assert_eq!(talk.say(r#"{"c":"ack","key":"k","error":1}"#), expected, "{status}");
+        let mut more = vec![notice("storage", status)];
+        more.extend(next.map(|next| json!({"callback": next})));
+        assert_eq!(talk.say(FAIL), settled(&more), "{status}");
     }
 }
 

@@ -134,6 +134,7 @@ fn drop_without_users_makes_everybody_view_only_and_saves_at_once() {
     talk.say(by("change", "a"));
     let said = talk.say(r#"{"c":"drop","key":"k"}"#);
     let mut notices = of_kind("notice", &said);
+    assert_eq!(notices.pop(), Some(json!({"type": "saved", "key": "k", "status": 2})));
     notices.sort_by_key(ToString::to_string);
     assert_eq!(
         notices,
@@ -184,14 +185,20 @@ fn forcesave_saves_the_unsaved_changes_once() {
     talk.say(at(0, &open("k", "a", "ann")));
     assert_eq!(talk.say(ask), [json!({"reply": {"error": 4, "key": "k"}})], "nothing was changed");
     talk.say(at(1500, &by("change", "a")));
-    let saved = |user: &str, time: &str| {
+    let saved = |user: &str, time: &str, turns: &[Value]| {
         let saved = json!({
             "key": "k", "status": 6, "users": [user], "forcesavetype": 0,
             "lastsave": format!("2023-11-22T00:00:{time}Z"), "userdata": "u",
+            "history": {"changes": turns, "serverVersion": VERSION},
         });
-        [json!({"reply": {"error": 0, "key": "k"}}), json!({"callback": saved})]
+        let notice = json!({"type": "saved", "key": "k", "status": 6, "userdata": "u"});
+        [json!({"reply": {"error": 0, "key": "k"}}), json!({"callback": saved}), json!({"notice": notice})]
     };
-    assert_eq!(talk.say(ask), saved("ann", "01.500"));
+    let turn = |second: u8, user: &str| {
+        let created = format!("2023-11-22 00:00:0{second}");
+        json!({"created": created, "user": {"id": user, "name": user}})
+    };
+    assert_eq!(talk.say(ask), saved("ann", "01.500", &[turn(1, "ann")]));
     assert_eq!(
         talk.say(ask),
         [json!({"reply": {"error": 4, "key": "k"}})],
@@ -199,7 +206,7 @@ fn forcesave_saves_the_unsaved_changes_once() {
     );
     talk.say(open("k", "b", "ben"));
     talk.say(at(2250, &by("change", "b")));
-    assert_eq!(talk.say(at(3000, ask)), saved("ben", "02.250"));
+    assert_eq!(talk.say(at(3000, ask)), saved("ben", "02.250", &[turn(1, "ann"), turn(2, "ben")]));
     talk.say(by("change", "b"));
     let plain = talk.callbacks(r#"{"c":"forcesave","key":"k"}"#);
     assert_eq!(plain.len(), 1);
@@ -227,26 +234,161 @@ fn a_pending_force_save_counts_as_a_save_until_it_is_given_up() {
 }
 
 #[test]
-fn the_65th_unanswered_request_of_a_document_is_error_3() {
+fn the_65th_unanswered_force_save_of_a_document_is_error_3() {
+    let mut talk = Talk::manual();
+    for (document, label) in [("k", "a"), ("other", "o")] {
+        talk.say(open(document, label, "ann"));
+        talk.say(by("change", label));
+    }
+    let ask = r#"{"c":"forcesave","key":"k"}"#;
+    for number in 0..64 {
+        // Those of a button and of a form count with those of the command.
+        let line = [
+            ask.to_owned(),
+            by("forcesave", "a"),
+            r#"{"c":"forcesave","connection":"a","type":3}"#.to_owned(),
+        ];
+        assert_eq!(talk.error(&line[number % 3]), 0);
+        talk.say(by("change", "a"));
+    }
+    let refused = |talk: &mut Talk| {
+        assert_eq!(talk.say(ask), [json!({"reply": {"error": 3, "key": "k"}})]);
+        assert_eq!(talk.say(by("forcesave", "a")), [json!({"reply": {"error": 3}})]);
+    };
+    refused(&mut talk);
+    assert_eq!(talk.error(r#"{"c":"info","key":"k"}"#), 0, "questions have a room of their own");
+    assert_eq!(talk.error(r#"{"c":"forcesave","key":"other"}"#), 0, "each document has its own bound");
+    acks(&mut talk, "k", &[0]);
+    refused(&mut talk);
+    acks(&mut talk, "k", &[0]);
+    assert_eq!(talk.error(ask), 0, "one of the 64 is answered, and not only the join before them");
+    talk.say(by("change", "a"));
+    refused(&mut talk);
+}
+
+#[test]
+fn info_is_never_refused_and_the_65th_unanswered_answer_is_left_out() {
     let mut talk = Talk::manual();
     talk.say(open("k", "a", "ann"));
-    talk.say(open("other", "o", "ann"));
     talk.say(by("change", "a"));
-    assert_eq!(talk.error(r#"{"c":"forcesave","key":"k"}"#), 0);
     let info = r#"{"c":"info","key":"k"}"#;
-    for _ in 0..63 {
-        assert_eq!(talk.error(info), 0);
+    let answer = json!({"reply": {"error": 0, "key": "k", "users": ["ann"]}});
+    for _ in 0..100 {
+        assert_eq!(talk.say(info), std::slice::from_ref(&answer));
     }
+    // The save button finds room.
+    assert_eq!(talk.error(by("forcesave", "a")), 0);
+    let mut told = Vec::new();
+    loop {
+        let said = talk.say(r#"{"c":"ack","key":"k","error":0}"#);
+        let next = of_kind("callback", &said);
+        if next.is_empty() {
+            assert_eq!(said[0]["reply"]["error"], 0);
+            break;
+        }
+        told.extend(next);
+    }
+    let (save, answers) = told.split_last().unwrap();
+    assert_eq!((&save["status"], &save["forcesavetype"]), (&json!(6), &json!(1)));
+    assert_eq!(answers, vec![json!({"key": "k", "status": 1, "users": ["ann"]}); 64]);
+    assert_eq!(talk.say(info)[0], answer, "as many are settled, so the next one is told again");
+    assert!(talk.door.engine().is_outstanding(&key("k")));
+}
+
+#[test]
+fn an_answer_to_info_that_fails_is_not_tried_again_and_no_notice_tells_of_it() {
+    let mut talk = Talk::manual();
+    talk.say(at(0, &view("k", "v", "vic", false)));
+    let asked = talk.say(r#"{"c":"info","key":"k","userdata":"u"}"#);
+    assert_eq!(asked[1], json!({"callback": {"key": "k", "status": 4, "userdata": "u"}}));
+    assert_eq!(talk.say(r#"{"c":"ack","key":"k","error":1}"#), [json!({"reply": {"error": 0, "key": "k"}})]);
+    assert_eq!(talk.callbacks(at(600_000, r#"{"c":"version"}"#)), [] as [Value; 0]);
+    assert_eq!(talk.error(r#"{"c":"ack","key":"k","error":0}"#), 5, "nothing is outstanding");
+    assert_eq!(talk.door.engine().next_deadline(), None);
+}
+
+#[test]
+fn info_on_a_forgotten_document_says_that_no_save_is_to_come() {
+    let mut talk = without_retries();
+    make_forgotten(&mut talk, "k", None);
+    let info = r#"{"c":"info","key":"k"}"#;
+    let expected = [
+        json!({"reply": {"error": 0, "key": "k", "users": []}}),
+        json!({"callback": {"key": "k", "status": 4}}),
+    ];
+    assert_eq!(talk.say(info), expected, "nobody is there, but its changes are unsaved, so it is open");
+    acks(&mut talk, "k", &[0]);
+    talk.say(view("k", "v", "ben", false));
+    assert_eq!(talk.say(info), expected, "a viewer changes nothing about that");
+    acks(&mut talk, "k", &[0]);
+    assert_eq!(talk.door.engine().documents(), 1);
+    talk.say(by("close", "v"));
+    assert_eq!(talk.error(r#"{"c":"deleteForgotten","key":"k"}"#), 0);
+    assert_eq!(talk.say(info), [json!({"reply": {"error": 1, "key": "k"}})]);
+    assert_eq!(talk.door.engine().documents(), 0);
+}
+
+#[test]
+fn forcesave_on_a_forgotten_document_tries_to_save_it_after_all() {
+    let mut talk = without_retries();
+    make_forgotten(&mut talk, "k", None);
+    let said = talk.say(r#"{"c":"forcesave","key":"k","userdata":"again"}"#);
+    assert_eq!(said[0], json!({"reply": {"error": 0, "key": "k"}}));
+    assert_eq!((&said[1]["callback"]["status"], &said[1]["callback"]["users"]), (&json!(6), &json!(["ann"])));
+    assert_eq!(
+        talk.say(r#"{"c":"ack","key":"k","error":0}"#),
+        [
+            json!({"reply": {"error": 0, "key": "k"}}),
+            json!({"notice": {"type": "saved", "key": "k", "status": 6, "userdata": "again"}}),
+        ]
+    );
+    assert_eq!(talk.reply(r#"{"c":"getForgottenList"}"#)["keys"], json!([]));
+    assert_eq!(talk.error(r#"{"c":"info","key":"k"}"#), 1, "everything is saved and nobody is there");
+}
+
+#[test]
+fn a_document_is_open_until_its_closing_is_acknowledged() {
+    let mut talk = Talk::manual();
+    talk.say(open("k", "a", "ann"));
+    talk.say(by("close", "a"));
+    let force = r#"{"c":"forcesave","key":"k"}"#;
+    for status in [1, 4] {
+        assert!(talk.door.engine().is_outstanding(&key("k")), "the callback of status {status}");
+        assert_eq!(talk.say(force), [json!({"reply": {"error": 4, "key": "k"}})], "nothing was changed");
+        assert_eq!(talk.error(r#"{"c":"drop","key":"k"}"#), 0);
+        acks(&mut talk, "k", &[0]);
+    }
+    for line in [force, r#"{"c":"info","key":"k"}"#, r#"{"c":"drop","key":"k"}"#] {
+        assert_eq!(talk.say(line), [json!({"reply": {"error": 1, "key": "k"}})], "{line}");
+    }
+}
+
+#[test]
+fn drop_makes_a_save_due_that_waits_for_its_delay() {
+    for users in ["", r#","users":["ann"]"#, r#","users":["nobody"]"#, r#","users":[]"#] {
+        let mut talk = Talk::auto();
+        talk.say(at(0, &open("k", "a", "ann")));
+        talk.say(by("change", "a"));
+        talk.say(at(1_000, &by("close", "a")));
+        let said = talk.say(at(2_000, &format!(r#"{{"c":"drop","key":"k"{users}}}"#)));
+        assert_eq!(said[0], json!({"reply": {"error": 0, "key": "k"}}));
+        assert_eq!(said[1]["callback"]["status"], 2, "{users}");
+        assert_eq!(said[2], json!({"notice": {"type": "saved", "key": "k", "status": 2}}));
+        assert_eq!((said.len(), talk.say(at(20_000, r#"{"c":"version"}"#)).len()), (3, 1));
+    }
+}
+
+#[test]
+fn drop_does_not_hurry_the_retry_of_a_save() {
+    let mut talk = Talk::manual();
+    talk.say(at(0, &open("k", "a", "ann")));
     talk.say(by("change", "a"));
-    for line in [info, r#"{"c":"forcesave","key":"k"}"#] {
-        assert_eq!(talk.say(line), [json!({"reply": {"error": 3, "key": "k"}})]);
-    }
-    assert_eq!(talk.error(r#"{"c":"info","key":"other"}"#), 0, "each document has its own bound");
     acks(&mut talk, "k", &[0]);
-    assert_eq!(talk.error(info), 3, "the acknowledged callback was the join, not one of the 64");
-    acks(&mut talk, "k", &[0]);
-    assert_eq!(talk.error(info), 0);
-    assert_eq!(talk.error(info), 3);
+    assert_eq!(talk.callbacks(r#"{"c":"drop","key":"k"}"#)[0]["status"], 2);
+    acks(&mut talk, "k", &[1]);
+    assert_eq!(talk.say(r#"{"c":"drop","key":"k"}"#), [json!({"reply": {"error": 0, "key": "k"}})]);
+    assert_eq!(talk.callbacks(at(999, r#"{"c":"version"}"#)), [] as [Value; 0]);
+    assert_eq!(talk.callbacks(at(1_000, r#"{"c":"version"}"#))[0]["status"], 2);
 }
 
 #[test]
@@ -374,9 +516,12 @@ fn a_document_that_is_not_open_is_error_1() {
     talk.say(by("close", "a"));
     assert_eq!(talk.callbacks(at(10_000, r#"{"c":"version"}"#))[0]["status"], 2);
     for key in ["never", "closed", "saved"] {
-        for line in commands_on(&json!(key)) {
+        for line in commands_on(&json!(key)).into_iter().filter(|line| line["c"] != "meta") {
             assert_eq!(talk.say(line.to_string()), [json!({"reply": {"error": 1, "key": key}})], "{line}");
         }
+        let renamed = talk.say(json!({"c": "meta", "key": key, "meta": {"title": "T"}}).to_string());
+        assert_eq!((renamed.len(), &renamed[0]["reply"]["error"]), (2, &json!(0)), "{key}");
+        assert_eq!(renamed[1]["notice"]["type"], "meta", "a host can rename a document that nobody has open");
     }
 }
 

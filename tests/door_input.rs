@@ -51,7 +51,7 @@ fn populated() -> Talk {
         talk.say(line.to_string());
     }
     let state = state(&talk);
-    assert_eq!((state.documents, state.limits.edit.in_use, state.limits.live.in_use), (2, 1, 1));
+    assert_eq!((state.documents, state.limits.edit.in_use, state.limits.live.in_use), (3, 1, 1));
     assert_eq!(state.deadline.map(Timestamp::as_millis), Some(START + 10_000));
     assert_eq!((talk.door.engine().forgotten().len(), state.participants[0].len()), (1, 3));
     talk
@@ -303,7 +303,6 @@ fn errors_come_in_the_order_key_parameters_existence_state() {
         (r#"{"c":"info","key":"never"}"#, 1),
         (r#"{"c":"drop","key":"never","users":[]}"#, 1),
         (r#"{"c":"forcesave","key":"never"}"#, 1),
-        (r#"{"c":"meta","key":"never","meta":{"title":"T"}}"#, 1),
         (r#"{"c":"ack","key":"never","error":0}"#, 1),
         (r#"{"c":"getForgotten","key":"k"}"#, 1),
         (r#"{"c":"deleteForgotten","key":"k"}"#, 1),

@@ -7,7 +7,7 @@ use support::*;
 use std::sync::Arc;
 
 use coedit::door::{Acknowledge, Door};
-use coedit::{Config, Engine, ManualClock, Timestamp};
+use coedit::{Config, Engine, ManualClock, Timestamp, VERSION};
 use serde_json::{Value, json};
 
 fn ack(key: &str, error: u8) -> String {
@@ -138,7 +138,7 @@ fn a_draining_engine_gives_no_edit_access_and_saves_at_once() {
     talk.door.engine().drain();
     assert_eq!(talk.reply(open("k", "b", "ben")), opened("k", "b", "view", Some("draining")));
     assert_eq!(talk.reply(view("k", "l", "liv", true)), opened("k", "l", "liveview", None));
-    assert_eq!(kinds(&talk.say(by("close", "a"))), ["reply 0", "callback k 2"]);
+    assert_eq!(kinds(&talk.say(by("close", "a"))), ["reply 0", "callback k 2", "notice saved"]);
 }
 
 #[test]
@@ -148,7 +148,6 @@ fn opening_an_open_label_again_repeats_the_reply_and_changes_nothing() {
     talk.say(open("k", "b", "ben"));
     for (line, answer) in [
         (open("k", "a", "ann"), opened("k", "a", "edit", None)),
-        (view("k", "a", "ann", true), opened("k", "a", "edit", None)),
         (open("k", "b", "ben"), opened("k", "b", "view", Some("connection-limit"))),
     ] {
         assert_eq!(talk.say(&line), [json!({"reply": answer})], "{line}");
@@ -159,6 +158,9 @@ fn opening_an_open_label_again_repeats_the_reply_and_changes_nothing() {
             [json!({"reply": {"error": 5, "key": key}})],
             "{key} {user}"
         );
+    }
+    for live in [false, true] {
+        assert_eq!(talk.error(view("k", "a", "ann", live)), 5, "another mode, live {live}");
     }
     let engine = talk.door.engine();
     assert_eq!((engine.limits().edit.in_use, engine.documents()), (1, 1));
@@ -234,8 +236,16 @@ fn a_connection_can_force_a_save_by_the_button_or_a_form() {
         let saved = json!({
             "key": "k", "status": 6, "users": ["ann"], "actions": [{"type": 2, "userid": "ben"}],
             "forcesavetype": kind, "lastsave": "2023-11-22T00:00:00.001Z",
+            "history": {
+                "changes": [{"created": "2023-11-22 00:00:00", "user": {"id": "ann", "name": "ann"}}],
+                "serverVersion": VERSION,
+            },
         });
-        assert_eq!(talk.say(at(2, &ask)), [json!({"reply": {"error": 0}}), json!({"callback": saved})]);
+        let notice = json!({"notice": {"type": "saved", "key": "k", "status": 6}});
+        assert_eq!(
+            talk.say(at(2, &ask)),
+            [json!({"reply": {"error": 0}}), json!({"callback": saved}), notice]
+        );
         assert_eq!(
             talk.say(&ask),
             [json!({"reply": {"error": 4}})],
@@ -245,6 +255,69 @@ fn a_connection_can_force_a_save_by_the_button_or_a_form() {
         talk.say(by("close", "b"));
         assert_eq!(talk.say(&ask), [json!({"reply": {"error": 1}})]);
     }
+}
+
+#[test]
+fn only_a_connection_that_may_edit_can_press_save_or_submit_a_form() {
+    let mut talk = Talk::auto();
+    talk.say(open("k", "a", "ann"));
+    for (label, live) in [("v", false), ("l", true)] {
+        talk.say(view("k", label, "ben", live));
+    }
+    let press =
+        |label: &str, kind: u8| json!({"c": "forcesave", "connection": label, "type": kind}).to_string();
+    let refused = |talk: &mut Talk, labels: &[&str]| {
+        for line in labels.iter().flat_map(|label| [press(label, 1), press(label, 3)]) {
+            assert_eq!(talk.say(&line), [json!({"reply": {"error": 5}})], "{line}");
+        }
+    };
+    refused(&mut talk, &["v", "l"]);
+    talk.say(by("change", "a"));
+    refused(&mut talk, &["v", "l"]);
+    // A dropped connection may not either, whether a save is under way or the document is edited again.
+    let said = talk.say(r#"{"c":"drop","key":"k","users":["ann"]}"#);
+    assert_eq!(kinds(&said), ["reply 0", "notice dropped", "callback k 2", "notice saved"]);
+    refused(&mut talk, &["a", "v", "l"]);
+    talk.say(open("k", "b", "cara"));
+    talk.say(by("change", "b"));
+    refused(&mut talk, &["a", "v", "l"]);
+    assert_eq!(kinds(&talk.say(press("b", 1))), ["reply 0", "callback k 6", "notice saved"]);
+}
+
+#[test]
+fn a_notice_tells_of_a_save_that_is_given_up_and_of_one_that_is_acknowledged() {
+    let mut talk = Talk::manual();
+    talk.say(at(0, &open("k", "a", "ann")));
+    talk.say(ack("k", 0));
+    talk.say(by("change", "a"));
+    let fail_until = |talk: &mut Talk, mut now: u64| {
+        for pause in [1_000, 2_000, 4_000] {
+            assert_eq!(kinds(&talk.say(ack("k", 1))), ["reply 0"], "a retry is still to come");
+            now += pause;
+            talk.say(at(now, NOTHING));
+        }
+        talk.say(ack("k", 1))
+    };
+    assert_eq!(kinds(&talk.say(by("forcesave", "a"))), ["reply 0", "callback k 6"]);
+    let given_up = fail_until(&mut talk, 0);
+    assert_eq!(kinds(&given_up), ["reply 0", "notice storage", "callback k 7"]);
+    assert_eq!(given_up[1], json!({"notice": {"type": "storage", "key": "k", "status": 6}}));
+    assert_eq!(kinds(&talk.say(ack("k", 0))), ["reply 0"], "a 7 saves nothing");
+    assert_eq!(kinds(&talk.say(by("forcesave", "a"))), ["reply 0", "callback k 6"]);
+    assert_eq!(talk.say(ack("k", 0))[1], json!({"notice": {"type": "saved", "key": "k", "status": 6}}));
+    talk.say(by("change", "a"));
+    talk.say(by("close", "a"));
+    talk.say(at(20_000, NOTHING));
+    let given_up = fail_until(&mut talk, 20_000);
+    assert_eq!(kinds(&given_up), ["reply 0", "notice storage", "callback k 3"]);
+    assert_eq!(given_up[1], json!({"notice": {"type": "storage", "key": "k", "status": 2}}));
+    assert_eq!(kinds(&talk.say(ack("k", 0))), ["reply 0"]);
+    assert_eq!(talk.reply(r#"{"c":"getForgottenList"}"#)["keys"], json!(["k"]));
+    // The next save of the document is acknowledged.
+    talk.say(open("k", "b", "ben"));
+    talk.say(ack("k", 0));
+    talk.say(r#"{"c":"drop","key":"k"}"#);
+    assert_eq!(talk.say(ack("k", 0))[1], json!({"notice": {"type": "saved", "key": "k", "status": 2}}));
 }
 
 #[test]
@@ -274,8 +347,9 @@ fn ack_settles_the_last_callback_of_a_closed_document() {
     talk.say(open("k", "a", "ann"));
     talk.say(by("close", "a"));
     assert_eq!(kinds(&talk.say(ack("k", 0))), ["reply 0", "callback k 4"]);
-    assert!(!talk.door.engine().is_open(&key("k")));
+    assert!(talk.door.engine().is_open(&key("k")), "the 4 is not settled");
     assert_eq!(talk.say(ack("k", 0)), [json!({"reply": {"error": 0, "key": "k"}})]);
+    assert!(!talk.door.engine().is_open(&key("k")));
     assert_eq!(talk.error(ack("k", 0)), 1, "the document is closed");
 }
 
@@ -320,7 +394,7 @@ fn get_forgotten_returns_the_url_of_the_ack() {
         assert_eq!(talk.error(r#"{"c":"getForgotten","key":"k"}"#), 1, "a retry is still to come");
         assert_eq!(kinds(&talk.say(at(11_000, NOTHING))), ["callback k 2", "reply 0"]);
         let given_up = format!(r#"{{"c":"ack","key":"k","error":1{more}}}"#);
-        assert_eq!(kinds(&talk.say(given_up)), ["reply 0", "callback k 3"]);
+        assert_eq!(kinds(&talk.say(given_up)), ["reply 0", "notice storage", "callback k 3"]);
         assert_eq!(
             talk.reply(r#"{"c":"getForgotten","key":"k"}"#),
             json!({"error": 0, "key": "k", "url": kept})
@@ -360,13 +434,22 @@ fn p9_at_moves_the_clock_and_runs_every_deadline_on_the_way_in_order() {
     assert_eq!(kinds(&talk.say(at(14_999, NOTHING))), ["reply 0"], "nothing is due yet");
     assert_eq!(
         kinds(&talk.say(at(15_000, NOTHING))),
-        ["callback m 2", "reply 0"],
+        ["callback m 2", "notice saved", "reply 0"],
         "a save is due at its exact time"
     );
     let meta = r#"{"c":"meta","key":"c","meta":{"title":"T"}}"#;
     assert_eq!(
         kinds(&talk.say(at(3_600_000, meta))),
-        ["callback z 2", "callback a 2", "callback c 6", "reply 0", "notice meta"]
+        [
+            "callback z 2",
+            "notice saved",
+            "callback a 2",
+            "notice saved",
+            "callback c 6",
+            "notice saved",
+            "reply 0",
+            "notice meta"
+        ]
     );
     assert_eq!(talk.door.engine().next_deadline(), None);
 }
@@ -396,8 +479,8 @@ fn the_reply_comes_before_the_notices_and_they_before_the_callbacks() {
     talk.say(by("close", "l"));
     assert_eq!(
         kinds(&talk.say(at(20_000, r#"{"c":"drop","key":"k"}"#))),
-        ["callback late 2", "reply 0", "notice dropped", "callback k 2"],
-        "lines of earlier deadlines come before the reply"
+        ["callback late 2", "notice saved", "reply 0", "notice dropped", "callback k 2", "notice saved"],
+        "lines of earlier deadlines come before the reply, and those of an acknowledgement after its callback"
     );
 }
 
@@ -407,7 +490,7 @@ fn the_end_of_a_replay_moves_the_clock_until_nothing_is_due() {
     talk.say(at(4_000, &open("later", "b", "ben")));
     talk.say(by("change", "b"));
     talk.say(by("close", "b"));
-    assert_eq!(kinds(&talk.end()), ["callback k 2", "callback later 2"]);
+    assert_eq!(kinds(&talk.end()), ["callback k 2", "notice saved", "callback later 2", "notice saved"]);
     assert_eq!(talk.end(), [] as [Value; 0]);
 
     let mut waiting = closing(Acknowledge::Manual, "k");
@@ -433,7 +516,7 @@ fn p9_at_has_no_effect_in_real_time() {
     assert_eq!(kinds(&talk.say(at(3_600_000, NOTHING))), ["reply 0"]);
     assert_eq!(talk.end(), [] as [Value; 0], "only callbacks that are due now are delivered");
     clock.advance(seconds(10));
-    assert_eq!(kinds(&talk.end()), ["callback k 2"]);
+    assert_eq!(kinds(&talk.end()), ["callback k 2", "notice saved"]);
 
     talk.say(open("k", "a", "ann"));
     talk.say(by("change", "a"));
@@ -443,5 +526,5 @@ fn p9_at_has_no_effect_in_real_time() {
     assert_eq!((due.as_millis(), out.len()), (START + 20_000, 0), "tick returns the next deadline");
     clock.move_to(due);
     assert_eq!(talk.door.tick(&mut out), None);
-    assert_eq!(kinds(&parsed(&out)), ["callback k 2"]);
+    assert_eq!(kinds(&parsed(&out)), ["callback k 2", "notice saved"]);
 }

@@ -23,9 +23,10 @@ fn replay_prints_replies_callbacks_and_a_summary() {
     let output = coedit(&["replay", "-"], SESSION);
     assert_eq!(output.status.code(), Some(0));
     let lines: Vec<&str> = text(&output.stdout).lines().collect();
-    assert_eq!(lines.len(), 5, "three replies and two callbacks: {lines:?}");
+    assert_eq!(lines.len(), 6, "three replies, two callbacks and a notice: {lines:?}");
     assert!(lines[0].starts_with(r#"{"reply":{"error":0,"key":"report""#), "{}", lines[0]);
     assert!(lines[4].contains(r#""status":2"#), "replay runs the clock until the save: {}", lines[4]);
+    assert_eq!(lines[5], r#"{"notice":{"type":"saved","key":"report","status":2}}"#);
     for row in
         ["operations          3", "callbacks           1 x status 1, 1 x status 2", "saves acknowledged  1"]
     {

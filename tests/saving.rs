@@ -56,6 +56,22 @@ fn forgotten(world: &World) -> Vec<String> {
     world.engine.forgotten().into_iter().map(|forgotten| forgotten.key.to_string()).collect()
 }
 
+/// The notice that the storage failed with a callback of `doc` that came from no request.
+fn given_up_notice(status: Status) -> Notice {
+    Notice::Storage { key: key("doc"), status, userdata: None }
+}
+
+/// The notice that the storage has a save of `doc` that came from no request.
+fn saved_notice(status: Status) -> Notice {
+    Notice::Saved { key: key("doc"), status, userdata: None }
+}
+
+/// The turns of the history of a save.
+fn turns_of(callback: &Callback) -> Vec<(&str, Option<&str>, Timestamp)> {
+    let turns = &callback.history.as_ref().expect("a save has a history").changes;
+    turns.iter().map(|turn| (turn.author.id.as_str(), turn.author.name.as_deref(), turn.created)).collect()
+}
+
 fn save(world: &World) -> Box<Callback> {
     let save = world.ack();
     assert_eq!(save.status, Status::Save);
@@ -238,7 +254,7 @@ fn the_retry_pauses_and_their_number_are_a_setting() {
     world.take().failed();
     // A pause of zero needs no time to pass.
     assert_eq!(summary(world.take().failed().as_ref()), "1 +ann [ann]");
-    assert_eq!(world.take_notices(), [Notice::Storage { key: key("doc"), status: Status::Editing }]);
+    assert_eq!(world.take_notices(), [given_up_notice(Status::Editing)]);
     assert_eq!(world.acknowledge_all(), ["4 -ann"]);
 }
 
@@ -248,8 +264,12 @@ fn after_the_last_retry_a_save_gets_status_3_and_the_document_is_forgotten() {
     make_save_due(&world);
     let given_up = give_up(&world, Status::Save);
     assert_eq!(forgotten(&world), ["doc"], "the document is listed as soon as its save is given up");
-    assert!(!world.engine.is_open(&key("doc")));
-    assert_eq!(world.take_notices(), [], "the callback of status 3 reports it");
+    assert!(world.engine.is_open(&key("doc")), "its changes are unsaved");
+    assert_eq!(
+        world.take_notices(),
+        [given_up_notice(Status::Save)],
+        "the notice comes before the callback of status 3 is taken"
+    );
     // The callback of status 3 has the contents of the save and can be taken at once.
     let failed = world.take();
     let mut as_save = failed.callback().clone();
@@ -266,11 +286,11 @@ fn after_the_last_retry_a_save_gets_status_3_and_the_document_is_forgotten() {
         world.pass(seconds(pause));
     }
     world.take().failed();
-    assert_eq!(world.take_notices(), [Notice::Storage { key: key("doc"), status: Status::SaveFailed }]);
+    assert_eq!(world.take_notices(), [given_up_notice(Status::SaveFailed)]);
     assert!(world.acknowledge_all().is_empty());
     assert_eq!(forgotten(&world), ["doc"]);
     assert_eq!(world.engine.next_deadline(), None);
-    assert_eq!(world.engine.documents(), 0);
+    assert_eq!(world.engine.documents(), 1, "its changes are unsaved");
 }
 
 #[test]
@@ -278,29 +298,32 @@ fn callbacks_of_status_1_4_and_7_are_given_up_with_a_notice_and_the_next_follows
     let world = World::plain();
     let ann = world.edit("doc", "ann");
     world.engine.info(&key("doc"), Some("x")).unwrap();
-    let notice = |status| [Notice::Storage { key: key("doc"), status }];
     give_up(&world, Status::Editing);
-    assert_eq!(world.take_notices(), notice(Status::Editing));
-    let answer = give_up(&world, Status::Editing);
-    assert_eq!(
-        (answer.userdata.as_deref(), world.take_notices()),
-        (Some("x"), notice(Status::Editing).to_vec())
-    );
+    assert_eq!(world.take_notices(), [given_up_notice(Status::Editing)]);
+    // An answer to `info` is not tried again, and no notice tells of it.
+    let answer = world.take().failed();
+    assert_eq!((summary(&answer).as_str(), answer.userdata.as_deref()), ("1 [ann]", Some("x")));
+    assert!(world.callbacks.try_recv().is_err());
+    assert_eq!((world.take_notices(), world.engine.next_deadline()), (vec![], None));
     ann.change().unwrap();
-    world.engine.force_save(&key("doc"), None).unwrap();
+    world.engine.force_save(&key("doc"), Some("y")).unwrap();
+    let with_userdata =
+        |status| [Notice::Storage { key: key("doc"), status, userdata: Some("y".into()) }].to_vec();
     give_up(&world, Status::ForceSave);
-    assert_eq!(world.take_notices(), []);
+    assert_eq!(world.take_notices(), with_userdata(Status::ForceSave), "before the callback of status 7");
     give_up(&world, Status::ForceSaveFailed);
-    assert_eq!(world.take_notices(), notice(Status::ForceSaveFailed));
+    assert_eq!(world.take_notices(), with_userdata(Status::ForceSaveFailed));
     world.engine.force_save(&key("doc"), None).unwrap();
     assert_eq!(world.acknowledge_all(), ["6 [ann]"]);
     drop(ann);
     world.pass(seconds(10));
     save(&world);
+    let saved = [saved_notice(Status::ForceSave), saved_notice(Status::Save)];
+    assert_eq!(world.take_notices(), saved);
     drop(world.edit("doc", "ben"));
     world.ack();
     give_up(&world, Status::Closed);
-    assert_eq!(world.take_notices(), notice(Status::Closed));
+    assert_eq!(world.take_notices(), [given_up_notice(Status::Closed)]);
     assert!(world.acknowledge_all().is_empty());
 }
 
@@ -310,7 +333,7 @@ fn without_retries_a_callback_is_given_up_at_its_first_failure() {
     let ann = world.edit("doc", "ann");
     ann.change().unwrap();
     assert_eq!(world.take().failed().status, Status::Editing);
-    assert_eq!(world.take_notices(), [Notice::Storage { key: key("doc"), status: Status::Editing }]);
+    assert_eq!(world.take_notices(), [given_up_notice(Status::Editing)]);
     world.engine.force_save(&key("doc"), None).unwrap();
     assert_eq!(world.take().failed().status, Status::ForceSave);
     assert_eq!(world.take().failed().status, Status::ForceSaveFailed);
@@ -505,6 +528,51 @@ fn a_drop_makes_the_save_due_at_once() {
 }
 
 #[test]
+fn a_drop_makes_a_save_due_that_waits_for_its_delay() {
+    type Drop = fn(&World, &Connection);
+    let ways: [Drop; 4] = [
+        |world, _| drop(world.engine.drop_all(&key("doc")).unwrap()),
+        |world, _| drop(world.engine.drop_users(&key("doc"), &[id("ann")]).unwrap()),
+        |world, _| drop(world.engine.drop_users(&key("doc"), &[]).unwrap()),
+        |world, viewer| drop(world.engine.drop_connection(viewer.id()).unwrap()),
+    ];
+    for drop_access in ways {
+        let world = World::plain();
+        let viewer = world.open("doc", "zoe", Access::View);
+        drop(join_and_change(&world));
+        world.pass(seconds(1));
+        assert!(world.acknowledge_all().is_empty());
+        drop_access(&world, &viewer);
+        assert_eq!(world.acknowledge_all(), ["2 -ann [ann]"]);
+        world.pass(seconds(60));
+        assert!(world.acknowledge_all().is_empty(), "the save came once");
+    }
+}
+
+#[test]
+fn a_drop_of_one_editor_makes_no_save_due_while_another_edits() {
+    let world = World::plain();
+    let ann = join_and_change(&world);
+    let ben = world.edit("doc", "ben");
+    world.engine.drop_connection(ben.id()).unwrap();
+    world.pass(seconds(60));
+    assert_eq!(world.acknowledge_all(), ["1 +ben [ann ben]", "1 -ben [ann]"]);
+    assert!(ann.may_edit());
+}
+
+#[test]
+fn a_drop_does_not_hurry_the_retry_of_a_save() {
+    let world = World::plain();
+    make_save_due(&world);
+    world.take().failed();
+    world.engine.drop_all(&key("doc")).unwrap();
+    assert_eq!(world.engine.next_deadline(), Some(at(11_000)));
+    assert!(world.callbacks.try_recv().is_err());
+    world.pass(seconds(1));
+    save(&world);
+}
+
+#[test]
 fn drain_makes_saves_due_and_refuses_editors() {
     let world = World::plain();
     drop(join_and_change(&world));
@@ -552,7 +620,11 @@ fn a_force_save_names_its_cause() {
         assert_eq!(callback.forcesavetype, Some(kind));
         assert_eq!(callback.lastsave, Some(changed_at), "{kind:?}");
         assert_eq!(callback.userdata.as_deref(), userdata, "{kind:?}");
-        assert_eq!((callback.notmodified, callback.history.clone()), (None, None));
+        assert_eq!(callback.notmodified, None);
+        let history = callback.history.as_ref().unwrap();
+        assert_eq!(history.server_version, VERSION);
+        let turns = [("ann", Some("ann"), at(0))];
+        assert_eq!(turns_of(&callback), turns, "ann changed it all the time");
         let action = callback.action.as_ref().map(|action| action.kind);
         assert_eq!(action, has_action.then_some(ActionKind::ForceSaveRequested));
     }
@@ -721,6 +793,109 @@ fn after_a_requested_force_save_the_next_change_starts_a_new_interval() {
     assert_eq!(world.acknowledge_all(), ["6 [ann]"]);
 }
 
+fn timed(interval: Duration) -> World {
+    World::new(|config| config.force_save_interval(Some(interval)))
+}
+
+#[test]
+fn timed_force_saves_that_nobody_took_yet_are_one_that_holds_all_changes() {
+    let world = timed(seconds(60));
+    let (ann, ben) = (world.edit("doc", "ann"), world.edit("doc", "ben"));
+    let held = world.take();
+    for _ in 0..70 {
+        ann.change().unwrap();
+        world.pass(seconds(60));
+    }
+    ben.change().unwrap();
+    assert_eq!(world.engine.next_deadline(), None, "the one that waits will hold this change too");
+    held.acked();
+    assert_eq!(summary(&world.ack()), "1 +ben [ann ben]");
+    let in_hand = world.take();
+    let callback = in_hand.callback();
+    assert_eq!((summary(callback), callback.forcesavetype), ("6 [ben]".into(), Some(ForceSaveType::Timer)));
+    assert_eq!(callback.lastsave, Some(at(70 * 60_000)));
+    assert_eq!(turns_of(callback), [("ann", Some("ann"), at(0)), ("ben", Some("ben"), at(70 * 60_000))]);
+    // A change after it was taken needs another.
+    ann.change().unwrap();
+    assert_eq!(world.engine.next_deadline(), Some(at(71 * 60_000)));
+    in_hand.acked();
+    assert!(world.acknowledge_all().is_empty());
+    world.pass(seconds(60));
+    assert_eq!(world.acknowledge_all(), ["6 [ann]"]);
+}
+
+#[test]
+fn a_requested_force_save_leaves_the_timed_one_that_waits_nothing_but_later_changes() {
+    for changed_later in [false, true] {
+        let world = timed(seconds(60));
+        let ann = world.edit("doc", "ann");
+        let held = world.take();
+        ann.change().unwrap();
+        world.pass(seconds(60));
+        // The button is pressed while the timed one waits. Only a taken one holds anything.
+        assert_eq!(world.engine.press_save(ann.id()), Ok(()));
+        assert_eq!(world.engine.press_save(ann.id()), Err(ForceSaveError::NotChanged));
+        if changed_later {
+            world.clock.advance(seconds(1));
+            ann.change().unwrap();
+        }
+        held.acked();
+        let saves: Vec<_> = world.callbacks.try_iter().map(Settle::acked).collect();
+        let told: Vec<_> = saves.iter().map(|save| (save.forcesavetype.unwrap(), save.lastsave)).collect();
+        let button = (ForceSaveType::Button, Some(at(0)));
+        let timer = (ForceSaveType::Timer, Some(at(61_000)));
+        assert_eq!(told, if changed_later { vec![timer, button] } else { vec![button] });
+        assert_eq!(world.engine.force_save(&key("doc"), None), Err(ForceSaveError::NotChanged));
+        drop(ann);
+        world.pass(seconds(10));
+        assert_eq!(save(&world).notmodified, Some(true));
+    }
+}
+
+#[test]
+fn a_timed_force_save_that_finds_no_room_is_planned_again() {
+    let bounds = Bounds { asked: 2, ..Bounds::default() };
+    let world = World::new(|config| config.bounds(bounds).force_save_interval(Some(seconds(60))));
+    let ann = world.edit("doc", "ann");
+    let held = world.take();
+    for _ in 0..2 {
+        ann.change().unwrap();
+        world.engine.force_save(&key("doc"), None).unwrap();
+    }
+    ann.change().unwrap();
+    world.pass(seconds(60));
+    held.acked();
+    assert_eq!(world.acknowledge_all(), ["6 [ann]", "6 [ann]"]);
+    assert_eq!(
+        world.engine.next_deadline(),
+        Some(at(120_000)),
+        "one interval after a force save was settled"
+    );
+    world.pass(seconds(60));
+    let timed = world.ack();
+    assert_eq!((timed.forcesavetype, timed.lastsave), (Some(ForceSaveType::Timer), Some(at(0))));
+    assert!(world.acknowledge_all().is_empty());
+}
+
+#[test]
+fn a_timed_force_save_takes_the_place_of_one_request_and_questions_take_none() {
+    let world = timed(seconds(60));
+    let ann = world.edit("doc", "ann");
+    let held = world.take();
+    (0..100).for_each(|_| assert_eq!(world.engine.info(&key("doc"), None), Ok(vec![id("ann")])));
+    ann.change().unwrap();
+    world.pass(seconds(60));
+    for _ in 0..63 {
+        assert_eq!(world.engine.press_save(ann.id()), Ok(()));
+        ann.change().unwrap();
+    }
+    assert_eq!(world.engine.press_save(ann.id()), Err(ForceSaveError::TooManyAsked));
+    held.acked();
+    let told = world.acknowledge_all();
+    let count = |what: &str| told.iter().filter(|one| *one == what).count();
+    assert_eq!((count("1 [ann]"), count("6 [ann]"), count("6 !ann [ann]")), (64, 1, 63));
+}
+
 #[test]
 fn without_an_interval_there_is_no_timed_force_save() {
     let world = World::plain();
@@ -738,6 +913,90 @@ fn press_save_and_submit_form_need_an_open_connection() {
     assert_eq!(world.engine.submit_form(gone), Err(ForceSaveError::UnknownConnection));
     assert_eq!(world.engine.force_save(&key("nowhere"), None), Err(ForceSaveError::NotOpen));
     assert_eq!(world.engine.force_save(&key("doc"), None), Ok(()), "the document is open until its save");
+}
+
+#[test]
+fn press_save_and_submit_form_need_edit_access() {
+    let world = World::plain();
+    let ann = join_and_change(&world);
+    let viewers = [Access::View, Access::LiveView].map(|access| world.open("doc", "ben", access));
+    let dropped = world.edit("doc", "mal");
+    world.engine.drop_users(&key("doc"), &[id("mal")]).unwrap();
+    for id in [viewers[0].id(), viewers[1].id(), dropped.id()] {
+        assert_eq!(world.engine.press_save(id), Err(ForceSaveError::ViewOnly));
+        assert_eq!(world.engine.submit_form(id), Err(ForceSaveError::ViewOnly));
+    }
+    assert_eq!(ForceSaveError::ViewOnly.code(), ErrorCode::Command);
+    assert_eq!(world.acknowledge_all(), ["1 +mal [ann mal]", "1 -mal [ann]"]);
+    assert_eq!(world.engine.press_save(ann.id()), Ok(()));
+    // Without a change there would be nothing to save. That the access is missing is said first.
+    assert_eq!(world.engine.press_save(dropped.id()), Err(ForceSaveError::ViewOnly));
+    assert_eq!(world.engine.press_save(ann.id()), Err(ForceSaveError::NotChanged));
+    assert_eq!(world.acknowledge_all(), ["6 !ann [ann]"]);
+}
+
+#[test]
+fn a_notice_tells_of_every_save_that_is_acknowledged() {
+    let world = World::plain();
+    let ann = join_and_change(&world);
+    assert_eq!(world.take_notices(), [], "a join saves nothing");
+    for userdata in [None, Some("mine")] {
+        world.engine.force_save(&key("doc"), userdata).unwrap();
+        ann.change().unwrap();
+        let in_hand = world.take();
+        assert_eq!(world.take_notices(), []);
+        in_hand.acked();
+        let userdata = userdata.map(Into::into);
+        let saved = Notice::Saved { key: key("doc"), status: Status::ForceSave, userdata };
+        assert_eq!(world.take_notices(), [saved]);
+    }
+    drop(ann);
+    world.pass(seconds(10));
+    world.take().failed();
+    assert_eq!(world.take_notices(), [], "a retry is still to come");
+    world.pass(seconds(1));
+    save(&world);
+    assert_eq!(world.take_notices(), [saved_notice(Status::Save)]);
+    // What is not a save has no such notice: 3, 4, 7 and answers.
+    forget(&world);
+    assert_eq!(world.take_notices(), [given_up_notice(Status::Save)]);
+    world.engine.info(&key("doc"), None).unwrap();
+    assert_eq!(world.acknowledge_all(), ["4"]);
+    world.engine.delete_forgotten(&key("doc")).unwrap();
+    let ben = join_and_change(&world);
+    world.engine.force_save(&key("doc"), None).unwrap();
+    give_up(&world, Status::ForceSave);
+    assert_eq!(world.take_notices(), [given_up_notice(Status::ForceSave)]);
+    assert_eq!(world.ack().status, Status::ForceSaveFailed);
+    assert_eq!(world.take_notices(), []);
+    world.engine.drop_connection(ben.id()).unwrap();
+    assert_eq!(world.acknowledge_all(), ["2 -ann [ann]"]);
+    assert!(world.take_notices().ends_with(&[saved_notice(Status::Save)]));
+    drop(world.edit("other", "ann"));
+    assert_eq!(world.acknowledge_all(), ["1 +ann [ann]", "4 -ann"]);
+    assert_eq!(world.take_notices(), []);
+}
+
+#[test]
+fn a_force_save_and_its_failure_have_the_history_up_to_the_request() {
+    let world = World::plain();
+    let ann = join_and_change(&world);
+    let ben = world.edit("doc", "ben");
+    assert_eq!(world.acknowledge_all(), ["1 +ben [ann ben]"]);
+    world.engine.force_save(&key("doc"), None).unwrap();
+    world.clock.advance(seconds(2));
+    ben.change().unwrap();
+    world.engine.force_save(&key("doc"), None).unwrap();
+    let first = ("ann", Some("ann"), at(0));
+    let both = [first, ("ben", Some("ben"), at(2_000))];
+    assert_eq!(turns_of(&give_up(&world, Status::ForceSave)), [first]);
+    assert_eq!(turns_of(&give_up(&world, Status::ForceSaveFailed)), [first]);
+    assert_eq!(turns_of(&world.ack()), both);
+    // The history goes back to the last acknowledged save of status 2, not to the last force save.
+    drop((ann, ben));
+    world.pass(seconds(10));
+    let last = world.callbacks.try_iter().map(Settle::acked).last().unwrap();
+    assert_eq!((last.status, turns_of(&last)), (Status::Save, both.to_vec()));
 }
 
 #[test]
@@ -793,15 +1052,11 @@ fn the_history_has_one_entry_for_each_turn() {
     let save = all.last().unwrap();
     let history = save.history.as_ref().unwrap();
     assert_eq!(history.server_version, VERSION);
-    let turns: Vec<_> = history
-        .changes
-        .iter()
-        .map(|turn| (turn.author.id.as_str(), turn.author.name.as_deref(), turn.created))
-        .collect();
+    let turns = turns_of(save);
     // Four turns exceed the bound of three. The first turns of ann and ben merge, and then also with ann's second turn.
     assert!(turns.len() <= 3, "{turns:?}");
     assert_eq!(turns[0], ("ann", Some("Ann"), at(0)));
-    assert_eq!(*turns.last().unwrap(), ("cat", None, at(6_000)), "times are whole seconds");
+    assert_eq!(*turns.last().unwrap(), ("cat", Some("cat"), at(6_000)), "times are whole seconds");
     // An acknowledged save starts a new history.
     let viewer = world.open("doc", "zoe", Access::View);
     world.edit("doc", "ben").change().unwrap();
@@ -883,6 +1138,88 @@ fn info_reports_the_state_of_the_document_to_the_storage() {
     assert_eq!(world.acknowledge_all(), ["2 -ann [ann]", "4"]);
     drop(viewer);
     assert!(world.engine.info(&doc, None).is_err());
+}
+
+#[test]
+fn info_says_of_a_forgotten_document_that_no_save_is_to_come() {
+    let world = World::plain();
+    forget(&world);
+    let doc = key("doc");
+    assert!(world.engine.is_open(&doc) && world.engine.documents() == 1);
+    let asked = |expected: &str| {
+        assert_eq!(world.engine.info(&doc, None), Ok(vec![]));
+        assert_eq!(world.acknowledge_all(), [expected]);
+    };
+    asked("4");
+    let viewer = world.open("doc", "ben", Access::View);
+    asked("4");
+    // Edited again, it is to be saved when the editor leaves.
+    drop(world.edit("doc", "ben"));
+    assert_eq!(world.acknowledge_all(), ["1 +ben [ben]"]);
+    asked("1 []");
+    world.pass(seconds(10));
+    // What was asked while a save was to come says what is so when it is handed out.
+    let in_hand = world.take();
+    assert_eq!(world.engine.info(&doc, None), Ok(vec![]));
+    in_hand.failed();
+    for pause in [1, 2, 4] {
+        world.pass(seconds(pause));
+        world.take().failed();
+    }
+    assert_eq!(world.acknowledge_all(), ["3 -ben [ann]", "4"]);
+    asked("4");
+    drop(viewer);
+    world.engine.delete_forgotten(&doc).unwrap();
+    assert!(world.engine.info(&doc, None).is_err() && world.engine.documents() == 0);
+}
+
+#[test]
+fn a_forgotten_document_can_be_force_saved() {
+    let world = World::plain();
+    forget(&world);
+    world.engine.force_save(&key("doc"), None).unwrap();
+    assert_eq!(world.engine.force_save(&key("doc"), None), Err(ForceSaveError::NotChanged));
+    give_up(&world, Status::ForceSave);
+    assert_eq!(world.acknowledge_all(), ["7 [ann]"]);
+    assert_eq!(forgotten(&world), ["doc"]);
+    world.engine.force_save(&key("doc"), None).unwrap();
+    assert_eq!(world.acknowledge_all(), ["6 [ann]"]);
+    assert!(forgotten(&world).is_empty() && !world.engine.is_open(&key("doc")));
+    assert_eq!(world.engine.force_save(&key("doc"), None), Err(ForceSaveError::NotOpen));
+}
+
+#[test]
+fn after_everybody_left_unchanged_a_force_save_finds_nothing_until_the_closing_is_acknowledged() {
+    let world = World::plain();
+    drop(world.edit("doc", "ann"));
+    let force_save = || world.engine.force_save(&key("doc"), None);
+    assert_eq!(force_save(), Err(ForceSaveError::NotChanged));
+    assert_eq!(summary(&world.ack()), "1 +ann [ann]");
+    let closing = world.take();
+    assert_eq!(
+        (summary(closing.callback()), force_save()),
+        ("4 -ann".into(), Err(ForceSaveError::NotChanged))
+    );
+    closing.failed();
+    assert_eq!(force_save(), Err(ForceSaveError::NotChanged));
+    world.pass(seconds(1));
+    assert_eq!(world.acknowledge_all(), ["4 -ann"]);
+    assert_eq!(force_save(), Err(ForceSaveError::NotOpen));
+}
+
+#[test]
+fn questions_about_too_many_waiting_documents_are_answered_and_not_told() {
+    let world = World::new(|config| config.bounds(Bounds { waiting_documents: 2, ..Bounds::default() }));
+    let editors: Vec<Connection> = ["a", "b", "c", "d"].map(|document| world.edit(document, "ann")).into();
+    for document in ["a", "d"] {
+        assert_eq!(world.engine.info(&key(document), Some("x")), Ok(vec![id("ann")]), "{document}");
+    }
+    let told: Vec<_> = world.callbacks.try_iter().map(Settle::acked).collect();
+    assert_eq!((told.len(), told.iter().filter(|one| one.userdata.is_some()).count()), (4, 0));
+    // There is room again.
+    assert_eq!(world.engine.info(&key("d"), Some("x")), Ok(vec![id("ann")]));
+    assert_eq!(world.ack().userdata.as_deref(), Some("x"));
+    drop(editors);
 }
 
 /// One lock of a shard covers fewer saves than these.

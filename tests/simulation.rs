@@ -42,6 +42,8 @@ struct Simulation {
     changed: BTreeMap<usize, Timestamp>,
     in_hand: Vec<Delivery>,
     replay: Replay,
+    /// The saves that the storage acknowledged and of which no notice was read yet.
+    saved: Vec<(DocumentKey, Status)>,
     /// A hash of everything that a host can observe.
     fingerprint: DefaultHasher,
     draining: bool,
@@ -76,6 +78,7 @@ impl Simulation {
             changed: BTreeMap::new(),
             in_hand: Vec::new(),
             replay: Replay::new(pauses.len()),
+            saved: Vec::new(),
             fingerprint: DefaultHasher::new(),
             draining: false,
         }
@@ -178,9 +181,9 @@ impl Simulation {
         let document = self.random.below(self.conditions.documents);
         let key = &self.keys[document];
         let editors = self.world.engine.editors(key);
-        if let Ok(users) = self.world.engine.info(key, Some("for the simulation")) {
-            assert_eq!(users, editors);
-        }
+        let answer = self.world.engine.is_open(key).then(|| editors.clone());
+        let info = self.world.engine.info(key, Some("for the simulation"));
+        assert_eq!(info.ok(), answer, "P7: a question about an open document is answered, whatever waits");
         let forced = self.world.engine.force_save(key, None).map_err(|error| error.code().number());
         self.record((editors.len(), forced));
     }
@@ -208,9 +211,14 @@ impl Simulation {
 
     fn check_notices(&mut self) -> Vec<Notice> {
         let notices = self.world.take_notices();
+        let mut saved = Vec::new();
         for notice in &notices {
             self.crowd.check_notice(notice);
+            if let Notice::Saved { key, status, .. } = notice {
+                saved.push((key.clone(), *status));
+            }
         }
+        assert_eq!(saved, std::mem::take(&mut self.saved), "a notice tells of every acknowledged save");
         notices
     }
 
@@ -265,6 +273,9 @@ impl Simulation {
             }
         };
         self.replay.settled(&callback, !fails);
+        if !fails && matches!(callback.status, Status::Save | Status::ForceSave) {
+            self.saved.push((callback.key.clone(), callback.status));
+        }
         self.record((callback.key.as_bytes(), callback.status, fails));
     }
 
@@ -295,6 +306,7 @@ impl Simulation {
             self.world.clock.move_to(due);
             self.world.engine.tick();
         }
+        self.check_notices();
         self.world.engine.validate().unwrap();
         self.replay.assert_balanced();
         let forgotten: Vec<DocumentKey> =
@@ -307,7 +319,9 @@ impl Simulation {
                 "P5: the change of {key} at {at} is neither saved nor listed"
             );
         }
-        assert_eq!((self.world.engine.documents(), self.world.engine.limits().edit.in_use), (0, 0));
+        // A forgotten document is open, because its changes are unsaved.
+        let open = self.world.engine.documents();
+        assert_eq!((open, self.world.engine.limits().edit.in_use), (forgotten.len(), 0));
         self.record((handed_out, forgotten.len()));
         self.fingerprint.finish()
     }

@@ -298,6 +298,10 @@ impl Admission {
         self.draining.store(true, Ordering::SeqCst);
     }
 
+    pub(crate) fn undrain(&self) {
+        self.draining.store(false, Ordering::SeqCst);
+    }
+
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::SeqCst)
     }

@@ -18,9 +18,10 @@ pub struct Bounds {
     /// Default 1,024; 1 to 1,048,576.
     pub waiting_actions: usize,
     /// The documents that wait for the storage. Past it the engine drops a document that was opened and closed without
-    /// a change, and refuses `info`. Default 65,536; 1 or more.
+    /// a change, and leaves out the callbacks of `info`. Default 65,536; 1 or more.
     pub waiting_documents: usize,
-    /// The requests `info` and `forcesave` of one document that wait for the storage. Past it the engine refuses more.
+    /// The callbacks of `info`, and beside them the force saves, of one document that wait for the storage. Past it the
+    /// engine leaves out the callback of an `info`, and refuses a force save.
     /// Default 64; 1 to 65,536.
     pub asked: usize,
     /// The turns of a [`History`](crate::History). Past it the engine merges the two oldest. Default 100; 1 to 65,536.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::access::Grant;
+use crate::access::{Access, Grant, Reason};
 use crate::ids::{ConnectionId, DocumentKey, UserId};
 
 /// Maps each open label to its connection, and each of these connections to its label.
@@ -18,8 +18,18 @@ pub(super) struct LabelledConnection {
     pub(super) id: ConnectionId,
     pub(super) key: DocumentKey,
     pub(super) user: UserId,
-    /// The access that `open` replied. An `open` that is repeated replies the same.
+    /// The access that `open` asked for.
+    pub(super) asked: Access,
+    /// The access that `open` replied.
     pub(super) grant: Grant,
+}
+
+impl LabelledConnection {
+    /// What it may do now, if that is `access`, and why that is less than it asked for.
+    pub(super) fn grant_now(&self, access: Access) -> Grant {
+        let lost = access < self.grant.access;
+        Grant { access, reason: if lost { Some(Reason::Dropped) } else { self.grant.reason } }
+    }
 }
 
 impl Labels {

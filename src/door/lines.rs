@@ -24,7 +24,12 @@ pub struct Lines {
     partial: Vec<u8>,
     /// True if the line that is arriving is too long. Then nothing of it is kept.
     too_long: bool,
+    /// True once a line has ended. A byte order mark is ignored before the first line only.
+    started: bool,
 }
+
+/// The byte order mark in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 impl Lines {
     /// Takes the next bytes of the stream. Calls `each` with every line that they complete, in order, or with `None`
@@ -34,23 +39,31 @@ impl Lines {
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
             let (line, after) = rest.split_at(end);
             rest = after.get(1..).unwrap_or_default();
-            if self.partial.is_empty() && !self.too_long {
+            if self.started && self.partial.is_empty() && !self.too_long {
                 each(Some(line).filter(|line| line.len() <= LINE_MAX));
             } else {
                 self.append(line);
-                self.end(&mut each);
+                self.end_line(&mut each);
             }
         }
         self.append(rest);
     }
 
     /// Ends the stream. Calls `each` with the last line if the stream did not end with a line end.
-    pub fn end(&mut self, mut each: impl FnMut(Option<&[u8]>)) {
-        if std::mem::take(&mut self.too_long) {
-            each(None);
-        } else if !self.partial.is_empty() {
-            each(Some(&self.partial));
+    pub fn end(&mut self, each: impl FnMut(Option<&[u8]>)) {
+        if self.too_long || !self.partial.is_empty() {
+            self.end_line(each);
         }
+    }
+
+    fn end_line(&mut self, mut each: impl FnMut(Option<&[u8]>)) {
+        let first = !std::mem::replace(&mut self.started, true);
+        let mut line = &*self.partial;
+        if first {
+            line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
+        }
+        each(Some(line).filter(|_| !self.too_long));
+        self.too_long = false;
         self.partial.clear();
     }
 
@@ -84,6 +97,13 @@ mod tests {
         assert_eq!(lengths_of_lines(&[b"ab", b"", b"c\n", b"d"]), [Some(3), Some(1)]);
         assert_eq!(lengths_of_lines(&[]), []);
         assert_eq!(lengths_of_lines(&[b"a", b"\n"]), [Some(1)]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_ignored_before_the_first_line_only() {
+        assert_eq!(lengths_of_lines(&[b"\xef\xbb\xbfab\n", b"\xef\xbb\xbfab\n"]), [Some(2), Some(5)]);
+        assert_eq!(lengths_of_lines(&[b"\xef", b"\xbb\xbf\n"]), [Some(0)]);
+        assert_eq!(lengths_of_lines(&[b"\xef\xbb\xbfa"]), [Some(1)]);
     }
 
     #[test]

@@ -163,13 +163,15 @@ impl Door {
         }
     }
 
-    /// Writes the notices and callbacks that are there now.
+    /// Writes the notices and callbacks that are there now. A callback that the door acknowledges by itself is followed by
+    /// its notices.
     fn pass_on(&mut self, out: &mut Vec<u8>) {
         let mut out = LineWriter(out);
-        for notice in self.notices.try_iter() {
-            out.notice(&notice, &self.runner.labels);
-        }
-        for delivery in self.callbacks.try_iter() {
+        loop {
+            for notice in self.notices.try_iter() {
+                out.notice(&notice, &self.runner.labels);
+            }
+            let Ok(delivery) = self.callbacks.try_recv() else { break };
             out.callback(delivery.callback());
             self.runner.handed_out(delivery);
         }

@@ -99,10 +99,11 @@ impl Runner {
     fn open(&mut self, parameters: OpenParameters<'_>) -> Outcome {
         let OpenParameters { key, label, user, access } = parameters;
         if let Some(open) = self.labels.get(&label) {
-            if open.key != key || open.user != *user.id() {
+            if open.key != key || open.user != *user.id() || open.asked != access {
                 return Err(ErrorCode::Command);
             }
-            return Ok(ReplyBody::Opened { label: label.into_owned(), grant: open.grant });
+            let now = self.engine.access(open.id).ok_or(ErrorCode::Key)?;
+            return Ok(ReplyBody::Opened { label: label.into_owned(), grant: open.grant_now(now) });
         }
         let connection = self.engine.open(&key, &user, access).map_err(OpenError::code)?;
         let (grant, id) = (connection.granted(), connection.into_id());
@@ -113,7 +114,8 @@ impl Runner {
         if now.is_some() {
             self.tally.document(&key);
         }
-        self.labels.insert(&label, LabelledConnection { id, key, user: user.id().clone(), grant });
+        let connection = LabelledConnection { id, key, user: user.id().clone(), asked: access, grant };
+        self.labels.insert(&label, connection);
         Ok(ReplyBody::Opened { label: label.into_owned(), grant })
     }
 

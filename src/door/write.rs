@@ -79,7 +79,11 @@ impl LineWriter<'_> {
                 self.member("user", user);
                 self.raw("}");
             }
-            Notice::Meta { .. } | Notice::Storage { .. } | Notice::Limit { .. } | Notice::Missed { .. } => {
+            Notice::Meta { .. }
+            | Notice::Storage { .. }
+            | Notice::Saved { .. }
+            | Notice::Limit { .. }
+            | Notice::Missed { .. } => {
                 self.json(notice);
             }
         }

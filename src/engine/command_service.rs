@@ -33,7 +33,7 @@ impl Engine {
     /// Ends the edit and live-view access of these users to the document.
     ///
     /// Their connections stay open with view access. The engine accepts no change of theirs that begins after this
-    /// returned, and sends a [`Notice::Dropped`] for each connection. If nobody edits any more, a save that is needed is
+    /// returned, and sends a [`Notice::Dropped`](crate::Notice::Dropped) for each connection. If nobody edits any more, a save that is needed is
     /// due at once.
     ///
     /// Returns the connections that lost access, and the ids that match no user of the document. Returns
@@ -99,11 +99,12 @@ impl Engine {
         self.registry().force_save_by(id, ForceSaveType::Form)
     }
 
-    /// Sends a [`Notice::Meta`] with the new title of the document, at most 4,096 bytes. The engine does not keep the
-    /// title. Returns an error if the document is not open or the title is too long.
+    /// Sends a [`Notice::Meta`](crate::Notice::Meta) with the new title of the document, at most 4,096 bytes. The engine does not keep the
+    /// title, and the document need not be open. Returns an error if the title is too long.
     pub fn rename(&self, key: &DocumentKey, title: &str) -> Result<(), MetaError> {
         let title = bounded(title, TITLE_MAX, Malformed::Title)?.to_owned();
-        self.registry().rename(key, title).map_err(|_| MetaError::NotOpen)
+        self.registry().rename(key, title);
+        Ok(())
     }
 
     /// Returns the version of coedit.

@@ -118,7 +118,7 @@ impl Engine {
         self.registry().holders(most)
     }
 
-    /// Returns how much the engine was used in the last hour, day, week, month and year, or `None` if [`Config::usage`]
+    /// Returns how much the engine was used in the last hour, day, week, month and year, or `None` if [`Config::usage`](crate::Config::usage)
     /// is off.
     ///
     /// Locks each shard in turn. Takes up to 8 ms if very many users opened documents.
@@ -155,7 +155,12 @@ impl Engine {
         self.registry().drain();
     }
 
-    /// Returns true if [`drain`](Self::drain) was called.
+    /// Calls [`drain`](Self::drain) off: the engine gives out edit access again. Saves that are due stay due.
+    pub fn undrain(&self) {
+        self.registry().undrain();
+    }
+
+    /// Returns true if [`drain`](Self::drain) was called, and not called off.
     pub fn is_draining(&self) -> bool {
         self.registry().is_draining()
     }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use super::ready::DocumentId;
 use super::shard::{Place, Shard};
 use super::{Held, Registry};
-use crate::access::{Dropped, Forgotten, Participant};
+use crate::access::{Access, Dropped, Forgotten, Participant};
 use crate::callback::ForceSaveType;
 use crate::error::{DocumentError, ForceSaveError, ForgottenError, InfoError};
 use crate::ids::{ConnectionId, DocumentKey, UserId};
 use crate::notice::Notice;
-use crate::session::{DropTarget, Session};
+use crate::session::{Context, DropTarget, Session};
 use crate::time::Timestamp;
 
 /// The command service.
@@ -30,12 +30,9 @@ impl Registry {
     ) -> Result<Vec<UserId>, InfoError> {
         let (mut held, document) =
             self.hold_open(key, Timestamp::default()).map_err(|_| InfoError::NotOpen)?;
-        // What an `info` asks for is never dropped, so there must be room for it.
-        if self.rules.callbacks && self.ready.has_too_many() {
-            return Err(InfoError::TooManyAsked);
-        }
-        let cx = held.cx;
-        let users = held.shard.session_mut(document).info(&cx, userdata)?;
+        // What an `info` asks for is never dropped later, so there must be room for it.
+        let cx = Context { too_many_wait: self.ready.has_too_many(), ..held.cx };
+        let users = held.shard.session_mut(document).info(&cx, userdata);
         self.finish(held, document);
         Ok(users)
     }
@@ -59,7 +56,11 @@ impl Registry {
         let Place { document, participant } =
             held.shard.place(id).ok_or(ForceSaveError::UnknownConnection)?;
         let cx = held.cx;
-        held.shard.session_mut(document).force_save(&cx, kind, Some(participant), None)?;
+        let session = held.shard.session_mut(document);
+        if session.access(participant, id) != Access::Edit {
+            return Err(ForceSaveError::ViewOnly);
+        }
+        session.force_save(&cx, kind, Some(participant), None)?;
         self.finish(held, document);
         Ok(())
     }
@@ -78,12 +79,8 @@ impl Registry {
         Ok(dropped)
     }
 
-    pub(crate) fn rename(&self, key: &DocumentKey, title: String) -> Result<(), DocumentError> {
-        if !self.is_open(key) {
-            return Err(DocumentError::NotOpen);
-        }
+    pub(crate) fn rename(&self, key: &DocumentKey, title: String) {
         self.notices.send(&Notice::Meta { key: key.clone(), title });
-        Ok(())
     }
 
     pub(crate) fn delete_forgotten(&self, key: &DocumentKey) -> Result<(), ForgottenError> {

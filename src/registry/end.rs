@@ -29,6 +29,11 @@ impl Registry {
         self.hurry_all();
     }
 
+    /// Gives out edit access again.
+    pub(crate) fn undrain(&self) {
+        self.admission.undrain();
+    }
+
     pub(crate) fn is_draining(&self) -> bool {
         self.admission.is_draining()
     }

@@ -164,6 +164,7 @@ impl Registry {
             now,
             draining: self.admission.is_draining(),
             ending: self.ending.load(Ordering::SeqCst),
+            too_many_wait: false,
         }
     }
 

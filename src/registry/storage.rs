@@ -44,11 +44,12 @@ impl Registry {
         mut callback: Box<Callback>,
         kept_at: Option<Arc<str>>,
     ) {
+        let userdata = callback.userdata.take();
         clear(&mut callback);
         let Location { shard, document } = location;
-        let mut held = self.hold(shard as usize, Timestamp::default());
+        let mut held = self.hold(shard as usize, self.now());
         let cx = held.cx;
-        let effects = held.shard.session_mut(document).settle(&cx, Verdict::Done, kept_at);
+        let effects = held.shard.session_mut(document).settle(&cx, Verdict::Done { userdata }, kept_at);
         held.shard.blanks.give_back(callback);
         self.apply(held, document, effects);
     }

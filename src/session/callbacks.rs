@@ -96,10 +96,15 @@ pub(super) fn info(
     callback
 }
 
-/// A force save.
-pub(super) fn force_save(blanks: &mut Blanks, key: &DocumentKey, request: ForceSaveRequest) -> Box<Callback> {
+/// A force save that holds `reach`.
+pub(super) fn force_save(
+    blanks: &mut Blanks,
+    key: &DocumentKey,
+    request: ForceSaveRequest,
+    reach: Reach,
+) -> Box<Callback> {
     let mut callback = blanks.callback(key, Status::ForceSave);
-    let ForceSaveRequest { kind, userdata, requested_by, reach } = request;
+    let ForceSaveRequest { kind, userdata, requested_by, .. } = request;
     describe_save(&mut callback, blanks, reach);
     callback.action = requested_by.map(|user| Action { kind: ActionKind::ForceSaveRequested, user });
     callback.userdata = userdata;
@@ -118,7 +123,6 @@ pub(super) fn save(
     describe_save(&mut callback, blanks, changes.reach());
     callback.action = Some(Action { kind: ActionKind::Left, user: leaver });
     callback.notmodified = Some(changes.are_force_saved());
-    callback.history = Some(History { changes: changes.turns(), server_version: VERSION.to_owned() });
     callback
 }
 
@@ -127,4 +131,5 @@ fn describe_save(callback: &mut Callback, blanks: &mut Blanks, reach: Reach) {
     users.push(reach.last_author);
     callback.users = Some(users);
     callback.lastsave = Some(reach.last_at);
+    callback.history = Some(History { changes: reach.turns, server_version: VERSION.to_owned() });
 }

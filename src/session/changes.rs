@@ -36,6 +36,7 @@ pub(crate) struct Reach {
     pub(crate) last: u64,
     pub(crate) last_author: UserId,
     pub(crate) last_at: Timestamp,
+    pub(crate) turns: Vec<Turn>,
 }
 
 impl Changes {
@@ -84,7 +85,12 @@ impl Changes {
 
     /// What a save of this moment holds.
     pub(crate) fn reach(&self) -> Reach {
-        Reach { last: self.last, last_author: self.last_author.clone(), last_at: self.last_at }
+        Reach {
+            last: self.last,
+            last_author: self.last_author.clone(),
+            last_at: self.last_at,
+            turns: self.turns(),
+        }
     }
 
     pub(crate) fn force_save_requested(&mut self, reach: &Reach) {
@@ -119,8 +125,9 @@ impl Changes {
 }
 
 fn turn(user: &User, now: Timestamp) -> Turn {
-    let name: Option<Arc<str>> = user.shared_name();
-    Turn { created: now.whole_seconds(), author: Author { id: user.id().clone(), name } }
+    // A known handler shows somebody else's name where there is none.
+    let name: Arc<str> = user.shared_name().unwrap_or_else(|| user.id().as_str().into());
+    Turn { created: now.whole_seconds(), author: Author { id: user.id().clone(), name: Some(name) } }
 }
 
 #[cfg(test)]

@@ -64,6 +64,8 @@ pub(crate) struct Context<'a> {
     pub(crate) draining: bool,
     /// Failed callbacks are tried again without a pause.
     pub(crate) ending: bool,
+    /// More documents wait for the storage than the bound allows.
+    pub(crate) too_many_wait: bool,
 }
 
 /// The settings that all sessions of an engine go by.
@@ -130,9 +132,10 @@ impl Session {
         self.participants[participant].tab(id).access
     }
 
-    /// Returns true if anybody is connected or a save is still to come.
+    /// Returns true if anybody is connected, anything is unsaved, or a callback is not settled that is no answer to an
+    /// `info`.
     pub(crate) fn is_open(&self) -> bool {
-        self.participants.connections() > 0 || self.withheld().is_some()
+        self.participants.connections() > 0 || self.unsaved.is_some() || self.outbox.holds_news()
     }
 
     /// Returns true if the storage knows all that happened, or was given up.
@@ -284,6 +287,8 @@ impl Session {
                 }
             }
         }
+        // A drop is how a host gets a save: one that waits for the save delay waits no longer.
+        self.skip_save_delay();
         effects
     }
 

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 
 use super::changes::Reach;
 use super::participants::{ParticipantId, Participants};
-use crate::callback::{Callback, ForceSaveType};
+use crate::callback::{Callback, ForceSaveType, Status};
 use crate::ids::UserId;
 use crate::time::Timestamp;
 
@@ -28,8 +28,10 @@ struct Backlog {
     /// Whether joins and leaves happened that found no room in `waiting`. They are read off the participants later,
     /// where pairs have cancelled out.
     behind: bool,
-    /// The requests that [`Event::Request`] stands for, in the same order.
-    requests: VecDeque<StorageRequest>,
+    /// The `info`s that [`Event::InfoRequest`] stands for, in the same order.
+    infos: VecDeque<InfoRequest>,
+    /// The force saves that [`Event::ForceSave`] stands for, in the same order.
+    force_saves: VecDeque<ForceSaveRequest>,
     retry: Option<Retry>,
 }
 
@@ -58,15 +60,10 @@ pub(crate) enum Event {
     Closed(ParticipantId),
     /// An `info` without userdata.
     Info(InfoAnswer),
-    /// The next of the requests that carry more.
-    Request,
-}
-
-/// A request that carries more than an [`Event`] holds.
-#[derive(Debug)]
-pub(crate) enum StorageRequest {
-    Info(InfoRequest),
-    ForceSave(ForceSaveRequest),
+    /// The next `info` with userdata.
+    InfoRequest,
+    /// The next force save.
+    ForceSave,
 }
 
 /// An `info` that the storage is to hear of.
@@ -81,9 +78,9 @@ pub(crate) struct InfoRequest {
 pub(crate) enum InfoAnswer {
     /// Somebody edits.
     Edited,
-    /// Nobody edits, and something is unsaved.
+    /// Nobody edits, and a save is still to come.
     Unsaved,
-    /// Nobody edits, and nothing was changed.
+    /// Nobody edits, and no save is to come.
     Closed,
 }
 
@@ -93,7 +90,8 @@ pub(crate) struct ForceSaveRequest {
     pub(crate) kind: ForceSaveType,
     pub(crate) userdata: Option<Arc<str>>,
     pub(crate) requested_by: Option<UserId>,
-    pub(crate) reach: Reach,
+    /// What it holds. `None` for a timed one: all changes up to the moment at which it is taken.
+    pub(crate) reach: Option<Reach>,
 }
 
 /// What a callback is to the session when it is settled.
@@ -109,9 +107,17 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// Returns true if it answers a request.
-    fn is_requested(self) -> bool {
-        matches!(self, Kind::Info | Kind::ForceSave(_) | Kind::ForceSaveFailed)
+    /// The status of a save.
+    pub(crate) fn save_status(self) -> Option<Status> {
+        match self {
+            Kind::Save => Some(Status::Save),
+            Kind::ForceSave(_) => Some(Status::ForceSave),
+            Kind::Action | Kind::Info | Kind::ForceSaveFailed | Kind::SaveFailed => None,
+        }
+    }
+
+    fn is_force_save(self) -> bool {
+        matches!(self, Kind::ForceSave(_) | Kind::ForceSaveFailed)
     }
 }
 
@@ -146,9 +152,33 @@ impl Outbox {
         }
     }
 
-    /// Requests that wait or are outstanding.
-    pub(crate) fn requests(&self) -> usize {
-        self.waiting.requests as usize + usize::from(self.outstanding.is_some_and(Kind::is_requested))
+    /// Answers to `info` that wait or are outstanding.
+    pub(crate) fn infos(&self) -> usize {
+        let waiting = self.waiting.requests as usize - self.waiting_force_saves().len();
+        waiting + usize::from(self.outstanding == Some(Kind::Info))
+    }
+
+    /// Force saves that wait or are outstanding.
+    pub(crate) fn force_saves(&self) -> usize {
+        self.waiting_force_saves().len() + usize::from(self.outstanding.is_some_and(Kind::is_force_save))
+    }
+
+    /// Returns true if a timed force save waits.
+    pub(crate) fn has_timed_force_save(&self) -> bool {
+        self.waiting_force_saves().iter().any(|request| request.reach.is_none())
+    }
+
+    fn waiting_force_saves(&self) -> &VecDeque<ForceSaveRequest> {
+        const NONE: &VecDeque<ForceSaveRequest> = &VecDeque::new();
+        self.backlog.as_ref().map_or(NONE, |backlog| &backlog.force_saves)
+    }
+
+    /// Returns true if anything but answers to `info` waits or is outstanding.
+    pub(crate) fn holds_news(&self) -> bool {
+        let outstanding = self.outstanding.is_some_and(|kind| kind != Kind::Info);
+        let waiting =
+            self.waiting.len() > self.waiting.requests as usize || !self.waiting_force_saves().is_empty();
+        outstanding || waiting || self.is_behind()
     }
 
     /// When a failed callback is handed out again.
@@ -161,7 +191,7 @@ impl Outbox {
 
     /// Returns true if no request waits and nothing is outstanding.
     pub(crate) fn holds_only_events(&self) -> bool {
-        self.requests() == 0 && self.outstanding.is_none()
+        self.waiting.requests == 0 && self.outstanding.is_none()
     }
 
     fn retry_state(&self) -> Option<&RetryState> {
@@ -234,13 +264,14 @@ impl Outbox {
         if request.userdata.is_none() {
             self.waiting.push(Event::Info(request.answer));
         } else {
-            self.push_request(StorageRequest::Info(request));
+            self.backlog.get_or_insert_default().infos.push_back(request);
+            self.waiting.push(Event::InfoRequest);
         }
     }
 
-    pub(crate) fn push_request(&mut self, request: StorageRequest) {
-        self.backlog.get_or_insert_default().requests.push_back(request);
-        self.waiting.push(Event::Request);
+    pub(crate) fn push_force_save(&mut self, request: ForceSaveRequest) {
+        self.backlog.get_or_insert_default().force_saves.push_back(request);
+        self.waiting.push(Event::ForceSave);
     }
 
     /// Takes the mark that joins and leaves were not queued.
@@ -270,10 +301,16 @@ impl Outbox {
         self.waiting.pop()
     }
 
-    /// The request that an [`Event::Request`] stands for.
-    pub(crate) fn take_request(&mut self) -> StorageRequest {
+    /// The request that an [`Event::InfoRequest`] stands for.
+    pub(crate) fn take_info(&mut self) -> InfoRequest {
         let backlog = self.backlog.as_mut().expect("a request event has a request");
-        backlog.requests.pop_front().expect("a request event has a request")
+        backlog.infos.pop_front().expect("a request event has a request")
+    }
+
+    /// The request that an [`Event::ForceSave`] stands for.
+    pub(crate) fn take_force_save(&mut self) -> ForceSaveRequest {
+        let backlog = self.backlog.as_mut().expect("a request event has a request");
+        backlog.force_saves.pop_front().expect("a request event has a request")
     }
 
     /// Makes a new callback the outstanding one.
@@ -325,7 +362,7 @@ impl Outbox {
         self.outstanding = None;
         if let Some(backlog) = &mut self.backlog {
             backlog.retry = None;
-            if backlog.requests.is_empty() && !backlog.behind {
+            if backlog.infos.is_empty() && backlog.force_saves.is_empty() && !backlog.behind {
                 self.backlog = None;
             }
         }
@@ -347,14 +384,14 @@ const TAKEN_MAX: usize = 64;
 
 impl Event {
     fn is_request(self) -> bool {
-        matches!(self, Event::Info(_) | Event::Request)
+        matches!(self, Event::Info(_) | Event::InfoRequest | Event::ForceSave)
     }
 
     /// The participant that it names.
     pub(crate) fn participant(self) -> Option<ParticipantId> {
         match self {
             Event::Joined(id) | Event::Left(id) | Event::Closed(id) => Some(id),
-            Event::Info(_) | Event::Request => None,
+            Event::Info(_) | Event::InfoRequest | Event::ForceSave => None,
         }
     }
 }

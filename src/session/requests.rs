@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::catch_up::catch_up;
-use super::outbox::{ForceSaveRequest, InfoAnswer, InfoRequest, StorageRequest};
+use super::outbox::{ForceSaveRequest, InfoAnswer, InfoRequest};
 use super::participants::ParticipantId;
 use super::phase::{Phase, Step};
 use super::unsaved::Unsaved;
 use super::{Context, Session};
 use crate::access::Access;
 use crate::callback::ForceSaveType;
-use crate::error::{ChangeError, ForceSaveError, InfoError};
+use crate::error::{ChangeError, ForceSaveError};
 use crate::ids::{ConnectionId, UserId};
 
 /// Changes and requests.
@@ -39,25 +39,19 @@ impl Session {
         Ok(())
     }
 
-    /// Answers who edits, in order of joining, and queues the same for the storage.
-    pub(crate) fn info(
-        &mut self,
-        cx: &Context<'_>,
-        userdata: Option<Arc<str>>,
-    ) -> Result<Vec<UserId>, InfoError> {
-        if cx.rules.callbacks {
-            if self.outbox.requests() >= cx.rules.bounds.asked {
-                return Err(InfoError::TooManyAsked);
-            }
-            let answer = match (self.phase(), &self.unsaved) {
-                (Phase::Edited, _) => InfoAnswer::Edited,
-                (_, Some(_)) => InfoAnswer::Unsaved,
-                (_, None) => InfoAnswer::Closed,
+    /// Answers who edits, in order of joining, and queues the same for the storage, unless too many such answers wait.
+    pub(crate) fn info(&mut self, cx: &Context<'_>, userdata: Option<Arc<str>>) -> Vec<UserId> {
+        // Past the bound the storage is not told. The reply says it all the same.
+        if cx.rules.callbacks && self.outbox.infos() < cx.rules.bounds.asked && !cx.too_many_wait {
+            let answer = match self.phase() {
+                Phase::Edited => InfoAnswer::Edited,
+                Phase::Closing { .. } | Phase::Saving { .. } => InfoAnswer::Unsaved,
+                Phase::Viewed | Phase::Forgotten => InfoAnswer::Closed,
             };
             self.catch_up();
             self.outbox.push_info(InfoRequest { userdata, answer });
         }
-        Ok(self.editors())
+        self.editors()
     }
 
     /// Queues a force save of what is unsaved now. `requested_by` is the participant who pressed the button or submitted
@@ -72,7 +66,7 @@ impl Session {
         let needs_save =
             |unsaved: &&mut Box<Unsaved>| unsaved.changes.need_save() && !unsaved.phase.is_save_under_way();
         let unsaved = self.unsaved.as_mut().filter(needs_save).ok_or(ForceSaveError::NotChanged)?;
-        if self.outbox.requests() >= cx.rules.bounds.asked {
+        if self.outbox.force_saves() >= cx.rules.bounds.asked {
             return Err(ForceSaveError::TooManyAsked);
         }
         let reach = unsaved.changes.reach();
@@ -80,13 +74,20 @@ impl Session {
         unsaved.force_save_at = None;
         let requested_by = requested_by.map(|id| self.participants[id].user.id().clone());
         self.catch_up();
-        self.outbox.push_request(StorageRequest::ForceSave(ForceSaveRequest {
-            kind,
-            userdata,
-            requested_by,
-            reach,
-        }));
+        let reach = Some(reach);
+        self.outbox.push_force_save(ForceSaveRequest { kind, userdata, requested_by, reach });
         Ok(())
+    }
+
+    /// Queues the timed force save. It holds all changes up to when it is taken. Where there is no room, it is planned
+    /// again when a force save is settled.
+    fn timed_force_save(&mut self, cx: &Context<'_>) {
+        if self.outbox.force_saves() >= cx.rules.bounds.asked {
+            return;
+        }
+        self.catch_up();
+        let (kind, reach) = (ForceSaveType::Timer, None);
+        self.outbox.push_force_save(ForceSaveRequest { kind, userdata: None, requested_by: None, reach });
     }
 
     /// Plans the timed force save of changes that need one.
@@ -94,6 +95,7 @@ impl Session {
         if let Some(unsaved) = &mut self.unsaved
             && unsaved.force_save_at.is_none()
             && unsaved.changes.need_save()
+            && !self.outbox.has_timed_force_save()
         {
             unsaved.force_save_at = cx.rules.force_save_interval.map(|interval| cx.now.after(interval));
         }
@@ -117,14 +119,15 @@ impl Session {
             Phase::Closing { due: Some(due), .. } if due <= cx.now => unsaved.step(Step::SaveFellDue),
             Phase::Edited if unsaved.force_save_at.is_some_and(|at| at <= cx.now) => {
                 unsaved.force_save_at = None;
-                // Refused where too many requests wait. The next change plans another.
-                let _ = self.force_save(cx, ForceSaveType::Timer, None, None);
+                if unsaved.changes.need_save() {
+                    self.timed_force_save(cx);
+                }
             }
             _ => {}
         }
     }
 
-    /// Makes a save that waits for its delay due, and ends the pause of a failed callback.
+    /// Makes a save due that waits for the save delay or for its next attempt, and ends the pause of a failed callback.
     pub(crate) fn hurry(&mut self) {
         if let Some(unsaved) = &mut self.unsaved
             && let Phase::Closing { due: Some(_), .. } = unsaved.phase
@@ -132,6 +135,15 @@ impl Session {
             unsaved.step(Step::SaveFellDue);
         }
         self.outbox.end_pause();
+    }
+
+    /// Makes a save due that waits for the save delay.
+    pub(super) fn skip_save_delay(&mut self) {
+        if let Some(unsaved) = &mut self.unsaved
+            && let Phase::Closing { due: Some(_), failures: 0, .. } = unsaved.phase
+        {
+            unsaved.step(Step::SaveFellDue);
+        }
     }
 
     /// Returns true if nobody edits, nothing is unsaved, and the storage has not heard all of it yet.

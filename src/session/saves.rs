@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::callbacks::{self, Blanks};
 use super::effects::Effects;
-use super::outbox::{Event, InfoAnswer, Kind, StorageRequest};
+use super::outbox::{Event, InfoAnswer, Kind};
 use super::participants::ParticipantId;
 use super::phase::{Phase, Step};
 use super::unsaved::Unsaved;
@@ -16,7 +16,8 @@ use crate::time::Timestamp;
 /// What the storage said of a callback.
 #[derive(Debug)]
 pub(crate) enum Verdict {
-    Done,
+    /// The storage has done it. `userdata` is what came with the request.
+    Done { userdata: Option<Arc<str>> },
     /// The callback comes back, to be handed out again.
     Failed(Box<Callback>),
 }
@@ -34,8 +35,11 @@ impl Session {
             if self.outbox.is_drained() {
                 self.catch_up();
             }
-            if let Some(event) = self.outbox.take_event() {
-                return Some(self.form(cx, event, blanks));
+            while let Some(event) = self.outbox.take_event() {
+                if let Some((kind, callback)) = self.form(cx, event, blanks) {
+                    self.outbox.hand_out(kind);
+                    return Some(callback);
+                }
             }
         }
         self.take_save(blanks)
@@ -50,25 +54,34 @@ impl Session {
         Some(callbacks::save(blanks, &self.key, leaver, &unsaved.changes))
     }
 
-    /// Forms the callback of an event.
-    fn form(&mut self, cx: &Context<'_>, event: Event, blanks: &mut Blanks) -> Box<Callback> {
-        let (kind, callback) = match event {
+    /// Forms the callback of an event. `None` for a timed force save that has nothing to hold any more.
+    fn form(&mut self, cx: &Context<'_>, event: Event, blanks: &mut Blanks) -> Option<(Kind, Box<Callback>)> {
+        Some(match event {
             Event::Joined(id) => (Kind::Action, self.form_joined(id, blanks)),
             Event::Left(id) => (Kind::Action, self.form_left(cx, id, Status::Editing, blanks)),
             Event::Closed(id) => (Kind::Action, self.form_left(cx, id, Status::Closed, blanks)),
             Event::Info(answer) => (Kind::Info, self.form_info(answer, None, blanks)),
-            Event::Request => match self.outbox.take_request() {
-                StorageRequest::Info(request) => {
-                    (Kind::Info, self.form_info(request.answer, request.userdata, blanks))
-                }
-                StorageRequest::ForceSave(request) => {
-                    let kind = Kind::ForceSave(request.reach.last);
-                    (kind, callbacks::force_save(blanks, &self.key, request))
-                }
-            },
+            Event::InfoRequest => {
+                let request = self.outbox.take_info();
+                (Kind::Info, self.form_info(request.answer, request.userdata, blanks))
+            }
+            Event::ForceSave => return self.form_force_save(blanks),
+        })
+    }
+
+    fn form_force_save(&mut self, blanks: &mut Blanks) -> Option<(Kind, Box<Callback>)> {
+        let mut request = self.outbox.take_force_save();
+        let reach = match request.reach.take() {
+            Some(reach) => reach,
+            None => {
+                let unsaved = self.unsaved.as_mut().filter(|unsaved| unsaved.changes.need_save())?;
+                let reach = unsaved.changes.reach();
+                unsaved.changes.force_save_requested(&reach);
+                reach
+            }
         };
-        self.outbox.hand_out(kind);
-        callback
+        let kind = Kind::ForceSave(reach.last);
+        Some((kind, callbacks::force_save(blanks, &self.key, request, reach)))
     }
 
     fn form_joined(&mut self, id: ParticipantId, blanks: &mut Blanks) -> Box<Callback> {
@@ -114,8 +127,10 @@ impl Session {
                 self.participants.append_users(&mut users, |member| member.handed_out > 0);
                 Some(users)
             }
-            InfoAnswer::Unsaved if self.unsaved.is_some() => Some(Vec::new()),
-            // If it was asked while something was unsaved, that has been saved since.
+            InfoAnswer::Unsaved if self.unsaved.is_some() && self.phase() != Phase::Forgotten => {
+                Some(Vec::new())
+            }
+            // If a save was to come when it was asked, that is settled since.
             InfoAnswer::Unsaved | InfoAnswer::Closed => None,
         };
         callbacks::info(blanks, &self.key, users, userdata)
@@ -144,14 +159,23 @@ impl Session {
         }
         let mut effects = Effects::default();
         match verdict {
-            Verdict::Done => self.acknowledged(cx, kind, &mut effects),
+            Verdict::Done { userdata } => self.acknowledged(cx, kind, userdata, &mut effects),
             Verdict::Failed(callback) => self.failed(cx, (kind, failures), callback, &mut effects),
         }
         effects
     }
 
-    fn acknowledged(&mut self, cx: &Context<'_>, kind: Kind, effects: &mut Effects) {
+    fn acknowledged(
+        &mut self,
+        cx: &Context<'_>,
+        kind: Kind,
+        userdata: Option<Arc<str>>,
+        effects: &mut Effects,
+    ) {
         self.outbox.settle();
+        if let Some(status) = kind.save_status() {
+            effects.notices.push(Notice::Saved { key: self.key.clone(), status, userdata });
+        }
         match kind {
             Kind::Save => {
                 self.step_past_withheld(cx, Step::SaveAcknowledged);
@@ -163,8 +187,10 @@ impl Session {
                     // Nobody edits a document in the phase `Forgotten`, so that this save holds all of it.
                     self.no_longer_forgotten(effects);
                 }
+                self.plan_force_save(cx);
             }
-            Kind::Action | Kind::Info | Kind::ForceSaveFailed | Kind::SaveFailed => {}
+            Kind::ForceSaveFailed => self.plan_force_save(cx),
+            Kind::Action | Kind::Info | Kind::SaveFailed => {}
         }
     }
 
@@ -180,7 +206,9 @@ impl Session {
             Phase::Saving { failures, .. } => failures,
             _ => failures,
         };
-        let Some(pause) = cx.rules.retry_pauses.get(failures) else {
+        // The reply to an `info` has said it already, so its callback is not tried again.
+        let pause = cx.rules.retry_pauses.get(failures).filter(|_| kind != Kind::Info);
+        let Some(pause) = pause else {
             return self.give_up(cx, kind, callback, effects);
         };
         let pause_ends = Some(cx.now.after(*pause)).filter(|end| *end > cx.now && !cx.ending);
@@ -201,6 +229,13 @@ impl Session {
     }
 
     fn give_up(&mut self, cx: &Context<'_>, kind: Kind, mut callback: Box<Callback>, effects: &mut Effects) {
+        if kind != Kind::Info {
+            effects.notices.push(Notice::Storage {
+                key: self.key.clone(),
+                status: callback.status,
+                userdata: callback.userdata.clone(),
+            });
+        }
         match kind {
             Kind::Save => {
                 self.step_past_withheld(cx, Step::SaveGivenUp);
@@ -222,7 +257,9 @@ impl Session {
             }
             Kind::Action | Kind::Info | Kind::ForceSaveFailed | Kind::SaveFailed => {
                 self.outbox.settle();
-                effects.notices.push(Notice::Storage { key: self.key.clone(), status: callback.status });
+                if kind == Kind::ForceSaveFailed {
+                    self.plan_force_save(cx);
+                }
                 effects.garbage.callback = Some(callback);
             }
         }

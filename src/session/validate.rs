@@ -35,8 +35,9 @@ impl Session {
                 None => requests += 1,
             }
         }
-        if requests > self.outbox.requests() {
-            return Err(format!("{} requests, counted {requests}", self.outbox.requests()));
+        let total = self.outbox.infos() + self.outbox.force_saves();
+        if requests > total {
+            return Err(format!("{total} requests, counted {requests}"));
         }
         for (id, member) in self.participants.iter() {
             let edits = i64::from(member.edits()) + i64::from(self.withheld() == Some(id));

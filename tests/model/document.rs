@@ -4,7 +4,7 @@ mod storage;
 
 use coedit::{
     Access, Action, ActionKind, Author, Callback, ChangeError, ConnectionId, DocumentKey, ForceSaveError,
-    ForceSaveType, InfoError, Participant, Status, Timestamp, Turn, User, UserId,
+    ForceSaveType, History, Participant, Status, Timestamp, Turn, User, UserId, VERSION,
 };
 
 use super::settings::Settings;
@@ -35,12 +35,15 @@ enum Event {
         reach: usize,
         generation: u32,
     },
+    /// The force save of the timer. It holds every change up to when it is taken.
+    TimedForceSave,
 }
 
 enum Kind {
     Action,
-    /// An answer to a command, or a failed force save.
+    /// An answer to `info`.
     Answer,
+    ForceSaveFailed,
     ForceSave {
         reach: usize,
         generation: u32,
@@ -70,10 +73,11 @@ struct Closing {
     failures: usize,
 }
 
+/// What the notice after a settled callback says.
 pub enum Settled {
     WithoutNotice,
-    /// The callback was given up, and a notice reports its status.
-    GivenUp(Status),
+    Saved(Callback),
+    GivenUp(Callback),
 }
 
 pub struct Document {
@@ -148,7 +152,9 @@ impl Document {
     }
 
     pub fn is_open(&self) -> bool {
-        !self.connections.is_empty() || self.closing.is_some()
+        let news = self.waiting.iter().any(|event| !matches!(event, Event::Info { .. }));
+        let outstanding = self.outstanding.as_ref().is_some_and(|one| !matches!(one.kind, Kind::Answer));
+        !self.connections.is_empty() || !self.changes.is_empty() || news || outstanding
     }
 
     /// Returns true if nothing of the document is left.
@@ -190,7 +196,7 @@ impl Document {
     fn storage_knows(&self, user: &UserId) -> bool {
         let names_user = |event: &Event| match event {
             Event::Joined(other) | Event::Left(other) | Event::Closed(other) => other == user,
-            Event::Info { .. } | Event::ForceSave { .. } => false,
+            Event::Info { .. } | Event::ForceSave { .. } | Event::TimedForceSave => false,
         };
         self.handed_out.contains(user) || self.waiting.iter().any(names_user)
     }
@@ -316,36 +322,39 @@ impl Document {
     }
 
     fn schedule_force_save(&mut self, settings: &Settings, now: u64) {
-        if self.force_at.is_none() && self.has_unsaved() {
+        let timed = self.waiting.iter().any(|event| matches!(event, Event::TimedForceSave));
+        if self.force_at.is_none() && self.has_unsaved() && !timed {
             self.force_at = settings.force_save_interval.map(|interval| now + interval);
         }
     }
 
-    /// Counts the requests that the storage has not answered yet.
-    fn requests(&self) -> usize {
-        let waiting =
-            self.waiting.iter().filter(|event| matches!(event, Event::Info { .. } | Event::ForceSave { .. }));
-        let outstanding = self
-            .outstanding
-            .as_ref()
-            .is_some_and(|outstanding| matches!(outstanding.kind, Kind::Answer | Kind::ForceSave { .. }));
+    /// Answers to `info` that wait or are outstanding.
+    fn answers(&self) -> usize {
+        let waiting = self.waiting.iter().filter(|event| matches!(event, Event::Info { .. }));
+        let outstanding = self.outstanding.as_ref().is_some_and(|one| matches!(one.kind, Kind::Answer));
         waiting.count() + usize::from(outstanding)
     }
 
-    pub fn info(&mut self, userdata: Option<&str>, settings: &Settings) -> Result<Vec<UserId>, InfoError> {
-        if !settings.callbacks {
-            return Ok(self.editors());
-        }
-        if self.requests() >= settings.asked {
-            return Err(InfoError::TooManyAsked);
-        }
-        let fixed = match (!self.has_editors(), self.changes.is_empty()) {
-            (false, _) => None,
-            (true, false) => Some((Status::Editing, Some(Vec::new()))),
-            (true, true) => Some((Status::Closed, None)),
+    /// Force saves that wait or are outstanding.
+    fn force_saves(&self) -> usize {
+        let is_waiting = |event: &&Event| matches!(event, Event::ForceSave { .. } | Event::TimedForceSave);
+        let is_outstanding =
+            |one: &Outstanding| matches!(one.kind, Kind::ForceSave { .. } | Kind::ForceSaveFailed);
+        let outstanding = self.outstanding.as_ref().is_some_and(is_outstanding);
+        self.waiting.iter().filter(is_waiting).count() + usize::from(outstanding)
+    }
+
+    /// Answers an info. Past the bound the storage is not told.
+    pub fn info(&mut self, userdata: Option<&str>, settings: &Settings) -> Vec<UserId> {
+        let fixed = match (self.has_editors(), self.closing.is_some()) {
+            (true, _) => None,
+            (false, true) => Some((Status::Editing, Some(Vec::new()))),
+            (false, false) => Some((Status::Closed, None)),
         };
-        self.waiting.push(Event::Info { userdata: userdata.map(str::to_owned), fixed });
-        Ok(self.editors())
+        if settings.callbacks && self.answers() < settings.asked {
+            self.waiting.push(Event::Info { userdata: userdata.map(str::to_owned), fixed });
+        }
+        self.editors()
     }
 
     fn has_unsaved(&self) -> bool {
@@ -358,28 +367,33 @@ impl Document {
         kind: ForceSaveType,
         asked_by: Option<UserId>,
         userdata: Option<&str>,
-        max: usize,
+        settings: &Settings,
     ) -> Result<(), ForceSaveError> {
         let under_way =
             self.closing.as_ref().is_some_and(|closing| closing.due.is_none() || closing.failures > 0);
         if under_way || !self.has_unsaved() {
             return Err(ForceSaveError::NotChanged);
         }
-        if self.requests() >= max {
+        if self.force_saves() >= settings.asked {
             return Err(ForceSaveError::TooManyAsked);
         }
-        let mut callback = self.last_change(Status::ForceSave);
-        callback.forcesavetype = Some(kind);
+        let mut callback = self.force_save_callback(kind, settings);
         callback.userdata = userdata.map(Into::into);
         callback.action = asked_by.map(|user| Action { kind: ActionKind::ForceSaveRequested, user });
         self.force_at = None;
-        self.unfinished_force_saves.push(self.changes.len());
-        self.waiting.push(Event::ForceSave {
-            callback,
-            reach: self.changes.len(),
-            generation: self.generation,
-        });
+        let (reach, generation) = (self.changes.len(), self.generation);
+        self.waiting.push(Event::ForceSave { callback, reach, generation });
         Ok(())
+    }
+
+    /// Returns a force save of all changes up to now, which is unfinished from now on.
+    fn force_save_callback(&mut self, kind: ForceSaveType, settings: &Settings) -> Callback {
+        let mut callback = self.last_change(Status::ForceSave);
+        callback.forcesavetype = Some(kind);
+        callback.history =
+            Some(History { changes: self.turns(settings.turns), server_version: VERSION.to_owned() });
+        self.unfinished_force_saves.push(self.changes.len());
+        callback
     }
 
     fn last_change(&self, status: Status) -> Callback {
@@ -395,7 +409,10 @@ impl Document {
         let mut last: Option<&UserId> = None;
         for (user, at) in &self.changes {
             if last != Some(user.id()) {
-                let author = Author { id: user.id().clone(), name: user.name().map(Into::into) };
+                let author = Author {
+                    id: user.id().clone(),
+                    name: Some(user.name().unwrap_or(user.id().as_str()).into()),
+                };
                 turns.push(Turn { created: Timestamp::from_millis(at - at % 1000), author });
                 while turns.len() > max {
                     turns.remove(1);
@@ -451,7 +468,16 @@ impl Document {
         }
         if self.has_editors() && self.force_at.is_some_and(|at| at <= now) {
             self.force_at = None;
-            let _ = self.force_save(ForceSaveType::Timer, None, None, settings.asked);
+            if self.has_unsaved() && self.force_saves() < settings.asked {
+                self.waiting.push(Event::TimedForceSave);
+            }
+        }
+    }
+
+    /// Makes a save due that waits for the save delay.
+    pub fn skip_save_delay(&mut self) {
+        if let Some(closing) = self.closing.as_mut().filter(|closing| closing.failures == 0) {
+            closing.due = None;
         }
     }
 

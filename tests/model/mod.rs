@@ -112,23 +112,26 @@ impl Model {
 
     pub fn info(&mut self, key: &DocumentKey, userdata: Option<&str>) -> Result<Vec<UserId>, InfoError> {
         let settings = self.settings.clone();
-        let result = self.open_document(key).ok_or(InfoError::NotOpen)?.info(userdata, &settings);
+        let users = self.open_document(key).ok_or(InfoError::NotOpen)?.info(userdata, &settings);
         self.follow_up(key);
-        result
+        Ok(users)
     }
 
     pub fn force_save(&mut self, key: &DocumentKey, userdata: Option<&str>) -> Result<(), ForceSaveError> {
-        let asked = self.settings.asked;
+        let settings = self.settings.clone();
         let document = self.open_document(key).ok_or(ForceSaveError::NotOpen)?;
-        let result = document.force_save(ForceSaveType::Command, None, userdata, asked);
+        let result = document.force_save(ForceSaveType::Command, None, userdata, &settings);
         self.follow_up(key);
         result
     }
 
     pub fn force_save_by(&mut self, id: ConnectionId, kind: ForceSaveType) -> Result<(), ForceSaveError> {
         let by = |document: &mut Document, settings: &Settings, _, _| {
+            if document.connection(id).access != Access::Edit {
+                return Err(ForceSaveError::ViewOnly);
+            }
             let user = document.connection(id).user.id().clone();
-            document.force_save(kind, Some(user), None, settings.asked)
+            document.force_save(kind, Some(user), None, settings)
         };
         self.on_document_of(id, by).ok_or(ForceSaveError::UnknownConnection)?
     }
@@ -181,16 +184,17 @@ impl Model {
             self.check_decrease_of(access);
             self.record_usage(None);
         }
+        if let Some(document) = self.document(key) {
+            document.skip_save_delay();
+        }
         for (id, user) in dropped.connections.iter().zip(users) {
             self.notices.push(Notice::Dropped { connection: *id, key: key.clone(), user });
         }
         self.follow_up(key);
     }
 
-    pub fn rename(&mut self, key: &DocumentKey, title: &str) -> Result<(), DocumentError> {
-        self.open_document(key).ok_or(DocumentError::NotOpen)?;
+    pub fn rename(&mut self, key: &DocumentKey, title: &str) {
         self.notices.push(Notice::Meta { key: key.clone(), title: title.to_owned() });
-        Ok(())
     }
 
     pub fn editors(&self, key: &DocumentKey) -> Vec<UserId> {
@@ -276,10 +280,15 @@ impl Model {
 
     pub fn settle(&mut self, key: &DocumentKey, acknowledged: bool, url: Option<&str>) {
         let (settings, now) = (self.settings.clone(), self.now);
-        if let Some(document) = self.document(key)
-            && let Settled::GivenUp(status) = document.settle(acknowledged, url, &settings, now)
-        {
-            self.notices.push(Notice::Storage { key: key.clone(), status });
+        let Some(document) = self.document(key) else { return };
+        match document.settle(acknowledged, url, &settings, now) {
+            Settled::WithoutNotice => {}
+            Settled::Saved(Callback { key, status, userdata, .. }) => {
+                self.notices.push(Notice::Saved { key, status, userdata });
+            }
+            Settled::GivenUp(Callback { key, status, userdata, .. }) => {
+                self.notices.push(Notice::Storage { key, status, userdata });
+            }
         }
         self.follow_up(key);
     }

@@ -1,6 +1,6 @@
 //! The callbacks of a document and how they are settled.
 
-use coedit::{Action, ActionKind, Callback, History, Status, VERSION};
+use coedit::{Action, ActionKind, Callback, ForceSaveType, History, Status, VERSION};
 
 use super::{Document, Event, Kind, Outstanding, Settled, State, remove_last};
 use crate::model::settings::Settings;
@@ -15,8 +15,8 @@ impl Document {
             return ready.then(|| outstanding.callback.clone());
         }
         let failed = self.closing.as_ref().is_some_and(|closing| closing.failures > 0);
-        let (callback, kind) = if !failed && !self.waiting.is_empty() {
-            let event = self.next_event();
+        let event = if failed { None } else { self.next_event(settings) };
+        let (callback, kind) = if let Some(event) = event {
             self.prune_order();
             event
         } else {
@@ -35,9 +35,21 @@ impl Document {
         Some(callback)
     }
 
-    fn next_event(&mut self) -> (Callback, Kind) {
+    /// Takes the next event. A timed force save that has nothing to save is skipped.
+    fn next_event(&mut self, settings: &Settings) -> Option<(Callback, Kind)> {
+        while matches!(self.waiting.first(), Some(Event::TimedForceSave)) && !self.has_unsaved() {
+            self.waiting.remove(0);
+        }
+        if self.waiting.is_empty() {
+            return None;
+        }
+        let event = self.waiting.remove(0);
+        Some(self.callback_of(event, settings))
+    }
+
+    fn callback_of(&mut self, event: Event, settings: &Settings) -> (Callback, Kind) {
         let new = |status| Callback::new(self.key.clone(), status);
-        match self.waiting.remove(0) {
+        match event {
             Event::Joined(user) => {
                 let mut callback = new(Status::Editing);
                 self.handed_out.push(user.clone());
@@ -61,8 +73,9 @@ impl Document {
             Event::Info { userdata, fixed } => {
                 let (status, users) = match fixed {
                     None => (Status::Editing, Some(self.in_order(&self.handed_out))),
-                    // The document was saved after the request.
+                    // The save was acknowledged or given up after the request.
                     Some(_) if self.changes.is_empty() => (Status::Closed, None),
+                    Some(_) if self.closing.is_none() && !self.has_editors() => (Status::Closed, None),
                     Some(fixed) => fixed,
                 };
                 let mut callback = new(status);
@@ -72,6 +85,10 @@ impl Document {
             }
             Event::ForceSave { callback, reach, generation } => {
                 (callback, Kind::ForceSave { reach, generation })
+            }
+            Event::TimedForceSave => {
+                let callback = self.force_save_callback(ForceSaveType::Timer, settings);
+                (callback, Kind::ForceSave { reach: self.changes.len(), generation: self.generation })
             }
         }
     }
@@ -91,8 +108,16 @@ impl Document {
         }
         if acknowledged {
             self.acknowledge(&outstanding.kind);
+            if matches!(outstanding.kind, Kind::ForceSave { .. } | Kind::ForceSaveFailed) {
+                self.schedule_force_save(settings, now);
+            }
+            let saves = matches!(outstanding.kind, Kind::Save | Kind::ForceSave { .. });
+            return if saves { Settled::Saved(outstanding.callback) } else { Settled::WithoutNotice };
+        }
+        if matches!(outstanding.kind, Kind::Answer) {
             return Settled::WithoutNotice;
         }
+        let given_up = outstanding.callback.clone();
         let failures = match (&outstanding.kind, &self.closing) {
             (Kind::Save, Some(closing)) => closing.failures,
             _ => outstanding.failures,
@@ -127,13 +152,12 @@ impl Document {
                 }
                 self.schedule_force_save(settings, now);
                 outstanding.callback.status = Status::ForceSaveFailed;
-                self.outstanding = again(outstanding.callback, Kind::Answer);
+                self.outstanding = again(outstanding.callback, Kind::ForceSaveFailed);
             }
-            Kind::Action | Kind::Answer | Kind::SaveFailed => {
-                return Settled::GivenUp(outstanding.callback.status);
-            }
+            Kind::ForceSaveFailed => self.schedule_force_save(settings, now),
+            Kind::Action | Kind::Answer | Kind::SaveFailed => {}
         }
-        Settled::WithoutNotice
+        Settled::GivenUp(given_up)
     }
 
     fn acknowledge(&mut self, kind: &Kind) {
@@ -153,7 +177,7 @@ impl Document {
                 }
                 (self.forgotten, self.url) = (false, None);
             }
-            Kind::Action | Kind::Answer | Kind::SaveFailed => {}
+            Kind::Action | Kind::Answer | Kind::ForceSaveFailed | Kind::SaveFailed => {}
         }
     }
 
