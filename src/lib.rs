@@ -103,7 +103,7 @@
 //!
 //! # Inside
 //!
-//! An open passes through five stops, and every other call goes the same way:
+//! An open passes through five stops:
 //!
 //! | stop | what happens there |
 //! |---|---|
@@ -112,6 +112,9 @@
 //! | `Admission::admit` | asks every limit, and takes every seat or none |
 //! | `Session::join` | the rules of the document: participants, phase, outbox |
 //! | `Registry::finish` | updates the shard's books, unlocks, and hands the document to the workers |
+//!
+//! Every other call locks a shard and asks one method of a session. It ends in `Registry::apply` where a session returns
+//! effects, and in `Registry::finish` where it has none. A refusal only releases the lock.
 //!
 //! With what they call, apart from getters and conversions: `Registry::locate`, `hold`, `record_open`; `Shard::find`,
 //! `connect`, `update`; `Admission::take_seats`; `SeatPool::try_take`; `Participants::join`; `Outbox::joined`; `Ready::push`.

@@ -152,7 +152,7 @@ impl Admission {
         Ok((Seats { access: true, user }, Some(in_use)))
     }
 
-    /// Asks what the document and the engine's state say, the narrowest first.
+    /// Asks what the document and the engine's state say: draining, then a save in hand, then the limit of the document.
     fn check_document(&self, claim: &Claim<'_>) -> Result<Seat, Reason> {
         let DocumentSeats { saving, editing, shares_seat } = claim.document;
         match claim.asked {

@@ -7,8 +7,9 @@
 //! read. The locks under it are leaves: those of [`Admission`], and that of the [`NoticeBoard`]. The lock over the history
 //! of usage, and that of whoever changes a limit, are taken before a shard lock, never after.
 //!
-//! Every call goes the same way: [`Registry::hold`] a shard, call one method of a session, and hand its
-//! [`Effects`](crate::session::Effects) to [`Registry::apply`], which releases the lock.
+//! A call takes [`Registry::hold`] of a shard and calls one method of a session. Its [`Effects`](crate::session::Effects) go
+//! to [`Registry::apply`], which releases the lock. A call without effects ends in [`Registry::finish`], and a refusal only
+//! releases the lock.
 
 mod apply;
 mod books;
@@ -174,7 +175,7 @@ impl Registry {
     }
 }
 
-/// Opening and closing. Every other call goes the same way.
+/// Opening and closing.
 impl Registry {
     pub(crate) fn open(
         &self,

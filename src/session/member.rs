@@ -64,7 +64,7 @@ impl Member {
         }
     }
 
-    /// Returns true if the storage has heard nothing of this user and is to hear nothing.
+    /// Returns true if the storage counts no connection of this user, and no join or leave of it waits.
     pub(crate) fn is_unknown_to_storage(&self) -> bool {
         self.handed_out == 0 && self.waiting == 0
     }

@@ -116,7 +116,7 @@ impl Participants {
             last = Some(participant.order);
             users.push(participant.user.id().clone());
         }
-        // Where nobody came back, slots are in order.
+        // The slots are mostly in order already.
         if !sorted {
             users.truncate(start);
             users.extend(self.numbered(which).iter().map(|(_, id)| self[*id].user.id().clone()));
@@ -155,7 +155,8 @@ impl Participants {
             participant.arrival = number;
         }
         let begins_to_edit = edits && !participant.is_editing();
-        // A user whose leave was not handed out yet keeps its place among the editors.
+        // A user whose leave was not handed out yet keeps its place: the callbacks that wait list who the storage counts,
+        // sorted by the `order` of now.
         if begins_to_edit && participant.is_unknown_to_storage() {
             participant.order = number;
         }
