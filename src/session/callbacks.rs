@@ -75,10 +75,8 @@ pub(super) fn action(
     (kind, user): (ActionKind, UserId),
     users: Option<Vec<UserId>>,
 ) -> Box<Callback> {
-    let status = if users.is_some() { Status::Editing } else { Status::Closed };
-    let mut callback = blanks.callback(key, status);
+    let mut callback = editing_or_closed(blanks, key, users);
     callback.action = Some(Action { kind, user });
-    callback.users = users;
     callback
 }
 
@@ -89,10 +87,16 @@ pub(super) fn info(
     users: Option<Vec<UserId>>,
     userdata: Option<Arc<str>>,
 ) -> Box<Callback> {
+    let mut callback = editing_or_closed(blanks, key, users);
+    callback.userdata = userdata;
+    callback
+}
+
+/// Without `users` the document is closed.
+fn editing_or_closed(blanks: &mut Blanks, key: &DocumentKey, users: Option<Vec<UserId>>) -> Box<Callback> {
     let status = if users.is_some() { Status::Editing } else { Status::Closed };
     let mut callback = blanks.callback(key, status);
     callback.users = users;
-    callback.userdata = userdata;
     callback
 }
 

@@ -1,6 +1,7 @@
 //! Catching up: what the storage is told of joins and leaves that found no room in the outbox.
 
-use super::outbox::{Event, Outbox};
+use super::events::Event;
+use super::outbox::Outbox;
 use super::participants::{ParticipantId, Participants};
 
 /// Queues what is left of the joins and leaves that were not queued, after pairs have cancelled out: first the joins,

@@ -4,13 +4,14 @@
 //! [`Context`] with the present time. What follows for others comes back as [`Effects`].
 //!
 //! Read it in this order: this file (joining, leaving, changing, dropping), [`phase`] (the one transition function),
-//! [`participants`], [`changes`] and [`unsaved`], [`outbox`] and [`catch_up`] (what the storage has not heard yet),
+//! [`participants`], [`changes`] and [`unsaved`], [`events`], [`outbox`] and [`catch_up`] (what the storage has not heard yet),
 //! [`callbacks`] (how that is worded), [`saves`] (what a worker takes, and its answers).
 
 mod callbacks;
 mod catch_up;
 mod changes;
 mod effects;
+mod events;
 mod member;
 mod outbox;
 mod participants;
@@ -237,8 +238,7 @@ impl Session {
         participant
     }
 
-    /// Takes a connection away. If it was the last editor's and something was changed, the save is due after the save
-    /// delay, or at once while draining.
+    /// Takes a connection away.
     pub(crate) fn leave(
         &mut self,
         cx: &Context<'_>,
@@ -249,8 +249,7 @@ impl Session {
         let tab = self.participants.leave(participant, id);
         effects.ended.push(self.ended(participant, &tab, false));
         if tab.access == Access::Edit {
-            let delay = if cx.draining { Duration::ZERO } else { cx.rules.save_delay };
-            self.end_edit(cx, participant, delay);
+            self.end_edit(cx, participant);
         }
         self.release(cx, participant);
         effects
@@ -319,7 +318,7 @@ impl Session {
         effects.notices.push(Notice::Dropped { connection: id, key: self.key.clone(), user });
         effects.ended.push(self.ended(participant, &tab, true));
         if tab.access == Access::Edit {
-            self.end_edit(cx, participant, Duration::ZERO);
+            self.end_edit(cx, participant);
         }
     }
 
@@ -345,8 +344,9 @@ impl Session {
         }
     }
 
-    /// A connection lost its edit access. If it was the last one, the save is due after `delay`.
-    fn end_edit(&mut self, cx: &Context<'_>, leaver: ParticipantId, delay: Duration) {
+    /// A connection lost its edit access. If it was the last one and something was changed, the save is due after the save
+    /// delay, or at once while draining.
+    fn end_edit(&mut self, cx: &Context<'_>, leaver: ParticipantId) {
         if !cx.rules.callbacks {
             return;
         }
@@ -355,6 +355,7 @@ impl Session {
         match &mut self.unsaved {
             Some(unsaved) if last => {
                 unsaved.would_keep_at = None;
+                let delay = if cx.draining { Duration::ZERO } else { cx.rules.save_delay };
                 let due = Some(cx.now.after(delay)).filter(|due| *due > cx.now);
                 unsaved.step(Step::LastEditorLeft { leaver, due });
             }

@@ -6,9 +6,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use smallvec::SmallVec;
-
 use super::changes::Reach;
+use super::events::{Event, InfoAnswer, Waiting};
 use super::participants::{ParticipantId, Participants};
 use crate::callback::{Callback, ForceSaveType, Status};
 use crate::ids::UserId;
@@ -49,39 +48,11 @@ enum RetryState {
     Ready(Box<Callback>),
 }
 
-/// Something that the storage is to hear of.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Event {
-    /// A connection with edit access joined.
-    Joined(ParticipantId),
-    /// A connection with edit access left.
-    Left(ParticipantId),
-    /// The last connection with edit access left, and nothing was changed.
-    Closed(ParticipantId),
-    /// An `info` without userdata.
-    Info(InfoAnswer),
-    /// The next `info` with userdata.
-    InfoRequest,
-    /// The next force save.
-    ForceSave,
-}
-
 /// An `info` that the storage is to hear of.
 #[derive(Debug)]
 pub(crate) struct InfoRequest {
     pub(crate) userdata: Option<Arc<str>>,
     pub(crate) answer: InfoAnswer,
-}
-
-/// What an `info` found when it was asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum InfoAnswer {
-    /// Somebody edits.
-    Edited,
-    /// Nobody edits, and a save is still to come.
-    Unsaved,
-    /// Nobody edits, and no save is to come.
-    Closed,
 }
 
 /// A force save that the storage is to make.
@@ -116,7 +87,7 @@ impl Kind {
         }
     }
 
-    fn is_force_save(self) -> bool {
+    pub(crate) fn is_force_save(self) -> bool {
         matches!(self, Kind::ForceSave(_) | Kind::ForceSaveFailed)
     }
 }
@@ -154,7 +125,7 @@ impl Outbox {
 
     /// Answers to `info` that wait or are outstanding.
     pub(crate) fn infos(&self) -> usize {
-        let waiting = self.waiting.requests as usize - self.waiting_force_saves().len();
+        let waiting = self.waiting.requests() - self.waiting_force_saves().len();
         waiting + usize::from(self.outstanding == Some(Kind::Info))
     }
 
@@ -176,8 +147,7 @@ impl Outbox {
     /// Returns true if anything but answers to `info` waits or is outstanding.
     pub(crate) fn holds_news(&self) -> bool {
         let outstanding = self.outstanding.is_some_and(|kind| kind != Kind::Info);
-        let waiting =
-            self.waiting.len() > self.waiting.requests as usize || !self.waiting_force_saves().is_empty();
+        let waiting = self.waiting.actions() > 0 || !self.waiting_force_saves().is_empty();
         outstanding || waiting || self.is_behind()
     }
 
@@ -191,7 +161,7 @@ impl Outbox {
 
     /// Returns true if no request waits and nothing is outstanding.
     pub(crate) fn holds_only_events(&self) -> bool {
-        self.waiting.requests == 0 && self.outstanding.is_none()
+        self.waiting.requests() == 0 && self.outstanding.is_none()
     }
 
     fn retry_state(&self) -> Option<&RetryState> {
@@ -232,7 +202,7 @@ impl Outbox {
     }
 
     fn has_room(&mut self, most: usize) -> bool {
-        let full = self.waiting.len() - self.waiting.requests as usize >= most;
+        let full = self.waiting.actions() >= most;
         if full {
             self.backlog.get_or_insert_default().behind = true;
         }
@@ -366,96 +336,5 @@ impl Outbox {
                 self.backlog = None;
             }
         }
-    }
-}
-
-/// The events that wait, first in, first out. Two wait in place.
-#[derive(Debug, Default)]
-struct Waiting {
-    /// The first `taken` of them are taken already.
-    events: SmallVec<[Event; 2]>,
-    taken: u32,
-    /// How many of them are requests.
-    requests: u32,
-}
-
-/// So many taken events are kept before the rest moves up.
-const TAKEN_MAX: usize = 64;
-
-impl Event {
-    fn is_request(self) -> bool {
-        matches!(self, Event::Info(_) | Event::InfoRequest | Event::ForceSave)
-    }
-
-    /// The participant that it names.
-    pub(crate) fn participant(self) -> Option<ParticipantId> {
-        match self {
-            Event::Joined(id) | Event::Left(id) | Event::Closed(id) => Some(id),
-            Event::Info(_) | Event::InfoRequest | Event::ForceSave => None,
-        }
-    }
-}
-
-impl Waiting {
-    fn len(&self) -> usize {
-        self.events.len() - self.taken as usize
-    }
-
-    fn is_empty(&self) -> bool {
-        self.events.is_empty()
-    }
-
-    fn push(&mut self, event: Event) {
-        self.requests += u32::from(event.is_request());
-        self.events.push(event);
-    }
-
-    fn pop(&mut self) -> Option<Event> {
-        let event = *self.events.get(self.taken as usize)?;
-        self.taken += 1;
-        self.requests -= u32::from(event.is_request());
-        let taken = self.taken as usize;
-        if taken == self.events.len() {
-            *self = Waiting::default();
-        } else if taken >= TAKEN_MAX && taken * 2 >= self.events.len() {
-            self.events.drain(..taken);
-            self.events.shrink_to_fit();
-            self.taken = 0;
-        }
-        Some(event)
-    }
-
-    fn last_mut(&mut self) -> Option<&mut Event> {
-        self.events.last_mut()
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &Event> {
-        self.events.iter().skip(self.taken as usize)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn events_are_taken_in_order_and_their_memory_is_given_back() {
-        let (mut waiting, mut naive, mut random) = (Waiting::default(), VecDeque::new(), 7_u32);
-        for id in 0..10_000 {
-            random = random * 31 % 1009;
-            if random.is_multiple_of(2) || naive.len() == 300 {
-                let taken = waiting.pop().map(|event| match event {
-                    Event::Joined(id) => id,
-                    _ => unreachable!(),
-                });
-                assert_eq!(taken, naive.pop_front());
-            }
-            waiting.push(Event::Joined(id));
-            naive.push_back(id);
-            assert_eq!(waiting.len(), naive.len());
-            assert!(waiting.events.capacity() <= 2048, "{}", waiting.events.capacity());
-        }
-        while waiting.pop().is_some() {}
-        assert!(waiting.is_empty() && !waiting.events.spilled());
     }
 }

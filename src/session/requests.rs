@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::catch_up::catch_up;
-use super::outbox::{ForceSaveRequest, InfoAnswer, InfoRequest};
+use super::events::InfoAnswer;
+use super::outbox::{ForceSaveRequest, InfoRequest};
 use super::participants::ParticipantId;
 use super::phase::{Phase, Step};
 use super::unsaved::Unsaved;
@@ -129,18 +130,20 @@ impl Session {
 
     /// Makes a save due that waits for the save delay or for its next attempt, and ends the pause of a failed callback.
     pub(crate) fn hurry(&mut self) {
-        if let Some(unsaved) = &mut self.unsaved
-            && let Phase::Closing { due: Some(_), .. } = unsaved.phase
-        {
-            unsaved.step(Step::SaveFellDue);
-        }
+        self.make_save_due();
         self.outbox.end_pause();
     }
 
     /// Makes a save due that waits for the save delay.
     pub(super) fn skip_save_delay(&mut self) {
+        if let Phase::Closing { failures: 0, .. } = self.phase() {
+            self.make_save_due();
+        }
+    }
+
+    fn make_save_due(&mut self) {
         if let Some(unsaved) = &mut self.unsaved
-            && let Phase::Closing { due: Some(_), failures: 0, .. } = unsaved.phase
+            && let Phase::Closing { due: Some(_), .. } = unsaved.phase
         {
             unsaved.step(Step::SaveFellDue);
         }

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use super::callbacks::{self, Blanks};
 use super::effects::Effects;
-use super::outbox::{Event, InfoAnswer, Kind};
+use super::events::{Event, InfoAnswer};
+use super::outbox::Kind;
 use super::participants::ParticipantId;
 use super::phase::{Phase, Step};
 use super::unsaved::Unsaved;
 use super::{Context, Session};
 use crate::callback::{ActionKind, Callback, Status};
+use crate::ids::UserId;
 use crate::notice::Notice;
 use crate::time::Timestamp;
 
@@ -89,8 +91,7 @@ impl Session {
         member.waiting -= 1;
         member.handed_out += 1;
         let user = member.user.id().clone();
-        let mut users = blanks.list();
-        self.participants.append_users(&mut users, |member| member.handed_out > 0);
+        let users = self.editors_as_told(blanks);
         callbacks::action(blanks, &self.key, (ActionKind::Joined, user), Some(users))
     }
 
@@ -107,11 +108,7 @@ impl Session {
         member.handed_out -= 1;
         let user = member.user.id().clone();
         self.release(cx, id);
-        let users = (status == Status::Editing).then(|| {
-            let mut users = blanks.list();
-            self.participants.append_users(&mut users, |member| member.handed_out > 0);
-            users
-        });
+        let users = (status == Status::Editing).then(|| self.editors_as_told(blanks));
         callbacks::action(blanks, &self.key, (ActionKind::Left, user), users)
     }
 
@@ -122,11 +119,7 @@ impl Session {
         blanks: &mut Blanks,
     ) -> Box<Callback> {
         let users = match answer {
-            InfoAnswer::Edited => {
-                let mut users = blanks.list();
-                self.participants.append_users(&mut users, |member| member.handed_out > 0);
-                Some(users)
-            }
+            InfoAnswer::Edited => Some(self.editors_as_told(blanks)),
             InfoAnswer::Unsaved if self.unsaved.is_some() && self.phase() != Phase::Forgotten => {
                 Some(Vec::new())
             }
@@ -134,6 +127,13 @@ impl Session {
             InfoAnswer::Unsaved | InfoAnswer::Closed => None,
         };
         callbacks::info(blanks, &self.key, users, userdata)
+    }
+
+    /// The users who edit according to the callbacks that were handed out, in order of joining: the `users` of a callback.
+    fn editors_as_told(&self, blanks: &mut Blanks) -> Vec<UserId> {
+        let mut users = blanks.list();
+        self.participants.append_users(&mut users, |member| member.handed_out > 0);
+        users
     }
 }
 
@@ -187,10 +187,11 @@ impl Session {
                     // Nobody edits a document in the phase `Forgotten`, so that this save holds all of it.
                     self.no_longer_forgotten(effects);
                 }
-                self.plan_force_save(cx);
             }
-            Kind::ForceSaveFailed => self.plan_force_save(cx),
-            Kind::Action | Kind::Info | Kind::SaveFailed => {}
+            Kind::Action | Kind::Info | Kind::ForceSaveFailed | Kind::SaveFailed => {}
+        }
+        if kind.is_force_save() {
+            self.plan_force_save(cx);
         }
     }
 
@@ -245,7 +246,6 @@ impl Session {
                 }
                 callback.status = Status::SaveFailed;
                 self.outbox.replace(Kind::SaveFailed, callback);
-                self.plan_force_save(cx);
             }
             Kind::ForceSave(reach) => {
                 if let Some(unsaved) = &mut self.unsaved {
@@ -253,15 +253,14 @@ impl Session {
                 }
                 callback.status = Status::ForceSaveFailed;
                 self.outbox.replace(Kind::ForceSaveFailed, callback);
-                self.plan_force_save(cx);
             }
             Kind::Action | Kind::Info | Kind::ForceSaveFailed | Kind::SaveFailed => {
                 self.outbox.settle();
-                if kind == Kind::ForceSaveFailed {
-                    self.plan_force_save(cx);
-                }
                 effects.garbage.callback = Some(callback);
             }
+        }
+        if kind == Kind::Save || kind.is_force_save() {
+            self.plan_force_save(cx);
         }
     }
 
