@@ -49,6 +49,16 @@ struct Slot {
     entry: BookEntry,
 }
 
+impl Slot {
+    fn session(&self) -> &Session {
+        self.session.as_deref().expect("a document that is referred to has a session")
+    }
+
+    fn session_mut(&mut self) -> &mut Session {
+        self.session.as_deref_mut().expect("a document that is referred to has a session")
+    }
+}
+
 /// Where a connection is.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
@@ -138,32 +148,22 @@ impl Shard {
             }
         };
         let documents = &self.documents;
-        let hash = |document: &DocumentId| {
-            let session = documents[*document as usize].session.as_ref();
-            hasher.hash_one(session.expect("an indexed document has a session").key())
-        };
+        let hash = |document: &DocumentId| hasher.hash_one(documents[*document as usize].session().key());
         self.index.insert_unique(hash(&document), document, hash);
         document
     }
 
     pub(super) fn session(&self, document: DocumentId) -> &Session {
-        self.documents[document as usize]
-            .session
-            .as_ref()
-            .expect("a document that is referred to has a session")
+        self.documents[document as usize].session()
     }
 
     pub(super) fn session_mut(&mut self, document: DocumentId) -> &mut Session {
-        self.documents[document as usize]
-            .session
-            .as_mut()
-            .expect("a document that is referred to has a session")
+        self.documents[document as usize].session_mut()
     }
 
     /// The session of a document, and the blank callbacks.
     pub(super) fn session_and_blanks(&mut self, document: DocumentId) -> (&mut Session, &mut Blanks) {
-        let session = self.documents[document as usize].session.as_mut();
-        (session.expect("a document that is referred to has a session"), &mut self.blanks)
+        (self.documents[document as usize].session_mut(), &mut self.blanks)
     }
 
     /// The documents from `from` on, with their sessions.
@@ -217,7 +217,7 @@ impl Shard {
         join: impl FnOnce(&mut Session, ConnectionId) -> ParticipantId,
     ) -> ConnectionId {
         let Shard { connections, documents, numbering, .. } = self;
-        let session = documents[document as usize].session.as_mut().expect("an open document has a session");
+        let session = documents[document as usize].session_mut();
         let place = |key| Place { document, participant: join(session, numbering.id(key)) };
         let key = connections.insert_with_key(place);
         numbering.id(key)
