@@ -47,7 +47,7 @@ impl Registry {
         let userdata = callback.userdata.take();
         clear(&mut callback);
         let Location { shard, document } = location;
-        let mut held = self.hold(shard as usize, self.now());
+        let mut held = self.hold(shard as usize, self.clock.coarse());
         let cx = held.cx;
         let effects = held.shard.session_mut(document).settle(&cx, Verdict::Done { userdata }, kept_at);
         held.shard.blanks.give_back(callback);
