@@ -4,7 +4,8 @@
 //! under the locks that keep the answer true, and the engine's own limit, one compare-and-swap, comes last. So nothing is
 //! taken and given back.
 //!
-//! The locks here are leaves: a caller may hold its shard's lock, and no other lock is taken under them.
+//! A caller may hold its shard's lock. Under it the locks are taken in this order: the bucket of a user's seats, the lists
+//! of named users, the notice board.
 
 mod named_users;
 mod pool;

@@ -34,7 +34,7 @@ use write::LineWriter;
 /// Answers requests, one line at a time, and writes the callbacks and notices of one engine.
 ///
 /// Every method appends whole lines to `out`: first the reply, then the notices, then the callbacks that the request
-/// caused. A request that moves the clock is preceded by the lines of everything that falls due on the way.
+/// caused. A callback that the door acknowledges by itself is followed by the notices of that. A request that moves the clock is preceded by the lines of everything that falls due on the way.
 ///
 /// A request that is refused changes nothing. Its reply has the [`ErrorCode`] that says why.
 ///

@@ -95,7 +95,7 @@ impl Runner {
         }
     }
 
-    /// Opening an open label again with the same key and user changes nothing and replies the same.
+    /// Opening an open label again with the same key and user changes nothing, and replies what it may do now.
     fn open(&mut self, parameters: OpenParameters<'_>) -> Outcome {
         let OpenParameters { key, label, user, access } = parameters;
         if let Some(open) = self.labels.get(&label) {

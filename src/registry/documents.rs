@@ -30,7 +30,7 @@ impl Registry {
     ) -> Result<Vec<UserId>, InfoError> {
         let (mut held, document) =
             self.hold_open(key, Timestamp::default()).map_err(|_| InfoError::NotOpen)?;
-        // What an `info` asks for is never dropped later, so there must be room for it.
+        // The answer to an `info` is never dropped later, so it is left out where there is no room for it.
         let cx = Context { too_many_wait: self.ready.has_too_many(), ..held.cx };
         let users = held.shard.session_mut(document).info(&cx, userdata);
         self.finish(held, document);

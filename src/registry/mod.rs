@@ -4,8 +4,9 @@
 //!
 //! At most one shard lock is held at any time. It is taken in [`Registry::hold`] (to change something) and
 //! [`Registry::read`], and nowhere else but in the walks of `limits.rs`. Under it no host code runs and no precise clock is
-//! read. The locks under it are leaves: those of [`Admission`], and that of the [`NoticeBoard`]. The lock over the history
-//! of usage, and that of whoever changes a limit, are taken before a shard lock, never after.
+//! read. Under it the locks of [`Admission`] are taken, in the order that stands there, and last that of the
+//! [`NoticeBoard`]. The lock over the history of usage, and that of whoever changes a limit, are taken before a shard
+//! lock, never after.
 //!
 //! A call takes [`Registry::hold`] of a shard and calls one method of a session. Its [`Effects`](crate::session::Effects) go
 //! to [`Registry::apply`], which releases the lock. A call without effects ends in [`Registry::finish`], and a refusal only
