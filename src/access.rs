@@ -69,10 +69,14 @@ pub enum Reason {
     Draining,
     /// The connection lost its access by a `drop`.
     Dropped,
+    /// As many connections were open as may be, see [`Config::max_connections`](crate::Config::max_connections). Only
+    /// [`Window::fallbacks`](crate::Window::fallbacks) counts it. It is in no [`Grant`]: such an open fails with
+    /// [`OpenError::TooMany`](crate::OpenError::TooMany).
+    ConnectionCap,
 }
 
 /// All reasons, in the order of their declaration.
-pub(crate) const REASONS: [Reason; 8] = [
+pub(crate) const REASONS: [Reason; 9] = [
     Reason::ConnectionLimit,
     Reason::LiveViewLimit,
     Reason::DocumentLimit,
@@ -81,6 +85,7 @@ pub(crate) const REASONS: [Reason; 8] = [
     Reason::Saving,
     Reason::Draining,
     Reason::Dropped,
+    Reason::ConnectionCap,
 ];
 
 impl Reason {
@@ -100,6 +105,7 @@ impl Reason {
             Reason::Saving => "saving",
             Reason::Draining => "draining",
             Reason::Dropped => "dropped",
+            Reason::ConnectionCap => "connection-cap",
         }
     }
 }
@@ -155,11 +161,12 @@ pub struct Holder {
 }
 
 /// A document whose last save was given up. Its changes are still unsaved.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Forgotten {
     /// The document.
     pub key: DocumentKey,
     /// The URL at which the host keeps the file; `None` if the host gave none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<Arc<str>>,
 }
 

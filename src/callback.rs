@@ -165,6 +165,18 @@ impl Callback {
     }
 }
 
+/// How an answer to a [`Delivery`](crate::Delivery) counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Answered {
+    /// The delivery was outstanding, and is settled.
+    InTime,
+    /// The delivery had run out, or a save had gone before it. It was a save itself, and holds changes that were still
+    /// unsaved: they are saved now.
+    LateSave,
+    /// The delivery had run out, a save had gone before it, or the engine had ended. The answer changed nothing.
+    Late,
+}
+
 /// Serde form of [`Callback::action`]: an array with exactly one element.
 mod one_action {
     use super::{Action, Deserialize, Deserializer, Serialize, Serializer, de};

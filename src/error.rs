@@ -102,6 +102,8 @@ method_error! {
     OpenError {
         /// The engine has as many connections or documents open as it can number (2³²).
         Full => Internal, "the engine has as many connections or documents open as it can number";
+        /// The engine shuts down, or has ended.
+        ShutDown => Internal, "the engine shuts down";
         /// As many connections are open, viewers included, as
         /// [`Config::max_connections`](crate::Config::max_connections) allows.
         TooMany => Internal, "as many connections are open as max_connections allows";
@@ -141,9 +143,6 @@ method_error! {
         Userdata => Command, "userdata is at most 4,096 bytes";
         /// Nobody is in the document and no save of it is pending.
         NotOpen => Key, "the document is not open";
-        /// The storage has too many requests of this document, or too many documents, to take first. See
-        /// [`Bounds::asked`](crate::Bounds::asked) and [`Bounds::waiting_documents`](crate::Bounds::waiting_documents).
-        TooManyAsked => Internal, "too many requests of this document, or too many documents, wait for the storage";
     }
 }
 
@@ -179,6 +178,16 @@ method_error! {
     ForgottenError {
         /// Its last save was not given up, or it was saved or deleted since.
         NotForgotten => Key, "the document is not forgotten";
+    }
+}
+
+method_error! {
+    /// Why [`Engine::retry_forgotten`](crate::Engine::retry_forgotten) failed.
+    RetryError {
+        /// Its last save was not given up, or it was saved or deleted since.
+        NotForgotten => Key, "the document is not forgotten";
+        /// Somebody edits it, or a save of it is under way.
+        UnderWay => NotChanged, "somebody edits the document, or a save of it is under way";
     }
 }
 

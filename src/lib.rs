@@ -3,7 +3,7 @@
 //! A host server links it in. The [`Engine`] knows who has which document open, through which connections. It gives out edit
 //! access up to a limit and lets everyone past it in view-only. It answers `info`, carries out `drop`, and tells the document
 //! storage, as [`Callback`]s over a channel, who joined, who left and when to save. In process: no network, no async runtime,
-//! no thread of its own unless the host asks for one.
+//! one timer thread that the host can switch off.
 //!
 //! ```
 //! use coedit::{Access, Config, DocumentKey, Engine, Reason, Status, User};
@@ -82,6 +82,17 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # A sick storage, and the end
+//!
+//! A delivery that nobody settles within the [acknowledgement time-out](Config::ack_timeout) has failed, whatever became of its
+//! worker. What fails is tried again after [growing pauses](Config::retry_pauses), and then given up: a
+//! [`Notice::Storage`] says so, and a document whose save was given up is listed as [forgotten](Engine::forgotten). Saves and
+//! closings go before all other callbacks, and wait for those of their own document no longer than the
+//! [save patience](Config::save_patience). [`Engine::save_callbacks`] is for a worker that is kept free for them.
+//!
+//! [`Engine::shutdown`] ends the engine in order, and its [`Report`] names what is not saved. A host that drops its last
+//! handle gets the same from [`Callbacks::report`].
+//!
 //! # Notices
 //!
 //! [`Engine::notices`] subscribes to what the transport has to pass on: who lost its access, a new title, a limit that comes
@@ -98,8 +109,14 @@
 //!
 //! # Time
 //!
-//! Time is an input. Nothing falls due but in [`Engine::tick`]: call it when [`Engine::next_deadline`] says, or let
-//! [`Engine::spawn_timer`] do so. With a [`ManualClock`] every run is reproducible.
+//! Time is an input. Nothing falls due but in [`Engine::tick`]. A thread of the engine calls it, unless
+//! [`Config::timer`] is off or the clock is manual: then call it when [`Engine::next_deadline`] says. With a
+//! [`ManualClock`] every run is reproducible.
+//!
+//! A [`Clock`] shows two kinds of time. Delays, pauses, time-outs, idle time and the windows of usage run on *steady time*,
+//! which never goes back. *Wall time* labels what is told, and counts calendar days and months. So a wall clock that is set
+//! back or ahead moves no delay, and labels follow it: `lastsave` is right from then on, but never before an earlier one of
+//! the same session. The default [`SystemClock`] reads both from the system.
 //!
 //! # Inside
 //!
@@ -117,10 +134,11 @@
 //! effects, and in `Registry::finish` where it has none. A refusal only releases the lock.
 //!
 //! With what they call, apart from getters and conversions: `Registry::locate`, `hold`, `record_open`; `Shard::find`,
-//! `connect`, `update`; `Admission::take_seats`; `SeatPool::try_take`; `Participants::join`; `Outbox::joined`; `Ready::push`.
+//! `connect`, `update`; `Admission::take_seats`; `SeatPool::try_take`; `Participants::join`; `MemberList::insert`;
+//! `Outbox::tell`; `Ready::push`.
 //! A close takes `Engine::close`, `Registry::close`, `hold`; `Shard::disconnect`; `Session::leave`, `end_edit`;
-//! `Participants::leave`, `release`; `Outbox::left`; `Registry::apply`, `release`, `finish`; `Admission::release_access`;
-//! `Shard::update`; `Ready::push`.
+//! `Participants::leave`, `release`; `MemberList::remove`; `Outbox::tell`; `Registry::apply`, `release`, `finish`;
+//! `Admission::release_access`; `Shard::update`; `Ready::push`.
 //!
 //! Files import only from further down this list.
 //!
@@ -128,13 +146,13 @@
 //! |---|---|
 //! | `bin/coedit/` | the program: `serve`, `replay`, `plan` |
 //! | [`door`] | JSON lines to engine calls and back |
-//! | `engine/`, `connection.rs`, `receive.rs`, `delivery.rs`, `timer.rs` | what a host holds in its hands |
-//! | `registry/` | what threads share: the shards and the lock over each (`mod.rs` has the lock rule, `open` and `close`), `apply.rs` (carries out effects), `shard.rs` and `books.rs` (for `&mut self`), `ready.rs` (the channel), `tick.rs`, `end.rs` |
+//! | `engine/`, `connection.rs`, `receive.rs`, `delivery.rs`, `shutdown.rs` | what a host holds in its hands |
+//! | `registry/` | what threads share: the shards and the lock over each (`mod.rs` has the lock rule, `open` and `close`), `apply.rs` (carries out effects), `shard.rs` and `books.rs` (for `&mut self`), `ready.rs` (the lanes of documents that have something to hand out), `storage.rs` (workers), `tick.rs`, `shutdown.rs` and `lifecycle.rs` (the end) |
 //! | `session/` | one document as a pure state machine, with no lock, clock or channel |
 //! | `admission/` | every limit, and who gets a seat |
 //! | `notices.rs` | the subscriptions to notices |
 //! | [`capacity`], `usage/` | how many connections a crowd needs, and how many were used |
-//! | `config/`, `access.rs`, `callback.rs`, `error.rs`, `ids.rs`, `license.rs`, `limits.rs`, `notice.rs`, `seats.rs`, `time/` | the vocabulary: plain types that import no machinery |
+//! | `config/`, `access.rs`, `callback.rs`, `error.rs`, `ids.rs`, `license.rs`, `limits.rs`, `notice.rs`, `report.rs`, `seats.rs`, `time/` | the vocabulary: plain types that import no machinery |
 //! | `hash.rs`, `sync.rs` | the hasher; locks, atomics and channels, which a model checker swaps |
 //!
 //! The rules of the code: at most one shard lock is held at a time, and under it no host code runs and no precise clock is
@@ -148,7 +166,9 @@
 //! |---|---|---|
 //! | seats of edit (or live-view) access | an open and a close with that access | a limit of the whole engine is one number, and usage is exact |
 //! | all connections | every open and close | the cap is exact |
-//! | the tail of the channel of ready documents | an open or a close after which the document is not in the channel yet | any worker may serve any document |
+//! | the tails and lengths of the lanes of ready documents | an open or a close after which the document is not in its lane yet | any worker may serve any document |
+//! | the number of the latest delivery | a worker that takes a callback | each delivery has a number of its own |
+//! | the latest steady time | one call a millisecond | time goes back in no thread |
 //! | the count of the engine's handles | an open and a close of an owned [`Connection`], not of a bare id | the last handle ends the engine |
 
 #![warn(clippy::unwrap_used, clippy::panic)]
@@ -171,22 +191,23 @@ mod notice;
 mod notices;
 mod receive;
 mod registry;
+mod report;
 mod seats;
 mod session;
+mod shutdown;
 mod sync;
 mod time;
-mod timer;
 mod usage;
 
 pub use access::{Access, Dropped, Forgotten, Grant, Holder, Participant, Reason};
-pub use callback::{Action, ActionKind, Author, Callback, ForceSaveType, History, Status, Turn};
+pub use callback::{Action, ActionKind, Answered, Author, Callback, ForceSaveType, History, Status, Turn};
 pub use config::{Bounds, Config};
 pub use connection::Connection;
 pub use delivery::Delivery;
 pub use engine::Engine;
 pub use error::{
     ChangeError, ConfigError, ConnectionError, DocumentError, ErrorCode, ForceSaveError, ForgottenError,
-    InfoError, MetaError, OpenError, UnknownNumber,
+    InfoError, MetaError, OpenError, RetryError, UnknownNumber,
 };
 pub use ids::{
     ConnectionId, DocumentKey, KEY_MAX, Malformed, TITLE_MAX, URL_MAX, USER_ID_MAX, USER_NAME_MAX,
@@ -194,10 +215,11 @@ pub use ids::{
 };
 pub use license::{License, LicenseServer, LicenseTerms, NamedUser, Quota, VERSION};
 pub use limits::{Limit, Limits, NamedUsers, SeatCount};
-pub use notice::{LimitLevel, Notice, Pool};
+pub use notice::{DisconnectCause, DropCause, LimitLevel, Notice, Pool};
 pub use receive::{Callbacks, RecvError, RecvTimeoutError, TryRecvError};
+pub use report::{DocumentState, PendingDocument, Remaining, Report};
+pub use shutdown::Shutdown;
 pub use time::{Clock, ManualClock, SystemClock, Timestamp, TimestampError};
-pub use timer::Timer;
 pub use usage::{Level, Month, Usage, Window};
 
 /// The README's examples are tests.

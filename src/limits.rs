@@ -58,6 +58,8 @@ pub enum SeatCount {
 /// A user becomes a named user when it is first given edit (or live-view) access. It counts until the end of that day,
 /// UTC, plus [`expire_days`](Self::expire_days). A user that counts already is never refused for this limit.
 ///
+/// Days are those of the wall clock. If it is ahead, users stop counting early; if it is back, they count longer.
+///
 /// ```
 /// use coedit::{Access, Config, DocumentKey, Engine, NamedUsers, Reason, User};
 ///

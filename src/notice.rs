@@ -12,7 +12,7 @@ use crate::ids::{ConnectionId, DocumentKey, UserId};
 #[serde(tag = "type", rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Notice {
-    /// A connection lost its edit or live-view access by a `drop`. It stays open with view access.
+    /// A connection lost its edit or live-view access. It stays open with view access.
     Dropped {
         /// The connection.
         connection: ConnectionId,
@@ -20,6 +20,21 @@ pub enum Notice {
         key: DocumentKey,
         /// Its user.
         user: UserId,
+        /// Why.
+        cause: DropCause,
+    },
+    /// The engine closed a connection.
+    Disconnected {
+        /// The connection.
+        connection: ConnectionId,
+        /// Its document.
+        key: DocumentKey,
+        /// Its user.
+        user: UserId,
+        /// Why.
+        cause: DisconnectCause,
+        /// The code by which known clients tell the cause, see [`DisconnectCause::code`].
+        code: u16,
     },
     /// The document has a new title. Forward it to every connection of the document.
     Meta {
@@ -28,8 +43,9 @@ pub enum Notice {
         /// The title.
         title: String,
     },
-    /// The storage failed: a callback was given up after its last retry. After a save of status 2 or 6 the storage is told
-    /// so by a callback of status 3 or 7.
+    /// The storage failed: a callback was given up after its last retry, or a save went before a force save of its document
+    /// that was not made in time. After a save of status 2 or 6 that was given up the storage is told so by a callback of
+    /// status 3 or 7.
     Storage {
         /// The document.
         key: DocumentKey,
@@ -49,9 +65,8 @@ pub enum Notice {
         #[serde(skip_serializing_if = "Option::is_none")]
         userdata: Option<Arc<str>>,
     },
-    /// A limit changed its level. There is one notice for each change, none while the level stays. Two notices that
-    /// different threads cause at the same time may arrive in either order;
-    /// [`Engine::limits`](crate::Engine::limits) returns the current state.
+    /// A limit changed its level. There is one notice for each change, none while the level stays. Those of one limit
+    /// arrive in order, so that the last one tells its level.
     Limit {
         /// What the limit counts.
         pool: Pool,
@@ -70,6 +85,33 @@ pub enum Notice {
     },
 }
 
+/// Why a connection lost its access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum DropCause {
+    /// A `drop`.
+    Drop,
+}
+
+/// Why the engine closed a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum DisconnectCause {
+    /// The engine shuts down.
+    ShutDown,
+}
+
+impl DisconnectCause {
+    /// Returns the code of the cause in known clients: 4001.
+    pub const fn code(self) -> u16 {
+        match self {
+            DisconnectCause::ShutDown => 4001,
+        }
+    }
+}
+
 /// What a limit of the whole engine counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -83,6 +125,8 @@ pub enum Pool {
     Users,
     /// Named users with live-view access.
     UsersView,
+    /// All connections, see [`Config::max_connections`](crate::Config::max_connections).
+    Max,
 }
 
 /// How full a limit is.
@@ -93,6 +137,6 @@ pub enum LimitLevel {
     Clear,
     /// The use rose to [`Config::warn_at`](crate::Config::warn_at) percent of the limit, 70 by default.
     Warning,
-    /// All seats are in use, and a connection got less access than it asked for.
+    /// All seats were in use, and a connection got less access than it asked for, or was not let in.
     Reached,
 }

@@ -111,6 +111,16 @@ mod tests {
     }
 
     #[test]
+    fn each_of_two_subscriptions_gets_all_that_is_sent() {
+        let board = NoticeBoard::new(10);
+        let both = [board.subscribe(), board.subscribe()];
+        (0..3).for_each(|number| board.send(&title(number)));
+        for one in both {
+            assert_eq!(one.try_iter().collect::<Vec<_>>(), [title(0), title(1), title(2)]);
+        }
+    }
+
+    #[test]
     fn p6_past_the_bound_notices_are_counted_and_the_count_is_told() {
         let board = NoticeBoard::new(2);
         let slow = board.subscribe();

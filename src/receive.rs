@@ -8,8 +8,10 @@ use crossbeam_channel::Receiver;
 
 use crate::delivery::Delivery;
 use crate::registry::{Nothing, Registry, Wait};
+use crate::report::Report;
+use crate::session::Which;
 
-/// The engine has ended, and everything was taken.
+/// The engine has ended: all is settled, or the deadline of its shutdown has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecvError;
 
@@ -18,7 +20,7 @@ pub struct RecvError;
 pub enum RecvTimeoutError {
     /// Nothing came in time.
     Timeout,
-    /// The engine has ended, and everything was taken.
+    /// The engine has ended: all is settled, or the deadline of its shutdown has come.
     Disconnected,
 }
 
@@ -27,11 +29,11 @@ pub enum RecvTimeoutError {
 pub enum TryRecvError {
     /// Nothing is there now.
     Empty,
-    /// The engine has ended, and everything was taken.
+    /// The engine has ended: all is settled, or the deadline of its shutdown has come.
     Disconnected,
 }
 
-const ENDED: &str = "the engine has ended, and everything was taken";
+const ENDED: &str = "the engine has ended";
 
 impl fmt::Display for RecvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -60,8 +62,11 @@ impl std::error::Error for TryRecvError {}
 /// All clones take from one channel: a callback goes to one worker. The callbacks of one document are handed out one at a
 /// time and in order, however many workers there are. Those of other documents go on meanwhile.
 ///
-/// When the last [`Engine`](crate::Engine) handle is dropped, workers get what is left, every save included, and then an
-/// error.
+/// What matters goes first: documents whose save or closing is due are handed out before all others.
+///
+/// When the engine [shuts down](crate::Engine::shutdown), or its last handle is dropped, workers get what is left, every save
+/// included, until all is settled or the deadline has come, and then an error. With a manual clock, and no handle left, a
+/// receiver runs what is due by that clock when it is asked for a callback.
 ///
 /// # Threads
 ///
@@ -77,7 +82,11 @@ impl std::error::Error for TryRecvError {}
 /// delivery.ack();
 ///
 /// drop((ann, engine));
-/// let rest: Vec<Status> = worker.iter().map(|delivery| delivery.callback().status).take(1).collect();
+/// let mut rest = Vec::new();
+/// for delivery in worker.iter() {
+///     rest.push(delivery.callback().status);
+///     delivery.ack();
+/// }
 /// assert_eq!(rest, [Status::Closed]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -96,7 +105,7 @@ impl std::error::Error for TryRecvError {}
 /// let (ready, stop) = (callbacks.ready(), never::<()>());
 /// let tab = engine.open(&DocumentKey::new("report")?, &User::new("ann")?, Access::Edit)?;
 /// select! {
-///     recv(ready) -> _ => callbacks.try_recv()?.ack(),
+///     recv(ready) -> _ => { callbacks.try_recv()?.ack(); }
 ///     recv(notices) -> notice => println!("{:?}", notice?),
 ///     recv(stop) -> _ => {}
 /// }
@@ -105,16 +114,17 @@ impl std::error::Error for TryRecvError {}
 #[derive(Clone, Debug)]
 pub struct Callbacks {
     registry: Arc<Registry>,
+    which: Which,
 }
 
 impl Callbacks {
-    pub(crate) fn new(registry: Arc<Registry>) -> Self {
-        Callbacks { registry }
+    pub(crate) fn new(registry: Arc<Registry>, which: Which) -> Self {
+        Callbacks { registry, which }
     }
 
     fn take(&self, wait: Wait) -> Result<Delivery, Nothing> {
-        let (location, callback) = self.registry.next_callback(wait)?;
-        Ok(Delivery::new(self.registry.clone(), location, callback))
+        let handed_out = self.registry.next_callback(self.which, wait)?;
+        Ok(Delivery::new(self.registry.clone(), handed_out))
     }
 
     /// Waits for the next callback.
@@ -139,15 +149,15 @@ impl Callbacks {
         })
     }
 
-    /// Waits for the next callback without blocking the thread, on any async runtime. `None` once the engine has ended
-    /// and everything was taken.
+    /// Waits for the next callback without blocking the thread, on any async runtime. `None` once the engine has
+    /// ended.
     ///
     /// Any number of tasks may wait. It is cancel-safe: a future that is dropped before it is ready has taken nothing,
     /// and another task is woken in its place.
     #[cfg(feature = "async")]
     pub async fn next(&self) -> Option<Delivery> {
         loop {
-            let listener = self.registry.listen();
+            let listener = self.registry.listen(self.which);
             // After the listener exists, so that nothing is missed that becomes ready in between.
             match self.try_recv() {
                 Ok(delivery) => return Some(delivery),
@@ -164,10 +174,16 @@ impl Callbacks {
     /// [`Empty`](TryRecvError::Empty). A ring that nobody answers is repeated by [`Engine::tick`](crate::Engine::tick)
     /// within a second.
     pub fn ready(&self) -> Receiver<()> {
-        self.registry.doorbell()
+        self.registry.doorbell(self.which)
     }
 
-    /// Every callback from now on. Waits in between, and ends when the engine has ended and everything was taken.
+    /// How the engine ended. `None` before that. So a worker that outlives every handle of the engine can read what is not
+    /// saved.
+    pub fn report(&self) -> Option<Arc<Report>> {
+        self.registry.report()
+    }
+
+    /// Every callback from now on. Waits in between, and ends with the engine.
     pub fn iter(&self) -> impl Iterator<Item = Delivery> {
         std::iter::from_fn(|| self.recv().ok())
     }

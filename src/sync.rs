@@ -3,13 +3,72 @@
 
 #[cfg(not(shuttle))]
 mod primitives {
-    pub(crate) use crossbeam_channel as channel;
+    use std::time::Instant;
+
+    use crossbeam_channel::{Receiver, Select, Sender, unbounded};
     pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-    pub(crate) use std::thread::{JoinHandle, current};
+    pub(crate) use std::thread::JoinHandle;
 
     pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
         std::thread::Builder::new().name(name.to_owned()).spawn(run)
+    }
+
+    /// Unbounded channels side by side. Whoever receives takes from the first one that holds anything.
+    #[derive(Debug)]
+    pub(crate) struct Lanes<T, const N: usize>([Lane<T>; N]);
+
+    #[derive(Debug)]
+    struct Lane<T> {
+        sender: Sender<T>,
+        receiver: Receiver<T>,
+        /// How many values it holds, or a few more. A look into an empty channel costs a full fence.
+        len: AtomicUsize,
+    }
+
+    impl<T, const N: usize> Lanes<T, N> {
+        pub(crate) fn new() -> Self {
+            let lane = |(sender, receiver)| Lane { sender, receiver, len: AtomicUsize::new(0) };
+            Lanes(std::array::from_fn(|_| lane(unbounded())))
+        }
+
+        pub(crate) fn send(&self, lane: usize, value: T) {
+            let Lane { sender, len, .. } = &self.0[lane];
+            // Before the value is there, so that whoever sees no value has missed none.
+            len.fetch_add(1, Ordering::SeqCst);
+            sender.send(value).expect("the receiver is kept beside the sender");
+        }
+
+        /// Takes from the first `count` lanes. Also returns from which.
+        pub(crate) fn try_recv(&self, count: usize) -> Option<(usize, T)> {
+            self.0[..count].iter().enumerate().find_map(|(number, lane)| {
+                let value =
+                    (lane.len.load(Ordering::SeqCst) > 0).then(|| lane.receiver.try_recv().ok())??;
+                lane.len.fetch_sub(1, Ordering::SeqCst);
+                Some((number, value))
+            })
+        }
+
+        /// The same, but waits, at most until `deadline`.
+        pub(crate) fn recv(&self, count: usize, deadline: Option<Instant>) -> Option<(usize, T)> {
+            loop {
+                if let Some(taken) = self.try_recv(count) {
+                    return Some(taken);
+                }
+                let mut select = Select::new();
+                for lane in &self.0[..count] {
+                    select.recv(&lane.receiver);
+                }
+                match deadline {
+                    None => drop(select.ready()),
+                    Some(deadline) => drop(select.ready_deadline(deadline).ok()?),
+                }
+            }
+        }
+
+        pub(crate) fn len(&self, lane: usize) -> usize {
+            self.0[lane].len.load(Ordering::SeqCst)
+        }
     }
 }
 
@@ -18,11 +77,12 @@ mod primitives {
     //! The same interfaces over shuttle. A wait with a time-out yields once and ends, since time is not checked.
     #![allow(clippy::unwrap_used, reason = "a poisoned lock is a failed check")]
 
+    use std::collections::VecDeque;
     use std::ops::{Deref, DerefMut};
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-    pub(crate) use shuttle::thread::{JoinHandle, current};
+    pub(crate) use shuttle::thread::JoinHandle;
 
     pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
         shuttle::thread::Builder::new().name(name.to_owned()).spawn(run)
@@ -76,83 +136,53 @@ mod primitives {
             guard.0 = Some(guard.1.0.lock().unwrap());
         }
 
-        pub(crate) fn notify_one(&self) {
-            self.0.notify_one();
-        }
-
         pub(crate) fn notify_all(&self) {
             self.0.notify_all();
         }
     }
 
-    pub(crate) mod channel {
-        //! An unbounded channel with the part of crossbeam's interface that the engine uses.
+    /// Unbounded channels side by side, with the interface of the real ones.
+    #[derive(Debug)]
+    pub(crate) struct Lanes<T, const N: usize> {
+        lanes: Mutex<[VecDeque<T>; N]>,
+        arrived: Condvar,
+    }
 
-        use std::collections::VecDeque;
-        use std::sync::Arc;
-        use std::time::{Duration, Instant};
-
-        use super::{Condvar, Mutex};
-
-        #[derive(Debug)]
-        struct Shared<T> {
-            values: Mutex<VecDeque<T>>,
-            arrived: Condvar,
+    impl<T, const N: usize> Lanes<T, N> {
+        pub(crate) fn new() -> Self {
+            Lanes { lanes: Mutex::new(std::array::from_fn(|_| VecDeque::new())), arrived: Condvar::new() }
         }
 
-        #[derive(Debug)]
-        pub(crate) struct Sender<T>(Arc<Shared<T>>);
-
-        #[derive(Debug)]
-        pub(crate) struct Receiver<T>(Arc<Shared<T>>);
-
-        #[derive(Debug)]
-        pub(crate) struct Disconnected;
-
-        pub(crate) fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
-            let shared = Arc::new(Shared { values: Mutex::new(VecDeque::new()), arrived: Condvar::new() });
-            (Sender(shared.clone()), Receiver(shared))
+        pub(crate) fn send(&self, lane: usize, value: T) {
+            self.lanes.lock()[lane].push_back(value);
+            self.arrived.notify_all();
         }
 
-        impl<T> Sender<T> {
-            pub(crate) fn send(&self, value: T) -> Result<(), Disconnected> {
-                self.0.values.lock().push_back(value);
-                self.0.arrived.notify_one();
-                Ok(())
-            }
+        pub(crate) fn try_recv(&self, count: usize) -> Option<(usize, T)> {
+            take(&mut self.lanes.lock()[..count])
         }
 
-        impl<T> Receiver<T> {
-            pub(crate) fn try_recv(&self) -> Result<T, Disconnected> {
-                self.0.values.lock().pop_front().ok_or(Disconnected)
-            }
-
-            pub(crate) fn recv(&self) -> Result<T, Disconnected> {
-                let mut values = self.0.values.lock();
-                loop {
-                    match values.pop_front() {
-                        Some(value) => return Ok(value),
-                        None => self.0.arrived.wait(&mut values),
+        pub(crate) fn recv(&self, count: usize, deadline: Option<Instant>) -> Option<(usize, T)> {
+            let mut lanes = self.lanes.lock();
+            loop {
+                match take(&mut lanes[..count]) {
+                    Some(taken) => return Some(taken),
+                    None if deadline.is_none() => self.arrived.wait(&mut lanes),
+                    None => {
+                        self.arrived.wait_for(&mut lanes, Duration::ZERO);
+                        return take(&mut lanes[..count]);
                     }
                 }
             }
-
-            pub(crate) fn recv_deadline(&self, _deadline: Instant) -> Result<T, Disconnected> {
-                let mut values = self.0.values.lock();
-                if values.is_empty() {
-                    self.0.arrived.wait_for(&mut values, Duration::ZERO);
-                }
-                values.pop_front().ok_or(Disconnected)
-            }
-
-            pub(crate) fn is_empty(&self) -> bool {
-                self.len() == 0
-            }
-
-            pub(crate) fn len(&self) -> usize {
-                self.0.values.lock().len()
-            }
         }
+
+        pub(crate) fn len(&self, lane: usize) -> usize {
+            self.lanes.lock()[lane].len()
+        }
+    }
+
+    fn take<T>(lanes: &mut [VecDeque<T>]) -> Option<(usize, T)> {
+        lanes.iter_mut().enumerate().find_map(|(lane, values)| values.pop_front().map(|value| (lane, value)))
     }
 }
 

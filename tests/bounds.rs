@@ -352,6 +352,35 @@ fn past_the_bound_of_waiting_documents_a_closed_document_gets_no_callback() {
     }
 }
 
+/// A closing that is due goes before what waits, and its document is over when it is settled. Where the document waited
+/// before counts for nothing from then on.
+#[test]
+fn p6_places_that_outlive_their_documents_do_not_count_as_waiting() {
+    let world = World::new(|config| {
+        config
+            .bounds(Bounds { waiting_documents: 3, ..Bounds::default() })
+            .shards(1)
+            .save_patience(Duration::ZERO)
+    });
+    let saves = world.engine.save_callbacks();
+    for round in 0..5 {
+        for n in 0..3 {
+            drop(world.edit(&format!("gone-{round}-{n}"), "ann"));
+        }
+        world.engine.tick();
+        let told: Vec<String> = saves.try_iter().map(|delivery| summary(&delivery.acked())).collect();
+        assert_eq!(told, ["4 -ann"; 3], "round {round}");
+        assert_eq!(world.engine.documents(), 0);
+        world.engine.validate().unwrap();
+    }
+    // There is room for as many documents as before, and not for more.
+    (0..5).for_each(|n| drop(world.edit(&format!("doc-{n}"), "ann")));
+    assert_eq!(world.acknowledge_all(), ["1 +ann [ann]", "4 -ann"].repeat(3));
+    world.engine.validate().unwrap();
+    let _open: Vec<Connection> = (0..5).map(|n| world.edit(&format!("doc-{n}"), "ann")).collect();
+    assert_eq!(world.acknowledge_all(), ["1 +ann [ann]"; 5]);
+}
+
 #[test]
 fn the_default_bound_of_waiting_documents_is_65_536() {
     let world = World::plain();
@@ -375,4 +404,34 @@ fn notices_wait_up_to_the_bound_and_missed_ones_are_counted() {
         rename("later");
         assert_eq!(world.take_notices(), [Notice::Missed { count: 2 }, title("later")]);
     }
+}
+
+/// Nobody takes notices while a crowd is dropped. The transport gets as many as are kept, and the number of the others.
+#[test]
+fn p6_a_drop_of_more_tabs_than_notices_are_kept_tells_every_one_or_how_many_it_missed() {
+    const TABS: usize = 65_536 + 5_000;
+    let world = World::new(|config| config.shards(1).usage(false).callbacks(false));
+    let until_the_end = world.engine.notices();
+    let open: Vec<Connection> = (0..TABS).map(|n| world.edit("doc", &format!("user-{}", n / 100))).collect();
+    let dropped = world.engine.drop_all(&key("doc")).unwrap();
+    assert_eq!(dropped.connections.len(), TABS);
+    let take = |notices: &crossbeam_channel::Receiver<Notice>| {
+        let all: Vec<Notice> = notices.try_iter().collect();
+        let kept = all.iter().take_while(|notice| matches!(notice, Notice::Dropped { .. })).count();
+        (kept, all[kept..].to_vec())
+    };
+    let most = Bounds::default().notices;
+    assert_eq!(take(&world.notices), (most, vec![]));
+    world.engine.rename(&key("doc"), "title").unwrap();
+    let count = (TABS - most) as u64;
+    let title = Notice::Meta { key: key("doc"), title: "title".to_owned() };
+    assert_eq!(
+        take(&world.notices),
+        (0, vec![Notice::Missed { count }, title]),
+        "before the next that is kept"
+    );
+    assert!(open.iter().all(|tab| tab.access() == Some(Access::View)));
+    drop((open, world));
+    // The title was missed too.
+    assert_eq!(take(&until_the_end), (most, vec![Notice::Missed { count: count + 1 }]), "or last");
 }

@@ -107,6 +107,32 @@ fn a_stale_id_never_names_another_connection() {
     }
 }
 
+/// Many slots are free and come again, several times.
+#[test]
+fn p3_a_stale_id_never_names_another_connection_when_many_slots_come_again() {
+    for shards in [1, 4] {
+        let world = World::new(|config| config.shards(shards));
+        let mut stale: Vec<ConnectionId> = Vec::new();
+        for round in 0..4 {
+            let open: Vec<Connection> = (0..1_000)
+                .map(|n| world.edit(&format!("doc-{}", n % 40), &format!("user-{round}")))
+                .collect();
+            for old in &stale {
+                assert_eq!(world.engine.access(*old), None);
+                assert_eq!(world.engine.change(*old), Err(ChangeError::Unknown));
+                assert_eq!(world.engine.close(*old), Err(ConnectionError::Unknown));
+                assert_eq!(world.engine.drop_connection(*old), Err(ConnectionError::Unknown));
+            }
+            assert!(open.iter().all(Connection::may_edit), "round {round}");
+            stale.extend(open.iter().map(Connection::id));
+            drop(open);
+            let _ = world.acknowledge_statuses();
+        }
+        assert_eq!((world.engine.documents(), world.engine.limits().edit.in_use), (0, 0));
+        world.engine.validate().unwrap();
+    }
+}
+
 #[test]
 fn ids_survive_a_round_trip_through_bits_and_other_numbers_are_unknown() {
     let world = World::plain();

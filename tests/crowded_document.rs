@@ -7,19 +7,22 @@
 mod support;
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use coedit::{
-    Access, Bounds, Callback, Callbacks, ConnectionId, Delivery, DocumentKey, Engine, SeatCount, Status,
-    TryRecvError, User, UserId,
+    Access, Answered, Bounds, Callback, Callbacks, Clock, ConnectionId, Delivery, DocumentKey, Engine,
+    SeatCount, Status, Timestamp, TryRecvError, User, UserId,
 };
 use support::random::Random;
-use support::replay::Replay;
-use support::{Settle, World, key, seconds, user};
+use support::replay::{Dues, Replay};
+use support::{World, key, seconds, user};
 
 const STEPS: usize = 400;
 /// After this many steps the probabilities of joins and of failures change.
 const STEPS_PER_PHASE: usize = 40;
 const RETRIES: usize = 3;
+const SAVE_DELAY: Duration = Duration::from_secs(10);
+const ACK_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// One connection, with the access that opens and drops gave it.
 #[derive(Clone)]
@@ -138,11 +141,14 @@ fn keep_order(list: &mut Vec<UserId>, present: &[UserId]) {
 /// The document storage. It holds one callback for an arbitrary time.
 struct Storage {
     callbacks: Callbacks,
-    in_hand: Option<Delivery>,
+    /// The callback, and when it runs out.
+    in_hand: Option<(Delivery, Timestamp)>,
     /// The percentage of callbacks that fail now.
     failing: usize,
     /// Panics if a callback lists other users than the editors that all earlier callbacks give.
     replay: Replay,
+    /// Since when the save or the closing of the document is due.
+    dues: Dues,
     /// The answers to the requests. The userdata of a request is the index of its answer.
     answers: Vec<Vec<UserId>>,
     /// The status of the last callback with an action.
@@ -150,35 +156,70 @@ struct Storage {
 }
 
 impl Storage {
-    fn new(callbacks: Callbacks) -> Self {
+    fn new(callbacks: Callbacks, patience: Duration) -> Self {
         Storage {
             callbacks,
             in_hand: None,
             failing: 0,
             replay: Replay::new(RETRIES),
+            dues: Dues::new(SAVE_DELAY, patience),
             answers: Vec::new(),
             last_action: None,
         }
     }
 
     /// Settles the callback in hand and takes the next one. Returns true if there was one.
-    fn serve(&mut self, random: &mut Random) -> bool {
-        if let Some(delivery) = self.in_hand.take() {
-            let fails = random.below(100) < self.failing;
-            self.check_callback(delivery.callback(), fails);
-            match (fails, random.one_in(2)) {
-                (false, _) => drop(delivery.acked()),
-                (true, false) => drop(delivery.failed()),
-                // The worker panics.
-                (true, true) => drop(delivery),
-            }
+    fn serve(&mut self, random: &mut Random, now: Timestamp) -> bool {
+        if let Some((delivery, _)) = self.in_hand.take() {
+            self.settle(delivery, random, now);
         }
-        self.in_hand = self.callbacks.try_recv().ok();
-        self.in_hand.is_some()
+        let Ok(delivery) = self.callbacks.try_recv() else { return false };
+        self.replay.taken(&delivery);
+        self.check_callback(delivery.callback());
+        if delivery.callback().status == Status::Save {
+            self.dues.is_no_longer_due(&delivery.callback().key);
+        }
+        self.in_hand = Some((delivery, now.after(ACK_TIMEOUT)));
+        true
     }
 
-    fn check_callback(&mut self, callback: &Callback, fails: bool) {
-        self.replay.settled(callback, !fails);
+    fn settle(&mut self, delivery: Delivery, random: &mut Random, now: Timestamp) {
+        let (callback, number) = (delivery.callback().clone(), delivery.number());
+        if random.below(100) >= self.failing {
+            return self.replay.answered(&callback, Some(number), delivery.ack());
+        }
+        let counts = delivery.deadline().is_some();
+        if random.one_in(2) {
+            assert_eq!(delivery.fail(), if counts { Answered::InTime } else { Answered::Late });
+        } else {
+            // The worker panics.
+            drop(delivery);
+        }
+        if counts {
+            self.fails(&callback.key, now);
+        }
+    }
+
+    /// The callback failed or ran out. A save that is due goes before it then.
+    fn fails(&mut self, key: &DocumentKey, now: Timestamp) {
+        if self.dues.is_due(key, now) {
+            self.replay.may_supersede(key);
+        }
+        self.replay.failed(key);
+    }
+
+    /// The engine ran what is due.
+    fn ticked(&mut self, key: &DocumentKey, now: Timestamp) {
+        let ran_out = self.in_hand.as_ref().filter(|(_, deadline)| *deadline <= now);
+        if ran_out.is_some_and(|(delivery, _)| self.replay.in_hand(key) == Some(delivery.number())) {
+            self.fails(key, now);
+        }
+        if self.dues.overdue(now).next().is_some() {
+            self.replay.may_supersede(key);
+        }
+    }
+
+    fn check_callback(&mut self, callback: &Callback) {
         if callback.action.is_some() {
             self.last_action = Some(callback.status);
         }
@@ -190,8 +231,9 @@ impl Storage {
     }
 
     fn check(&self) {
+        let is_outstanding = |(delivery, _): &(Delivery, Timestamp)| delivery.deadline().is_some();
         assert!(
-            self.in_hand.is_none() || self.callbacks.try_recv().is_err(),
+            !self.in_hand.as_ref().is_some_and(is_outstanding) || self.callbacks.try_recv().is_err(),
             "only one callback is outstanding"
         );
     }
@@ -225,12 +267,17 @@ impl Crowd {
             *random.pick(&[SeatCount::Connections, SeatCount::Connections, SeatCount::UsersOfDocuments]);
         let bounds = Bounds { waiting_actions, ..Bounds::default() };
         let pauses = [seconds(1); RETRIES];
-        let world =
-            World::new(|config| config.bounds(bounds).seat_count(seat_count).retry_pauses(pauses).shards(1));
+        // With much patience everything is told in order unless a callback fails.
+        let patience = seconds(*random.pick(&[0, 5, 1_000_000]));
+        let world = World::new(|config| {
+            let config = config.bounds(bounds).seat_count(seat_count).shards(1);
+            let config = config.retry_pauses(pauses).save_delay(SAVE_DELAY);
+            config.save_patience(patience).ack_timeout(Some(ACK_TIMEOUT))
+        });
         Crowd {
             is_changed: random.one_in(2),
             random,
-            storage: Storage::new(world.callbacks.clone()),
+            storage: Storage::new(world.callbacks.clone(), patience),
             world,
             document: key("document"),
             users: (0..users).map(member).collect(),
@@ -279,18 +326,33 @@ impl Crowd {
         // A request for edit access gets view access while the document is saved.
         let (id, grant) = self.world.engine.admit(&self.document, user, asked).unwrap();
         self.naive.open(Tab { id, user: user.id().clone(), access: grant.access });
+        if !self.naive.editors.is_empty() {
+            self.storage.dues.is_no_longer_due(&self.document);
+        }
     }
 
     fn close(&mut self) {
         let Some(position) = self.position() else { return };
+        let was_edited = !self.naive.editors.is_empty();
         let tab = self.naive.close(position);
         self.world.engine.close(tab.id).unwrap();
         assert!(self.world.engine.close(tab.id).is_err(), "a connection closes only once");
+        self.editors_left(was_edited, false);
+    }
+
+    /// If the last editor left, a save or a closing is due, `at_once` or after the save delay.
+    fn editors_left(&mut self, was_edited: bool, at_once: bool) {
+        if was_edited && self.naive.editors.is_empty() {
+            let is_unsaved = !self.world.engine.unsaved().is_empty();
+            let now = self.world.clock.now();
+            self.storage.dues.last_editor_left(&self.document, now, at_once || !is_unsaved);
+        }
     }
 
     fn drop_access(&mut self) {
         let Some(position) = self.position() else { return };
         let Tab { id, user, .. } = self.naive.tabs[position].clone();
+        let was_edited = !self.naive.editors.is_empty();
         match self.random.below(20) {
             0 => {
                 self.world.engine.drop_all(&self.document).unwrap();
@@ -305,6 +367,8 @@ impl Crowd {
                 self.naive.drop_matching(|tab| tab.id == id);
             }
         }
+        self.editors_left(was_edited, true);
+        self.storage.dues.skip_delay(&self.document, self.world.clock.now());
     }
 
     /// An answer comes after everything that happened before its request. So the request queues the actions that the engine
@@ -325,6 +389,8 @@ impl Crowd {
     fn change(&mut self) {
         let Some(position) = self.position() else { return };
         let Tab { id, access, .. } = self.naive.tabs[position];
+        // Every change has a time of its own, so the time in a save identifies its last change.
+        self.world.clock.advance(Duration::from_millis(1));
         assert_eq!(
             self.world.engine.change(id).is_ok(),
             access == Access::Edit,
@@ -346,23 +412,24 @@ impl Crowd {
     fn pass(&mut self) {
         let count = self.random.below(12) as u64;
         self.world.pass(seconds(count));
+        self.storage.ticked(&self.document, self.world.clock.now());
     }
 
     /// The storage serves some callbacks. Between two calls it stalls, with or without a callback in hand.
     fn serve(&mut self) {
         let max = *self.random.pick(&[1, 1, 5, 100]);
         for _ in 0..max {
-            if !self.storage.serve(&mut self.random) {
+            if !self.storage.serve(&mut self.random, self.world.clock.now()) {
                 self.all_handed_out();
                 break;
             }
         }
     }
 
-    /// With nothing waiting, nothing outstanding and no save to come, the storage knows everything.
+    /// With nothing waiting, nothing outstanding, no attempt and no save to come, the storage knows everything.
     fn all_handed_out(&mut self) {
         let editors = self.world.engine.editors(&self.document);
-        if self.world.engine.next_deadline().is_none() && !editors.is_empty() {
+        if self.storage.replay.is_up_to_date(&self.document) && !editors.is_empty() {
             self.naive.all_handed_out(editors);
         }
     }
@@ -388,6 +455,7 @@ impl Crowd {
         self.check_editors();
         if self.naive.tabs.is_empty() {
             assert_eq!(self.world.engine.documents(), 0, "no document is left");
+            self.storage.replay.assert_balanced();
             self.storage.check_closed();
         }
         let Crowd { world: World { engine, .. }, storage, .. } = self;
@@ -409,10 +477,11 @@ impl Crowd {
     fn settle_everything(&mut self) {
         self.storage.failing = 0;
         loop {
-            while self.storage.serve(&mut self.random) {}
+            while self.storage.serve(&mut self.random, self.world.clock.now()) {}
             let Some(due) = self.world.engine.next_deadline() else { break };
             self.world.clock.move_to(due);
             self.world.engine.tick();
+            self.storage.ticked(&self.document, self.world.clock.now());
         }
     }
 

@@ -1,7 +1,7 @@
 //! The callbacks that the JSON door writes: every member, their order, retries and acknowledgements.
 
 mod support;
-use support::lines::{at, by};
+use support::lines::{at, by, handed_out};
 use support::*;
 
 use coedit::door::Acknowledge;
@@ -409,7 +409,7 @@ fn an_editor_who_returns_before_a_retry_of_the_save_cancels_it() {
     assert_eq!(ack(&mut talk, 1), [] as [Value; 0]);
     let back = talk.say(at(10_999, &open("b", "ben")));
     assert_eq!(back[0]["reply"], json!({"error": 0, "key": "k", "connection": "b", "access": "edit"}));
-    assert_eq!(back[1..], [json!({"callback": action(0, "ann", "")})]);
+    assert_eq!(back[1..], [handed_out(3, action(0, "ann", ""))]);
     assert_eq!(ack(&mut talk, 0), [action(1, "ben", "ben")]);
     assert_eq!(ack(&mut talk, 0), [] as [Value; 0]);
     assert_eq!(
@@ -437,7 +437,7 @@ fn an_info_answer_waits_for_the_retry_of_a_failed_save() {
 
 #[test]
 fn p5_a_save_that_is_given_up_is_followed_by_status_3_and_the_document_is_forgotten() {
-    let mut talk = closing(Config::new());
+    let mut talk = closing(with_three_retries(Config::new()));
     let forgotten = |talk: &mut Talk| talk.reply(r#"{"c":"getForgottenList"}"#)["keys"].clone();
     let failed = [with_status(first_save(), 3)];
     let mut due = 10_000;
@@ -449,7 +449,7 @@ fn p5_a_save_that_is_given_up_is_followed_by_status_3_and_the_document_is_forgot
         assert_eq!(talk.callbacks(at(due - 1, NOTHING)), [] as [Value; 0]);
     }
     assert_eq!(talk.callbacks(at(due, NOTHING)), [first_save()]);
-    assert_eq!(talk.say(FAIL), settled(&[notice("storage", 2), json!({"callback": failed[0]})]));
+    assert_eq!(talk.say(FAIL), settled(&[notice("storage", 2), handed_out(6, failed[0].clone())]));
     assert_eq!(forgotten(&mut talk), json!(["k"]));
     for pause in [1_000, 2_000, 4_000] {
         assert_eq!(ack(&mut talk, 1), [] as [Value; 0]);
@@ -507,7 +507,7 @@ fn a_force_save_that_is_given_up_is_followed_by_a_notice_and_status_7() {
         assert_eq!(talk.callbacks(ask), saved);
         assert_eq!(talk.say(FAIL), settled(&[]));
         assert_eq!(talk.callbacks(at(1_000, NOTHING)), saved);
-        assert_eq!(talk.say(FAIL), settled(&[given_up(6), json!({"callback": failed[0]})]));
+        assert_eq!(talk.say(FAIL), settled(&[given_up(6), handed_out(4, failed[0].clone())]));
         assert_eq!(talk.say(FAIL), settled(&[]));
         assert_eq!(talk.callbacks(at(2_000, NOTHING)), failed);
         assert_eq!(talk.say(FAIL), settled(&[given_up(7)]));
@@ -523,9 +523,13 @@ fn a_force_save_that_is_given_up_is_followed_by_a_notice_and_status_7() {
 fn giving_up_a_status_1_or_4_sends_a_notice_and_hands_out_the_next_callback() {
     let mut talk = Talk::new(Config::new().retry_pauses(Vec::new()), Acknowledge::Manual);
     callbacks_of(&mut talk, [open("a", "ann"), by("close", "a"), open("b", "ben")]);
-    for (status, next) in [(1, Some(closed("ann"))), (4, Some(action(1, "ben", "ben"))), (1, None)] {
+    for (status, next) in [
+        (1, Some(handed_out(2, closed("ann")))),
+        (4, Some(handed_out(3, action(1, "ben", "ben")))),
+        (1, None),
+    ] {
         let mut more = vec![notice("storage", status)];
-        more.extend(next.map(|next| json!({"callback": next})));
+        more.extend(next);
         assert_eq!(talk.say(FAIL), settled(&more), "{status}");
     }
 }

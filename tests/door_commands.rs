@@ -1,7 +1,7 @@
 //! The commands of the command service: their replies, their effects and their errors.
 
 mod support;
-use support::lines::{at, by, open, view};
+use support::lines::{at, by, handed_out, open, view};
 use support::*;
 
 use coedit::door::Acknowledge;
@@ -52,7 +52,7 @@ fn info_replies_with_the_editors_and_sends_a_callback() {
         talk.say(r#"{"c":"info","key":"k","userdata":"job 7"}"#),
         [
             json!({"reply": {"error": 0, "key": "k", "users": ["ben", "ann"]}}),
-            json!({"callback": {"key": "k", "status": 1, "users": ["ben", "ann"], "userdata": "job 7"}}),
+            handed_out(4, json!({"key": "k", "status": 1, "users": ["ben", "ann"], "userdata": "job 7"})),
         ]
     );
     assert_eq!(
@@ -109,7 +109,7 @@ fn drop_makes_the_named_users_view_only_at_once() {
     assert_eq!(
         notices,
         ["a1", "a2", "a3"]
-            .map(|label| json!({"type": "dropped", "connection": label, "key": "k", "user": "ann"}))
+            .map(|label| json!({"type": "dropped", "connection": label, "key": "k", "user": "ann", "cause": "drop"}))
     );
     let left = json!([{"type": 0, "userid": "ann"}]);
     let gone = |users: &[&str]| json!({"key": "k", "status": 1, "users": users, "actions": left});
@@ -139,7 +139,7 @@ fn drop_without_users_makes_everybody_view_only_and_saves_at_once() {
     assert_eq!(
         notices,
         [("a", "ann"), ("l", "liv")]
-            .map(|(label, user)| json!({"type": "dropped", "connection": label, "key": "k", "user": user}))
+            .map(|(label, user)| json!({"type": "dropped", "connection": label, "key": "k", "user": user, "cause": "drop"}))
     );
     let callbacks = of_kind("callback", &said);
     assert_eq!(callbacks.len(), 1);
@@ -185,20 +185,20 @@ fn forcesave_saves_the_unsaved_changes_once() {
     talk.say(at(0, &open("k", "a", "ann")));
     assert_eq!(talk.say(ask), [json!({"reply": {"error": 4, "key": "k"}})], "nothing was changed");
     talk.say(at(1500, &by("change", "a")));
-    let saved = |user: &str, time: &str, turns: &[Value]| {
+    let saved = |number: u64, user: &str, time: &str, turns: &[Value]| {
         let saved = json!({
             "key": "k", "status": 6, "users": [user], "forcesavetype": 0,
             "lastsave": format!("2023-11-22T00:00:{time}Z"), "userdata": "u",
             "history": {"changes": turns, "serverVersion": VERSION},
         });
         let notice = json!({"type": "saved", "key": "k", "status": 6, "userdata": "u"});
-        [json!({"reply": {"error": 0, "key": "k"}}), json!({"callback": saved}), json!({"notice": notice})]
+        [json!({"reply": {"error": 0, "key": "k"}}), handed_out(number, saved), json!({"notice": notice})]
     };
     let turn = |second: u8, user: &str| {
         let created = format!("2023-11-22 00:00:0{second}");
         json!({"created": created, "user": {"id": user, "name": user}})
     };
-    assert_eq!(talk.say(ask), saved("ann", "01.500", &[turn(1, "ann")]));
+    assert_eq!(talk.say(ask), saved(2, "ann", "01.500", &[turn(1, "ann")]));
     assert_eq!(
         talk.say(ask),
         [json!({"reply": {"error": 4, "key": "k"}})],
@@ -206,7 +206,7 @@ fn forcesave_saves_the_unsaved_changes_once() {
     );
     talk.say(open("k", "b", "ben"));
     talk.say(at(2250, &by("change", "b")));
-    assert_eq!(talk.say(at(3000, ask)), saved("ben", "02.250", &[turn(1, "ann"), turn(2, "ben")]));
+    assert_eq!(talk.say(at(3000, ask)), saved(4, "ben", "02.250", &[turn(1, "ann"), turn(2, "ben")]));
     talk.say(by("change", "b"));
     let plain = talk.callbacks(r#"{"c":"forcesave","key":"k"}"#);
     assert_eq!(plain.len(), 1);
@@ -300,7 +300,7 @@ fn an_answer_to_info_that_fails_is_not_tried_again_and_no_notice_tells_of_it() {
     let mut talk = Talk::manual();
     talk.say(at(0, &view("k", "v", "vic", false)));
     let asked = talk.say(r#"{"c":"info","key":"k","userdata":"u"}"#);
-    assert_eq!(asked[1], json!({"callback": {"key": "k", "status": 4, "userdata": "u"}}));
+    assert_eq!(asked[1], handed_out(1, json!({"key": "k", "status": 4, "userdata": "u"})));
     assert_eq!(talk.say(r#"{"c":"ack","key":"k","error":1}"#), [json!({"reply": {"error": 0, "key": "k"}})]);
     assert_eq!(talk.callbacks(at(600_000, r#"{"c":"version"}"#)), [] as [Value; 0]);
     assert_eq!(talk.error(r#"{"c":"ack","key":"k","error":0}"#), 5, "nothing is outstanding");
@@ -312,14 +312,14 @@ fn info_on_a_forgotten_document_says_that_no_save_is_to_come() {
     let mut talk = without_retries();
     make_forgotten(&mut talk, "k", None);
     let info = r#"{"c":"info","key":"k"}"#;
-    let expected = [
-        json!({"reply": {"error": 0, "key": "k", "users": []}}),
-        json!({"callback": {"key": "k", "status": 4}}),
-    ];
-    assert_eq!(talk.say(info), expected, "nobody is there, but its changes are unsaved, so it is open");
+    let expected = |number| {
+        let reply = json!({"reply": {"error": 0, "key": "k", "users": []}});
+        [reply, handed_out(number, json!({"key": "k", "status": 4}))]
+    };
+    assert_eq!(talk.say(info), expected(4), "nobody is there, but its changes are unsaved, so it is open");
     acks(&mut talk, "k", &[0]);
     talk.say(view("k", "v", "ben", false));
-    assert_eq!(talk.say(info), expected, "a viewer changes nothing about that");
+    assert_eq!(talk.say(info), expected(5), "a viewer changes nothing about that");
     acks(&mut talk, "k", &[0]);
     assert_eq!(talk.door.engine().documents(), 1);
     talk.say(by("close", "v"));

@@ -71,7 +71,7 @@ fn an_open_past_the_connection_cap_is_refused_and_its_label_stays_free() {
     talk.say(open("k", "a", "ann"));
     let refused = [json!({"reply": {"error": 3, "key": "k"}})];
     assert_eq!(talk.say(would_admit("k", "ben", "view", false)), refused);
-    assert_eq!(talk.say(view("k", "b", "ben", false)), refused);
+    assert_eq!(talk.say(view("k", "b", "ben", false))[..1], refused);
     assert_eq!(talk.error(by("close", "b")), 1, "no such label is open");
     assert_eq!(talk.error(open("k", "a", "ann")), 0, "opening an open label again is not refused");
     talk.say(by("close", "a"));
@@ -257,4 +257,20 @@ fn the_tally_counts_edit_connections_even_if_seats_are_counted_by_users() {
         door.line(open("k", label, "ann").as_bytes(), &mut Vec::new());
     }
     assert_eq!((door.engine().limits().edit.in_use, door.tally().peak), (1, 3));
+}
+
+/// Refusals by the cap of all connections are told and counted, as those by other limits are.
+#[test]
+fn p1_refusals_by_the_cap_have_a_notice_and_are_in_the_usage() {
+    let mut talk = door_with(|config| config.max_connections(Some(1)));
+    let limit = |level: &str| json!({"notice": {"type": "limit", "pool": "max", "level": level, "in_use": 1, "limit": 1}});
+    assert_eq!(talk.say(at(0, &open("d", "a", "ann")))[1], limit("warning"));
+    let refused = json!({"reply": {"error": 3, "key": "d"}});
+    assert_eq!(talk.say(at(1_000, &open("d", "b", "ben"))), [refused.clone(), limit("reached")]);
+    assert_eq!(talk.say(view("d", "c", "cleo", false)), [refused]);
+    let hour = &talk.reply(at(2_000, r#"{"c":"usage"}"#))["usage"]["hour"];
+    assert_eq!((&hour["opens"], &hour["fallbacks"]), (&json!(1), &json!({"connection-cap": 2})));
+    let clear =
+        json!({"notice": {"type": "limit", "pool": "max", "level": "clear", "in_use": 0, "limit": 1}});
+    assert_eq!(talk.say(r#"{"c":"close","connection":"a"}"#)[1], clear);
 }

@@ -1,7 +1,7 @@
 //! The lines of the JSON door: connections, acknowledgements, the clock, the order of lines, the end of the input.
 
 mod support;
-use support::lines::{at, by, open, view};
+use support::lines::{at, by, handed_out, open, view};
 use support::*;
 
 use std::sync::Arc;
@@ -40,7 +40,11 @@ fn kinds(said: &[Value]) -> Vec<String> {
 
 /// A door with the document `key`, whose only editor changed it and left at [`START`].
 fn closing(acknowledge: Acknowledge, key: &str) -> Talk {
-    let mut talk = Talk::new(Config::new(), acknowledge);
+    closing_with(Config::new(), acknowledge, key)
+}
+
+fn closing_with(config: Config, acknowledge: Acknowledge, key: &str) -> Talk {
+    let mut talk = Talk::new(config, acknowledge);
     talk.say(at(0, &open(key, key, "ann")));
     if acknowledge == Acknowledge::Manual {
         assert_eq!(talk.error(ack(key, 0)), 0);
@@ -78,7 +82,10 @@ fn open_causes_a_callback_only_for_editors() {
         talk.say(open("k", "a", "ann")),
         [
             json!({"reply": opened("k", "a", "edit", None)}),
-            json!({"callback": {"key": "k", "status": 1, "users": ["ann"], "actions": [{"type": 1, "userid": "ann"}]}}),
+            handed_out(
+                1,
+                json!({"key": "k", "status": 1, "users": ["ann"], "actions": [{"type": 1, "userid": "ann"}]})
+            ),
         ]
     );
     for live in [true, false] {
@@ -186,9 +193,10 @@ fn close_and_lost_have_the_same_effect() {
             talk.say(by(end, "a")),
             [
                 json!({"reply": {"error": 0}}),
-                json!({"callback": {
-                    "key": "k", "status": 1, "users": ["ben"], "actions": [{"type": 0, "userid": "ann"}],
-                }}),
+                handed_out(
+                    3,
+                    json!({"key": "k", "status": 1, "users": ["ben"], "actions": [{"type": 0, "userid": "ann"}]})
+                ),
             ]
         );
         for command in ["close", "lost", "change", "forcesave"] {
@@ -204,7 +212,7 @@ fn close_and_lost_have_the_same_effect() {
             talk.say(by(end, "b")),
             [
                 json!({"reply": {"error": 0}}),
-                json!({"callback": {"key": "k", "status": 4, "actions": [{"type": 0, "userid": "ben"}]}}),
+                handed_out(4, json!({"key": "k", "status": 4, "actions": [{"type": 0, "userid": "ben"}]})),
             ]
         );
         assert_eq!(talk.door.engine().limits().edit.in_use, 0);
@@ -242,10 +250,7 @@ fn a_connection_can_force_a_save_by_the_button_or_a_form() {
             },
         });
         let notice = json!({"notice": {"type": "saved", "key": "k", "status": 6}});
-        assert_eq!(
-            talk.say(at(2, &ask)),
-            [json!({"reply": {"error": 0}}), json!({"callback": saved}), notice]
-        );
+        assert_eq!(talk.say(at(2, &ask)), [json!({"reply": {"error": 0}}), handed_out(3, saved), notice]);
         assert_eq!(
             talk.say(&ask),
             [json!({"reply": {"error": 4}})],
@@ -286,7 +291,7 @@ fn only_a_connection_that_may_edit_can_press_save_or_submit_a_form() {
 
 #[test]
 fn a_notice_tells_of_a_save_that_is_given_up_and_of_one_that_is_acknowledged() {
-    let mut talk = Talk::manual();
+    let mut talk = Talk::new(with_three_retries(Config::new()), Acknowledge::Manual);
     talk.say(at(0, &open("k", "a", "ann")));
     talk.say(ack("k", 0));
     talk.say(by("change", "a"));
@@ -330,9 +335,10 @@ fn ack_settles_the_outstanding_callback() {
         talk.say(ack("k", 0)),
         [
             json!({"reply": {"error": 0, "key": "k"}}),
-            json!({"callback": {
-                "key": "k", "status": 1, "users": ["ann", "ben"], "actions": [{"type": 1, "userid": "ben"}],
-            }}),
+            handed_out(
+                3,
+                json!({"key": "k", "status": 1, "users": ["ann", "ben"], "actions": [{"type": 1, "userid": "ben"}]})
+            ),
         ]
     );
     assert_eq!(talk.say(ack("k", 0)), [json!({"reply": {"error": 0, "key": "k"}})]);
@@ -355,7 +361,7 @@ fn ack_settles_the_last_callback_of_a_closed_document() {
 
 #[test]
 fn a_failed_callback_is_retried_after_growing_pauses() {
-    let mut talk = Talk::manual();
+    let mut talk = Talk::new(with_three_retries(Config::new()), Acknowledge::Manual);
     let came = talk.callbacks(at(0, &open("k", "a", "ann")));
     talk.say(open("k", "b", "ben"));
     let mut due = 0;
@@ -373,9 +379,10 @@ fn a_failed_callback_is_retried_after_growing_pauses() {
         [
             json!({"reply": {"error": 0, "key": "k"}}),
             json!({"notice": {"type": "storage", "key": "k", "status": 1}}),
-            json!({"callback": {
-                "key": "k", "status": 1, "users": ["ann", "ben"], "actions": [{"type": 1, "userid": "ben"}],
-            }}),
+            handed_out(
+                5,
+                json!({"key": "k", "status": 1, "users": ["ann", "ben"], "actions": [{"type": 1, "userid": "ben"}]})
+            ),
         ],
         "the callback is given up, and the next one is handed out"
     );
@@ -493,11 +500,16 @@ fn the_end_of_a_replay_moves_the_clock_until_nothing_is_due() {
     assert_eq!(kinds(&talk.end()), ["callback k 2", "notice saved", "callback later 2", "notice saved"]);
     assert_eq!(talk.end(), [] as [Value; 0]);
 
-    let mut waiting = closing(Acknowledge::Manual, "k");
+    // Nobody acknowledges any more: each delivery runs out, and the save is given up after its last retry.
+    let config = Config::new().retry_pauses([seconds(1)]);
+    let mut waiting = closing_with(config, Acknowledge::Manual, "k");
     assert_eq!(kinds(&waiting.say(at(10_000, NOTHING))), ["callback k 2", "reply 0"]);
     waiting.say(ack("k", 1));
-    assert_eq!(kinds(&waiting.end()), ["callback k 2"], "the failed save is retried");
-    assert!(waiting.door.engine().is_outstanding(&key("k")));
+    assert_eq!(
+        kinds(&waiting.end()),
+        ["callback k 2", "notice storage", "callback k 3", "callback k 3", "notice storage"]
+    );
+    assert_eq!(waiting.door.engine().forgotten().len(), 1);
 
     let mut edited = Talk::auto();
     edited.say(open("k", "a", "ann"));

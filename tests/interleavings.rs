@@ -6,14 +6,15 @@
 #![cfg(all(shuttle, feature = "async"))]
 
 #[path = "support/settle.rs"]
+#[allow(dead_code, unreachable_pub, reason = "each test file uses only a part")]
 mod settle;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use coedit::{
-    Access, Callbacks, Config, Connection, Delivery, DocumentKey, Engine, LimitLevel, ManualClock, Notice,
-    Status, Timestamp, TryRecvError, User, UserId,
+    Access, Answered, Callbacks, Clock, Config, Connection, Delivery, DocumentKey, Engine, LimitLevel,
+    ManualClock, Notice, Report, Status, Timestamp, TryRecvError, User, UserId,
 };
 use crossbeam_channel::Receiver;
 use settle::Settle;
@@ -39,6 +40,32 @@ fn check(scenario: impl Fn() + Send + Sync + 'static) {
 /// Creates an engine with one shard. So a schedule is the same in every run and does not depend on the keyed hash.
 fn engine(set: impl FnOnce(Config) -> Config) -> (Engine, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_000_000)));
+    (Engine::new(set(Config::new().shards(1)).clock(clock.clone())).unwrap(), clock)
+}
+
+/// A clock that tests move, but that the engine takes for a real one. So the engine has a thread of its own.
+#[derive(Clone, Default)]
+struct HostClock(Arc<AtomicUsize>);
+
+impl HostClock {
+    fn advance(&self, seconds: usize) {
+        self.0.fetch_add(seconds, Ordering::SeqCst);
+    }
+}
+
+impl Clock for HostClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(1_000_000 + 1_000 * self.0.load(Ordering::SeqCst) as u64)
+    }
+
+    fn steady(&self) -> Option<Duration> {
+        Some(Duration::from_secs(self.0.load(Ordering::SeqCst) as u64))
+    }
+}
+
+/// Creates an engine with a thread of its own. The thread ends with the engine, or shuttle reports a deadlock.
+fn threaded_engine(set: impl FnOnce(Config) -> Config) -> (Engine, HostClock) {
+    let clock = HostClock::default();
     (Engine::new(set(Config::new().shards(1)).clock(clock.clone())).unwrap(), clock)
 }
 
@@ -147,17 +174,19 @@ fn p4_a_document_has_one_worker_at_a_time_and_no_callback_is_missed() {
 #[test]
 fn p5_a_failed_save_is_handed_out_again_while_the_engine_ends() {
     check(|| {
-        let (engine, _) = engine(|config| config.retry_pauses([Duration::from_secs(1)]));
+        let (engine, clock) = engine(|config| config.retry_pauses([Duration::from_secs(1)]));
         let (failed, saved) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let workers: Vec<_> = (0..2)
             .map(|_| {
                 let (callbacks, failed, saved) = (engine.callbacks(), failed.clone(), saved.clone());
+                let clock = clock.clone();
                 thread::spawn(move || {
                     for delivery in callbacks.iter() {
                         if delivery.callback().status != Status::Save {
                             delivery.acked();
                         } else if !failed.swap(true, Ordering::SeqCst) {
                             drop(delivery);
+                            clock.advance(Duration::from_secs(1));
                         } else {
                             saved.fetch_add(1, Ordering::SeqCst);
                             delivery.acked();
@@ -181,9 +210,8 @@ fn the_last_handle_ends_every_receiver() {
     check(|| {
         let (engine, _) = engine(|config| config);
         let notices = [engine.notices(), engine.notices()];
-        let workers = [engine.callbacks(), engine.callbacks()].map(|callbacks| {
-            thread::spawn(move || while callbacks.recv().map(|delivery| delivery.acked()).is_ok() {})
-        });
+        let workers = [engine.callbacks(), engine.callbacks()]
+            .map(|callbacks| thread::spawn(move || while callbacks.recv().map(Settle::acked).is_ok() {}));
         let task = engine.callbacks();
         let task = thread::spawn(move || {
             shuttle::future::block_on(async { while task.next().await.map(Settle::acked).is_some() {} });
@@ -284,7 +312,7 @@ fn documents_of_two_shards(engine: &Engine) -> [String; 2] {
     let names = || ('a'..='z').map(String::from);
     let first = names().next().unwrap();
     let other = names().find(|name| shard(name) != shard(&first)).unwrap();
-    engine.callbacks().try_iter().for_each(|delivery| delivery.ack());
+    engine.callbacks().try_iter().for_each(|delivery| drop(delivery.acked()));
     [first, other]
 }
 
@@ -367,7 +395,7 @@ fn a_worker_is_woken_for_each_save_that_falls_due(take: Take) {
         for document in &documents {
             open(&engine, document, "a").change().unwrap();
         }
-        engine.callbacks().try_iter().for_each(|delivery| delivery.ack());
+        engine.callbacks().try_iter().for_each(|delivery| drop(delivery.acked()));
         let done = Arc::new(AtomicBool::new(false));
         let workers = workers_that_wait_for_each_other(&engine, take, &done);
         clock.advance(Duration::from_secs(10));
@@ -397,7 +425,7 @@ fn the_doorbell_rings_for_each_save_that_falls_due() {
 #[test]
 fn a_task_that_stops_waiting_passes_its_wake_up_on() {
     check(|| {
-        let (engine, _) = engine(|config| config);
+        let (engine, clock) = engine(|config| config);
         let waits = {
             let callbacks = engine.callbacks();
             thread::spawn(move || shuttle::future::block_on(callbacks.next()).unwrap().acked().key.clone())
@@ -419,7 +447,8 @@ fn a_task_that_stops_waiting_passes_its_wake_up_on() {
         };
         let tab = open(&engine, "x", "a");
         if stops.join().unwrap() {
-            engine.drain();
+            clock.advance(Duration::from_secs(1));
+            engine.tick();
         }
         assert_eq!(waits.join().unwrap(), "x");
         drop(tab);
@@ -476,7 +505,7 @@ fn a_polling_worker_does_not_consume_the_wake_up_of_a_blocked_one() {
         let documents = documents_of_two_shards(&engine);
         let blocking = {
             let callbacks = engine.callbacks();
-            thread::spawn(move || callbacks.iter().map(|delivery| delivery.acked()).count())
+            thread::spawn(move || callbacks.iter().map(Settle::acked).count())
         };
         let polling = {
             let callbacks = engine.callbacks();
@@ -527,40 +556,321 @@ fn the_doorbell_misses_nothing_of_two_shards() {
     });
 }
 
-/// The timer sleeps without a deadline when the save delay of the only document starts.
+/// The engine's thread sleeps without a deadline when the save delay of the only document starts.
 #[test]
 fn the_timer_is_woken_for_a_new_deadline() {
     check(|| {
-        let (engine, clock) = engine(|config| config.save_delay(Duration::from_secs(10)));
-        let timer = engine.spawn_timer().unwrap();
+        let (engine, clock) =
+            threaded_engine(|config| config.save_delay(Duration::from_secs(10)).ack_timeout(None));
         let callbacks = engine.callbacks();
         let tab = open(&engine, "x", "a");
         tab.change().unwrap();
         callbacks.recv().unwrap().acked();
         let closing = thread::spawn(move || drop(tab));
         closing.join().unwrap();
-        clock.advance(Duration::from_secs(10));
+        clock.advance(10);
         assert_eq!(callbacks.recv().unwrap().acked().status, Status::Save);
-        drop(timer);
         engine.validate().unwrap();
     });
 }
 
-/// A worker answers a ring and takes nothing. The timer may sleep without a deadline when the document becomes ready.
+/// A worker answers a ring and takes nothing. The engine's thread may sleep without a deadline when the document becomes
+/// ready.
 #[test]
 fn the_timer_repeats_a_ring_that_was_not_answered() {
     check(|| {
-        let (engine, _) = engine(|config| config);
+        let (engine, _) = threaded_engine(|config| config.ack_timeout(None));
         let callbacks = engine.callbacks();
         let doorbell = callbacks.ready();
-        let timer = engine.spawn_timer().unwrap();
         thread::yield_now();
-        let _tab = open(&engine, "x", "a");
+        let tab = open(&engine, "x", "a");
         doorbell.try_recv().expect("the document is ready");
         let _ = doorbell.try_recv();
         let done = AtomicBool::new(true);
         assert_eq!(take_when_it_rings(&callbacks, &doorbell, &done).unwrap().acked().key, "x");
-        drop(timer);
+        drop(tab);
+        assert_eq!(take_when_it_rings(&callbacks, &doorbell, &done).unwrap().acked().status, Status::Closed);
+    });
+}
+
+// The end, and answers that come late.
+
+/// Takes the save of a document in the hands of a worker. The clock shows the moment at which it was due.
+fn save_in_hand(engine: &Engine, clock: &ManualClock) -> Delivery {
+    let tab = open(engine, "x", "a");
+    tab.change().unwrap();
+    engine.callbacks().recv().unwrap().acked();
+    drop(tab);
+    clock.advance(Duration::from_secs(10));
+    engine.tick();
+    let save = engine.callbacks().try_recv().unwrap();
+    assert_eq!(save.callback().status, Status::Save);
+    save
+}
+
+fn count_saved(notices: &Receiver<Notice>) -> usize {
+    notices.try_iter().filter(|notice| matches!(notice, Notice::Saved { .. })).count()
+}
+
+/// Acknowledges everything until the engine has ended. Returns the statuses.
+fn serve(callbacks: Callbacks) -> thread::JoinHandle<Vec<u8>> {
+    thread::spawn(move || callbacks.iter().map(|delivery| delivery.acked().status.number()).collect())
+}
+
+fn keys_of(report: &Report) -> Vec<DocumentKey> {
+    let forgotten = report.forgotten.iter().map(|one| &one.key);
+    report.unsaved.iter().map(|one| &one.key).chain(forgotten).cloned().collect()
+}
+
+#[test]
+fn p5_an_acknowledgement_counts_once_whether_it_runs_out_or_not() {
+    check(|| {
+        let (engine, clock) = engine(|config| config);
+        let notices = engine.notices();
+        let save = save_in_hand(&engine, &clock);
+        let acknowledging = thread::spawn(move || save.ack());
+        clock.advance(Duration::from_secs(60));
+        engine.tick();
+        assert_ne!(acknowledging.join().unwrap(), Answered::Late);
+        clock.advance(Duration::from_secs(1));
+        engine.tick();
+        assert!(engine.callbacks().try_recv().is_err(), "there is no other attempt");
+        assert_eq!((count_saved(&notices), engine.unsaved().len(), engine.documents()), (1, 0, 0));
+        engine.validate().unwrap();
+    });
+}
+
+#[test]
+fn p5_of_a_late_acknowledgement_and_the_next_attempt_one_counts() {
+    check(|| {
+        let (engine, clock) = engine(|config| config);
+        let notices = engine.notices();
+        let late = save_in_hand(&engine, &clock);
+        clock.advance(Duration::from_secs(60));
+        engine.tick();
+        let acknowledging = thread::spawn(move || late.ack());
+        let trying = {
+            let callbacks = engine.save_callbacks();
+            thread::spawn(move || callbacks.try_recv().ok().map(Delivery::ack))
+        };
+        clock.advance(Duration::from_secs(1));
+        engine.tick();
+        let answered = (acknowledging.join().unwrap(), trying.join().unwrap());
+        let one_counts = matches!(
+            answered,
+            (Answered::LateSave, None | Some(Answered::Late)) | (Answered::Late, Some(Answered::InTime))
+        );
+        assert!(one_counts, "{answered:?}");
+        assert!(engine.callbacks().try_recv().is_err());
+        assert_eq!((count_saved(&notices), engine.unsaved().len(), engine.documents()), (1, 0, 0));
+        assert!(open(&engine, "x", "b").may_edit());
+        engine.validate().unwrap();
+    });
+}
+
+#[test]
+fn p5_the_last_handle_is_dropped_while_others_open_and_shut_down() {
+    check(|| {
+        let (engine, _) = engine(|config| config.shards(2));
+        let callbacks = engine.callbacks();
+        let workers = [serve(engine.callbacks()), serve(engine.callbacks())];
+        let tab = open(&engine, "x", "a");
+        tab.change().unwrap();
+        let others = [engine.clone(), engine.clone()];
+        let [opens, shuts_down] = others;
+        let opens = thread::spawn(move || {
+            let opened = opens.open(&key("y"), &User::new("b").unwrap(), Access::Edit);
+            opened.ok().map(|tab| tab.change().is_ok())
+        });
+        let shuts_down = thread::spawn(move || drop(shuts_down.begin_shutdown(Duration::from_secs(20))));
+        drop(tab);
+        drop(engine);
+        shuts_down.join().unwrap();
+        let changed = opens.join().unwrap() == Some(true);
+        let told: Vec<u8> = workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect();
+        let saves = told.iter().filter(|status| **status == 2).count();
+        assert_eq!(saves, 1 + usize::from(changed), "{told:?}");
+        let report = callbacks.report().expect("the engine has ended");
+        assert!(report.is_complete(), "{report:?}");
+    });
+}
+
+#[test]
+fn p5_the_last_handle_is_dropped_by_a_worker_with_a_callback_in_hand() {
+    check(|| {
+        let (engine, _) = engine(|config| config);
+        let tab = open(&engine, "x", "a");
+        tab.change().unwrap();
+        let callbacks = engine.callbacks();
+        let joined = callbacks.try_recv().unwrap();
+        let drops = {
+            let engine = engine.clone();
+            thread::spawn(move || {
+                drop(engine);
+                joined.ack()
+            })
+        };
+        drop((tab, engine));
+        let other = serve(callbacks.clone());
+        let (first, told) = (drops.join().unwrap(), other.join().unwrap());
+        assert_eq!((first, told.last(), told.len()), (Answered::InTime, Some(&2), 1));
+        assert!(callbacks.report().unwrap().is_complete());
+    });
+}
+
+/// The deadline comes while a worker answers. What it is told is what the report says.
+#[test]
+fn p5_an_answer_counts_or_its_document_is_in_the_report() {
+    for fails in [false, true] {
+        check(move || {
+            let (engine, clock) = engine(|config| config.retry_pauses([]));
+            let save = save_in_hand(&engine, &clock);
+            let answering = thread::spawn(move || if fails { save.fail() } else { save.ack() });
+            let shutdown = engine.begin_shutdown(Duration::from_secs(1));
+            clock.advance(Duration::from_secs(1));
+            engine.tick();
+            let report = shutdown.wait();
+            let answered = answering.join().unwrap();
+            let is_saved = answered == Answered::InTime && !fails;
+            assert_eq!(keys_of(&report).len(), usize::from(!is_saved), "{answered:?}: {report:?}");
+            let is_forgotten = answered == Answered::InTime && fails;
+            assert_eq!(report.forgotten.len(), usize::from(is_forgotten), "{answered:?}: {report:?}");
+        });
+    }
+}
+
+/// The deadline comes while connections are still being closed.
+#[test]
+fn p5_a_change_is_refused_or_its_document_is_in_the_report() {
+    check(|| {
+        let (engine, _) = engine(|config| config.shards(2));
+        let tab = open(&engine, "x", "a");
+        let ticking = {
+            let engine = engine.clone();
+            thread::spawn(move || engine.tick())
+        };
+        let changing = thread::spawn(move || tab.change().is_ok());
+        let report = engine.shutdown(Duration::ZERO);
+        let _ = ticking.join().unwrap();
+        let changed = changing.join().unwrap();
+        assert_eq!(keys_of(&report).len(), usize::from(changed), "{report:?}");
+    });
+}
+
+/// A time-out is run while the engine ends.
+#[test]
+fn p5_a_report_lists_a_document_once() {
+    check(|| {
+        let (engine, clock) =
+            engine(|config| config.retry_pauses([]).ack_timeout(Some(Duration::from_secs(1))));
+        let save = save_in_hand(&engine, &clock);
+        let shutdown = engine.begin_shutdown(Duration::from_secs(1));
+        clock.advance(Duration::from_secs(1));
+        let ticking = {
+            let engine = engine.clone();
+            thread::spawn(move || engine.tick())
+        };
+        engine.tick();
+        let report = shutdown.wait();
+        let _ = ticking.join().unwrap();
+        assert_eq!(keys_of(&report), [key("x")], "{report:?}");
+        assert_eq!(engine.forgotten(), report.forgotten);
+        assert_eq!(save.ack(), Answered::Late);
+    });
+}
+
+#[test]
+fn p5_a_save_that_falls_due_goes_to_one_of_two_kinds_of_workers() {
+    check(|| {
+        let (engine, clock) = engine(|config| config.shards(2));
+        let documents = documents_of_two_shards(&engine);
+        for document in &documents {
+            open(&engine, document, "a").change().unwrap();
+        }
+        let workers = [serve(engine.callbacks()), serve(engine.save_callbacks())];
+        clock.advance(Duration::from_secs(10));
+        engine.tick();
+        drop(engine);
+        let [all, saves] = workers.map(|worker| worker.join().unwrap());
+        assert!(saves.iter().all(|status| *status == 2), "{saves:?}");
+        let mut told: Vec<u8> = all.into_iter().chain(saves).collect();
+        told.sort_unstable();
+        assert_eq!(told, [1, 1, 2, 2]);
+    });
+}
+
+/// A worker for saves alone blocks while a worker for all has the callback before the save. The save goes first when the
+/// patience is over.
+#[test]
+fn p5_a_worker_for_saves_is_woken_for_a_save_that_supersedes() {
+    check(|| {
+        let (engine, clock) = engine(|config| config);
+        open(&engine, "x", "a").change().unwrap();
+        let joined = engine.callbacks().try_recv().unwrap();
+        let saves = engine.save_callbacks();
+        let saving = thread::spawn(move || saves.recv().unwrap().acked().status);
+        clock.advance(Duration::from_secs(10));
+        engine.tick();
+        let answering = thread::spawn(move || joined.ack());
+        clock.advance(Duration::from_secs(5));
+        engine.tick();
+        answering.join().unwrap();
+        assert_eq!(saving.join().unwrap(), Status::Save);
+        assert!(engine.unsaved().is_empty() && engine.callbacks().try_recv().is_err());
+        engine.validate().unwrap();
+    });
+}
+
+#[test]
+fn two_shutdowns_at_one_time_are_one() {
+    check(|| {
+        let (engine, _) = engine(|config| config.shards(2));
+        let worker = serve(engine.callbacks());
+        let tab = open(&engine, "x", "a");
+        tab.change().unwrap();
+        let shutting_down = [20, 30].map(|seconds| {
+            let engine = engine.clone();
+            thread::spawn(move || engine.shutdown(Duration::from_secs(seconds)))
+        });
+        let reports = shutting_down.map(|thread| thread.join().unwrap());
+        assert!(Arc::ptr_eq(&reports[0], &reports[1]), "both get the same report");
+        assert!(reports[0].is_complete() && reports[0].saved == 1, "{reports:?}");
+        assert_eq!(worker.join().unwrap(), [1, 2]);
+        assert!(tab.change().is_err());
+    });
+}
+
+/// With a clock that is not manual, the engine's thread does what is left after the last handle.
+#[test]
+fn p5_the_engines_own_thread_ends_it() {
+    for timer in [true, false] {
+        check(move || {
+            let (engine, clock) = threaded_engine(|config| config.timer(timer));
+            let worker = serve(engine.callbacks());
+            let tab = open(&engine, "x", "a");
+            tab.change().unwrap();
+            let report = engine.callbacks();
+            let other = thread::spawn(move || drop(tab));
+            drop(engine);
+            other.join().unwrap();
+            let told = worker.join().unwrap();
+            assert_eq!(told, [1, 2]);
+            assert!(report.report().unwrap().is_complete());
+            drop(clock);
+        });
+    }
+}
+
+/// Nobody takes callbacks. The engine's thread ends it at the deadline, and a task that waits for the report gets it.
+#[test]
+fn p5_a_task_that_waits_for_the_report_is_woken() {
+    check(|| {
+        let (engine, clock) = threaded_engine(|config| config);
+        open(&engine, "x", "a").change().unwrap();
+        let shutdown = engine.begin_shutdown(Duration::from_secs(1));
+        let waiting = thread::spawn(move || shuttle::future::block_on(shutdown.done()));
+        clock.advance(1);
+        assert_eq!(keys_of(&waiting.join().unwrap()), [key("x")]);
     });
 }
 
@@ -752,5 +1062,83 @@ fn all_subscriptions_get_the_notices_in_one_order() {
         }
         let [first, late] = [first, late].map(|notices| notices.try_iter().collect::<Vec<_>>());
         assert!(first.len() == 4 && first.ends_with(&late), "{first:?} and {late:?}");
+    });
+}
+
+/// Checks that the last notice about the limit of edit access tells its level: a warning from 70 % on, clear ten points
+/// below. Nobody was refused.
+fn check_last_notice(engine: &Engine, notices: &Receiver<Notice>) {
+    let coedit::Limit { limit, in_use } = engine.limits().edit;
+    let mut last = (LimitLevel::Clear, limit);
+    for notice in notices.try_iter() {
+        if let Notice::Limit { level, limit, .. } = notice {
+            last = (level, Some(limit));
+        }
+    }
+    let limit = limit.unwrap();
+    if in_use * 100 >= limit * 70 {
+        assert_eq!(last, (LimitLevel::Warning, Some(limit)), "{in_use} of {limit}");
+    } else if in_use * 100 <= limit * 60 {
+        assert_eq!(last.0, LimitLevel::Clear, "{in_use} of {limit}");
+    }
+}
+
+/// The fall below the level of clear and the rise to the warning meet.
+#[test]
+fn p1_a_close_that_meets_an_open_leaves_the_true_level() {
+    check(|| {
+        let (engine, _) = engine(|config| config.shards(16).edit_limit(Some(10)).callbacks(false));
+        let notices = engine.notices();
+        let mut tabs: Vec<Connection> = (0..7).map(|n| open(&engine, "a", &format!("user-{n}"))).collect();
+        let other = engine.clone();
+        let opening = thread::spawn(move || open(&other, "bcd", "ben"));
+        drop(tabs.pop());
+        tabs.push(opening.join().unwrap());
+        check_last_notice(&engine, &notices);
+    });
+}
+
+/// The same for an open that is the first to reach the warning.
+#[test]
+fn p1_an_open_that_meets_a_close_leaves_the_true_level() {
+    check(|| {
+        let (engine, _) = engine(|config| config.shards(16).edit_limit(Some(10)).callbacks(false));
+        let notices = engine.notices();
+        let mut tabs: Vec<Connection> = (0..6).map(|n| open(&engine, "a", &format!("user-{n}"))).collect();
+        let other = engine.clone();
+        let opening = thread::spawn(move || open(&other, "bcd", "ben"));
+        drop(tabs.pop());
+        tabs.push(opening.join().unwrap());
+        check_last_notice(&engine, &notices);
+    });
+}
+
+/// Two threads change the limit while a third one opens. Afterwards the level goes by the limit that is in force.
+#[test]
+fn p1_two_changes_of_a_limit_leave_the_level_of_the_one_that_holds() {
+    check(|| {
+        let (engine, _) = engine(|config| config.shards(16).edit_limit(Some(4)).callbacks(false));
+        let notices = engine.notices();
+        let ann = open(&engine, "a", "ann");
+        let changing = [2, 100].map(|limit| {
+            let engine = engine.clone();
+            thread::spawn(move || engine.set_edit_limit(Some(limit)).unwrap())
+        });
+        let ben = open(&engine, "bcd", "ben");
+        for thread in changing {
+            thread.join().unwrap();
+        }
+        let mut all: Vec<Notice> = Vec::new();
+        let mut check_now = || {
+            all.extend(notices.try_iter());
+            let (sender, told) = crossbeam_channel::unbounded();
+            all.iter().for_each(|notice| sender.send(notice.clone()).unwrap());
+            check_last_notice(&engine, &told);
+        };
+        check_now();
+        drop(ben);
+        check_now();
+        drop(ann);
+        check_now();
     });
 }

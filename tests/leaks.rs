@@ -6,6 +6,7 @@
 mod support;
 
 use std::alloc::System;
+use std::cell::Cell;
 use std::time::Duration;
 
 use coedit::door::{Acknowledge, Door, LINE_MAX, Lines};
@@ -561,6 +562,44 @@ fn g_the_memory_of_a_peak_is_freed() {
     assert!(quiet.iter().all(Connection::may_edit));
 }
 
+/// (h) A call allocates nothing once everything has its size: what a callback needs is used again.
+fn h_in_the_steady_state_nothing_is_allocated() {
+    const ROUNDS: usize = 2_000;
+    /// A channel takes a block for every 31 documents that wait.
+    const CALLBACKS_FOR_ONE: usize = 20;
+    let world = World::new(|config| config.shards(1).usage(false).save_delay(Duration::ZERO));
+    let (document, ann, ben) = (key("document"), user("ann"), user("ben"));
+    let _stays = world.engine.open(&document, &user("zoe"), Access::Edit).unwrap();
+    let callbacks = Cell::new(0);
+    let serve = || callbacks.set(callbacks.get() + world.callbacks.try_iter().map(Delivery::ack).count());
+    let join_and_leave = || {
+        let open = |user| world.engine.open(&document, user, Access::Edit).unwrap().into_id();
+        let tabs = [open(&ann), open(&ben)];
+        serve();
+        for tab in tabs {
+            world.engine.close(tab).unwrap();
+        }
+        serve();
+    };
+    let ask = || {
+        drop(world.engine.info(&document, None));
+        serve();
+    };
+    // The answer to a question is a list of its own, which the caller gets.
+    let rows: [(&str, &dyn Fn(), usize); 2] =
+        [("joins and leaves", &join_and_leave, 0), ("questions", &ask, 1)];
+    for (what, calls, own) in rows {
+        (0..100).for_each(|_| calls());
+        let (before, served) = (GLOBAL.stats().allocations, callbacks.get());
+        (0..ROUNDS).for_each(|_| calls());
+        let allocations = GLOBAL.stats().allocations - before;
+        let served = callbacks.get() - served;
+        let most = served * own + served / CALLBACKS_FOR_ONE;
+        assert!(allocations <= most, "{what}: {allocations} allocations for {served} callbacks");
+    }
+    assert_eq!(callbacks.get(), 1 + (ROUNDS + 100) * 5);
+}
+
 /// (f) A stream without line ends uses at most the memory of one line, and none once the line is too long.
 fn f_a_stream_without_line_ends_is_bounded() {
     // A growing vector has a capacity of up to twice its length.
@@ -592,6 +631,7 @@ fn p6_nothing_leaks_and_memory_for_a_stalled_host_is_bounded() {
     drop(engine);
     assert!(callbacks.recv().is_err());
     let sections = [
+        h_in_the_steady_state_nothing_is_allocated,
         g_the_memory_of_a_peak_is_freed,
         f_a_stream_without_line_ends_is_bounded,
         e_a_door_frees_what_is_closed,

@@ -5,7 +5,7 @@ use support::limits::{open_checked, refused};
 use support::*;
 
 use coedit::Access::{Edit, LiveView};
-use coedit::{Access, Connection, NamedUsers, Notice, Pool, Reason, SeatCount};
+use coedit::{Access, Connection, NamedUsers, Notice, OpenError, Pool, Reason, SeatCount};
 
 /// Takes the notices about limits. Returns each in a short form, such as `edit warning 7/10`.
 fn limit_notices(world: &World) -> Vec<String> {
@@ -212,12 +212,47 @@ fn notices_count_seats_under_any_seat_count() {
 
 /// A limit of one document or one user does not concern the whole engine.
 #[test]
-fn narrow_limits_and_the_maximum_of_connections_send_no_notice() {
-    let world =
-        World::new(|config| config.document_limit(Some(1)).user_limit(Some(1)).max_connections(Some(3)));
+fn narrow_limits_send_no_notice() {
+    let world = World::new(|config| config.document_limit(Some(1)).user_limit(Some(1)));
     let _tabs = [("a", "ann"), ("a", "ben"), ("b", "ann")]
         .map(|(document, name)| open_checked(&world, document, name, Edit));
-    assert!(world.engine.open(&key("a"), &user("cara"), Edit).is_err());
     assert_eq!(limit_notices(&world), [""; 0]);
     assert_eq!(serde_json::to_value(Pool::UsersView).unwrap(), "users_view");
+}
+
+#[test]
+fn p1_the_maximum_of_connections_sends_notices_as_other_limits_do() {
+    let world = World::new(|config| config.max_connections(Some(10)));
+    let accesses = [Access::View, LiveView, Edit];
+    let open = |n: usize| {
+        let asked = accesses[n % 3];
+        let opened = world.engine.open(&key("a"), &user(&format!("user-{n}")), asked);
+        (opened, limit_notices(&world))
+    };
+    let mut tabs = Vec::new();
+    for n in 0..10 {
+        let (opened, notices) = open(n);
+        tabs.push(opened.unwrap());
+        let expected: &[&str] = if n == 6 { &["max warning 7/10"] } else { &[] };
+        assert_eq!(notices, expected, "connection {n}");
+    }
+    assert!(world.engine.would_admit(&key("a"), &id("zoe"), Edit).is_err());
+    assert_eq!(limit_notices(&world), [""; 0], "nobody was refused");
+    for expected in [&["max reached 10/10"][..], &[], &[]] {
+        let (opened, notices) = open(10);
+        assert_eq!(
+            (opened.unwrap_err(), notices),
+            (OpenError::TooMany, expected.iter().map(ToString::to_string).collect())
+        );
+    }
+    world.engine.drop_all(&key("a")).unwrap();
+    assert_eq!(limit_notices(&world), [""; 0], "a viewer counts too");
+    tabs.truncate(7);
+    assert_eq!(limit_notices(&world), [""; 0]);
+    tabs.truncate(6);
+    assert_eq!(limit_notices(&world), ["max clear 6/10"]);
+    for (cap, expected) in [(Some(8), &["max warning 6/8"][..]), (None, &["max clear 6/0"])] {
+        world.engine.set_max_connections(cap).unwrap();
+        assert_eq!(limit_notices(&world), expected);
+    }
 }

@@ -14,7 +14,9 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 
 use coedit::Access::Edit;
-use coedit::{Access, Config, Connection, NamedUsers, OpenError, Reason, SeatCount};
+use coedit::{
+    Access, Config, Connection, Limit, LimitLevel, NamedUsers, Notice, OpenError, Pool, Reason, SeatCount,
+};
 
 const THREADS: usize = 6;
 const OPERATIONS: usize = 600;
@@ -274,5 +276,135 @@ fn p1_threads_never_exceed_the_quota_of_named_users() {
         run_threads(&world, seed, operate, || {});
         let counts = world.engine.license().quota.users.into_iter().map(|one| one.userid.to_string());
         assert_eq!(counts.collect::<BTreeSet<_>>(), named.into_inner().unwrap());
+    }
+}
+
+/// Threads open and close around the level of the warning and change the limit. When all is quiet, the last notice of each
+/// limit tells its level.
+#[test]
+fn p1_the_last_notice_of_a_limit_tells_its_level() {
+    for seed in 0..rounds() {
+        let world = World::new(|config| config.edit_limit(Some(10)).max_connections(Some(10)));
+        let kept: Vec<_> = (0..4).map(|n| world.edit("doc", &format!("kept-{n}"))).collect();
+        thread::scope(|scope| {
+            for number in 0..THREADS as u64 {
+                let world = &world;
+                scope.spawn(move || {
+                    let mut random = Random::new(seed.wrapping_mul(31).wrapping_add(number));
+                    for _ in 0..OPERATIONS {
+                        let document = key(&format!("doc-{}", random.below(3)));
+                        drop(world.engine.open(&document, &user("ann"), Edit));
+                        if random.one_in(20) {
+                            let limit = Some(*random.pick(&[4, 6, 7, 10]));
+                            world.engine.set_edit_limit(limit).unwrap();
+                            world.engine.set_max_connections(limit).unwrap();
+                        }
+                    }
+                });
+            }
+        });
+        let limits = world.engine.limits();
+        let notices = world.take_notices();
+        for (pool, limit) in [(Pool::Edit, limits.edit), (Pool::Max, limits.connections)] {
+            assert_level(&notices, pool, limit);
+        }
+        drop(kept);
+    }
+}
+
+fn assert_level(notices: &[Notice], about: Pool, Limit { limit, in_use }: Limit) {
+    let of_pool = |notice: &Notice| match notice {
+        Notice::Limit { pool, level, limit, .. } if *pool == about => Some((*level, *limit)),
+        _ => None,
+    };
+    let limit = limit.unwrap();
+    let (level, told) = notices.iter().rev().find_map(of_pool).unwrap_or((LimitLevel::Clear, limit));
+    if in_use * 100 >= limit * 70 {
+        assert!(level > LimitLevel::Clear, "{about:?}: {level:?} of {told} at {in_use} of {limit}");
+    } else if in_use * 100 <= limit * 60 {
+        assert_eq!(level, LimitLevel::Clear, "{about:?}: at {in_use} of {limit}");
+    }
+}
+
+/// A limit of users is switched on and off by slices, while others open and close between the slices.
+#[test]
+fn p1_a_limit_of_users_that_is_switched_over_many_documents_counts_each_seat_once() {
+    const DOCUMENTS: usize = 1_500;
+    for count in [SeatCount::Connections, SeatCount::UsersOfDocuments] {
+        let world = World::new(|config| config.shards(1).seat_count(count));
+        let kept: Vec<_> =
+            (0..DOCUMENTS).map(|n| world.edit(&format!("doc-{n}"), &format!("user-{}", n % 700))).collect();
+        let done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let (world, done) = (&world, &done);
+            let visitors: Vec<_> = (0..2)
+                .map(|number| {
+                    scope.spawn(move || {
+                        let mut random = Random::new(number);
+                        let mut open = Vec::new();
+                        while !done.load(SeqCst) {
+                            let document = format!("doc-{}", random.below(2 * DOCUMENTS));
+                            open.push(world.edit(&document, &format!("user-{}", random.below(700))));
+                            if open.len() > 20 {
+                                let place = random.below(open.len());
+                                drop(open.swap_remove(place));
+                            }
+                        }
+                    })
+                })
+                .collect();
+            for _ in 0..20 {
+                for limit in [Some(1_000), None] {
+                    world.engine.set_user_limit(limit).unwrap();
+                    // Recounts the seats of every user.
+                    world.engine.validate().unwrap();
+                }
+            }
+            done.store(true, SeqCst);
+            for visitor in visitors {
+                visitor.join().unwrap();
+            }
+        });
+        world.engine.set_user_limit(Some(2)).unwrap();
+        world.engine.validate().unwrap();
+        // 1,500 documents of 700 users: the first 100 have three, the others two.
+        assert_eq!(world.open("new", "user-100", Edit).granted(), refused(Reason::UserLimit));
+        drop(kept);
+        assert_eq!(world.open("new", "user-100", Edit).granted().access, Edit);
+        world.engine.validate().unwrap();
+    }
+}
+
+/// A day of named users ends while threads open, and the administrator lists who counts. The quota has room for all of
+/// the new day, so nobody is refused, and nobody is listed twice.
+#[test]
+fn p1_nobody_is_refused_for_users_whose_day_is_over() {
+    const USERS: usize = 2_000;
+    let quota = NamedUsers { edit: Some(2_000), live: None, expire_days: 0 };
+    let world = World::new(|config| config.named_users(quota).callbacks(false));
+    let name = |day: usize, n: usize| {
+        if n.is_multiple_of(2) { format!("user-{n}") } else { format!("user-{n}-of-{day}") }
+    };
+    for day in 0..3 {
+        thread::scope(|scope| {
+            for half in 0..2 {
+                let world = &world;
+                scope.spawn(move || {
+                    (0..USERS)
+                        .filter(|n| n / 2 % 2 == half)
+                        .for_each(|n| drop(world.edit("doc", &name(day, n))));
+                });
+            }
+            scope.spawn(|| {
+                for _ in 0..20 {
+                    let listed = world.engine.license().quota.users;
+                    let distinct: BTreeSet<_> = listed.iter().map(|one| &one.userid).collect();
+                    assert_eq!(distinct.len(), listed.len());
+                }
+            });
+        });
+        assert_eq!(world.engine.license().quota.users.len(), USERS);
+        assert_eq!(world.open("doc", "one more", Edit).granted(), refused(Reason::UserQuota));
+        world.clock.advance(seconds(24 * 3_600));
     }
 }

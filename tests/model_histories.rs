@@ -14,7 +14,7 @@ use model::settings::Settings;
 use proptest::prelude::*;
 
 fn settings() -> impl Strategy<Value = Settings> {
-    any::<[u8; 7]>().prop_map(Settings::from_bytes)
+    any::<[u8; 8]>().prop_map(Settings::from_bytes)
 }
 
 fn operation() -> impl Strategy<Value = Op> {

@@ -183,7 +183,7 @@ fn serve_answers_each_line_at_once_and_stops_at_the_end_of_input() {
     expect(r#""status":2"#);
     drop(input);
     assert!(lines.next().is_none());
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(child.wait().unwrap().code(), Some(3), "nobody can acknowledge the save any more");
 }
 
 #[test]
@@ -222,6 +222,71 @@ fn serve_saves_while_no_input_arrives() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
+/// The statuses of the callbacks in an output.
+fn statuses(output: &[u8]) -> Vec<&str> {
+    let callbacks = text(output).lines().filter(|line| line.starts_with(r#"{"callback""#));
+    callbacks.filter_map(|line| line.split(r#""status":"#).nth(1)?.get(..1)).collect()
+}
+
+#[test]
+fn p5_at_the_end_of_the_input_every_save_is_handed_out() {
+    let still_in = open("report", "a", "ann") + r#"{"c":"change","connection":"a"}"# + "\n";
+    let left = still_in.clone() + r#"{"c":"close","connection":"a"}"# + "\n";
+    for (input, closes) in [(left, false), (still_in, true)] {
+        let output = coedit(&["serve"], &input);
+        assert_eq!((statuses(&output.stdout), output.status.code()), (vec!["1", "2"], Some(0)));
+        let closed = r#"{"notice":{"type":"disconnected","connection":"a","key":"report","user":"ann","cause":"shutdown","code":4001}}"#;
+        assert_eq!(text(&output.stdout).contains(closed), closes, "{}", text(&output.stdout));
+        assert!(output.stderr.is_empty());
+    }
+}
+
+#[test]
+fn p5_what_is_not_saved_by_the_deadline_is_named_and_sets_the_exit_code() {
+    let input = ["b", "a"]
+        .map(|key| open(key, key, "ann") + &format!("{{\"c\":\"change\",\"connection\":\"{key}\"}}\n"));
+    let options = ["serve", "--ack", "manual", "--shutdown", "0"];
+    let output = coedit(&options, &input.concat());
+    assert_eq!(
+        (output.status.code(), text(&output.stderr)),
+        (Some(3), "coedit: not saved: a\ncoedit: not saved: b\n")
+    );
+}
+
+/// The save is acknowledged only after the signal, and the program waits for it.
+#[cfg(unix)]
+#[test]
+fn p5_on_sigterm_and_sigint_requests_are_answered_until_all_is_saved() {
+    for signal in ["-TERM", "-INT"] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_coedit"))
+            .args(["serve", "--ack", "manual", "--save-delay", "0"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = child.stdin.take().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let mut until = |wanted: &str| lines.find(|line| line.contains(wanted)).expect("the line is written");
+        input
+            .write_all((open("report", "a", "ann") + "{\"c\":\"change\",\"connection\":\"a\"}\n").as_bytes())
+            .unwrap();
+        until(r#""status":1"#);
+        until(r#""reply""#);
+        let killed = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+        assert!(killed.success());
+        until(r#""type":"disconnected""#);
+        let ack =
+            |status: &str| format!("{{\"c\":\"ack\",\"key\":\"report\",\"error\":0,\"id\":{status}}}\n");
+        input.write_all(ack("1").as_bytes()).unwrap();
+        until(r#""status":2"#);
+        input.write_all(open("report", "b", "ben").as_bytes()).unwrap();
+        until(r#""error":3"#);
+        input.write_all(ack("2").as_bytes()).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(0), "all is saved while the input is still open");
+        drop(input);
+    }
+}
+
 #[test]
 fn closing_the_output_early_is_not_an_error() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_coedit"))
@@ -255,6 +320,13 @@ fn errors_set_the_exit_code() {
         &["serve", "--warn-at", "0"],
         &["serve", "--warn-at", "101"],
         &["serve", "--count", "documents"],
+        &["serve", "--host-version", ""],
+        &["serve", "--shards", "3"],
+        &["serve", "--turns", "0"],
+        &["serve", "--retry-pauses", "1,x"],
+        &["serve", "--save-patience", "99999999999999"],
+        &["serve", "--ack-timeout", "99999999999999"],
+        &["replay", "--shutdown", "1", "-"],
         &[],
     ] {
         assert_eq!(coedit(arguments, "").status.code(), Some(2), "{arguments:?}");
@@ -277,6 +349,19 @@ fn the_help_names_every_option() {
         "--count <COUNT>",
         "--warn-at <PERCENT>",
         "--save-delay <MS>",
+        "--save-patience <MS>",
+        "--ack-timeout <MS>",
+        "--retry-pauses <MS,MS,...>",
+        "--force-save-interval <MS>",
+        "--no-callbacks",
+        "--no-usage",
+        "--host-version <TEXT>",
+        "--shards <N>",
+        "--waiting-actions <N>",
+        "--waiting-documents <N>",
+        "--asked <N>",
+        "--turns <N>",
+        "--notices <N>",
         "--ack <ACK>",
         "--quiet",
         "`-` reads",

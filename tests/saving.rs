@@ -103,7 +103,7 @@ fn an_unchanged_document_closes_at_once_with_status_4() {
     let world = World::plain();
     drop(world.edit("doc", "ann"));
     assert_eq!(world.acknowledge_all(), ["1 +ann [ann]", "4 -ann"]);
-    assert_eq!(world.engine.next_deadline(), None);
+    world.assert_nothing_falls_due();
     // The same holds for a document that was saved before, while a viewer keeps it open.
     let _viewer = world.open("doc", "ben", Access::View);
     make_save_due(&world);
@@ -183,7 +183,7 @@ fn while_the_save_is_outstanding_editors_get_view_access() {
     assert_eq!(ben.access(), Some(Access::View), "the connection keeps its view access");
     let again = world.edit("doc", "ben");
     drop((again, other));
-    assert_eq!(world.acknowledge_all(), ["1 +ben [ben]", "1 +ben [ben]", "4 -ben", "4 -ben"]);
+    assert_eq!(world.acknowledge_all(), ["1 +ben [ben]", "4 -ben", "1 +ben [ben]", "4 -ben"]);
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn editors_may_join_while_a_failed_save_waits() {
 
 #[test]
 fn a_later_save_has_all_its_retries() {
-    let world = World::plain();
+    let world = World::with_three_retries();
     make_save_due(&world);
     for pause in [1, 2, 4] {
         world.take().failed();
@@ -226,7 +226,7 @@ fn a_later_save_has_all_its_retries() {
 
 #[test]
 fn retries_come_after_growing_pauses() {
-    let world = World::plain();
+    let world = World::with_three_retries();
     make_save_due(&world);
     let mut now = 10_000;
     for pause in [1_000, 2_000, 4_000] {
@@ -241,26 +241,30 @@ fn retries_come_after_growing_pauses() {
         world.pass(millis(1));
     }
     assert_eq!(save(&world).lastsave, Some(at(0)));
-    assert_eq!((world.engine.tick(), world.engine.documents()), (None, 0));
+    assert_eq!(world.engine.documents(), 0);
+    world.assert_nothing_falls_due();
 }
 
 #[test]
 fn the_retry_pauses_and_their_number_are_a_setting() {
     let world = World::new(|config| config.retry_pauses([seconds(5), Duration::ZERO]));
-    drop(world.edit("doc", "ann"));
+    let ann = world.edit("doc", "ann");
     world.take().failed();
-    assert_eq!(world.engine.next_deadline(), Some(at(5_000)));
-    world.pass(seconds(5));
+    world.assert_due_by(5_000);
+    world.pass(millis(4_999));
+    world.assert_nothing_to_take();
+    world.pass(millis(1));
     world.take().failed();
     // A pause of zero needs no time to pass.
     assert_eq!(summary(world.take().failed().as_ref()), "1 +ann [ann]");
     assert_eq!(world.take_notices(), [given_up_notice(Status::Editing)]);
+    drop(ann);
     assert_eq!(world.acknowledge_all(), ["4 -ann"]);
 }
 
 #[test]
 fn after_the_last_retry_a_save_gets_status_3_and_the_document_is_forgotten() {
-    let world = World::plain();
+    let world = World::with_three_retries();
     make_save_due(&world);
     let given_up = give_up(&world, Status::Save);
     assert_eq!(forgotten(&world), ["doc"], "the document is listed as soon as its save is given up");
@@ -287,15 +291,14 @@ fn after_the_last_retry_a_save_gets_status_3_and_the_document_is_forgotten() {
     }
     world.take().failed();
     assert_eq!(world.take_notices(), [given_up_notice(Status::SaveFailed)]);
-    assert!(world.acknowledge_all().is_empty());
+    world.assert_nothing_falls_due();
     assert_eq!(forgotten(&world), ["doc"]);
-    assert_eq!(world.engine.next_deadline(), None);
     assert_eq!(world.engine.documents(), 1, "its changes are unsaved");
 }
 
 #[test]
 fn callbacks_of_status_1_4_and_7_are_given_up_with_a_notice_and_the_next_follows() {
-    let world = World::plain();
+    let world = World::with_three_retries();
     let ann = world.edit("doc", "ann");
     world.engine.info(&key("doc"), Some("x")).unwrap();
     give_up(&world, Status::Editing);
@@ -303,8 +306,8 @@ fn callbacks_of_status_1_4_and_7_are_given_up_with_a_notice_and_the_next_follows
     // An answer to `info` is not tried again, and no notice tells of it.
     let answer = world.take().failed();
     assert_eq!((summary(&answer).as_str(), answer.userdata.as_deref()), ("1 [ann]", Some("x")));
-    assert!(world.callbacks.try_recv().is_err());
-    assert_eq!((world.take_notices(), world.engine.next_deadline()), (vec![], None));
+    world.assert_nothing_falls_due();
+    assert_eq!(world.take_notices(), []);
     ann.change().unwrap();
     world.engine.force_save(&key("doc"), Some("y")).unwrap();
     let with_userdata =
@@ -342,21 +345,20 @@ fn without_retries_a_callback_is_given_up_at_its_first_failure() {
     assert_eq!(world.take().failed().status, Status::Save);
     assert_eq!(forgotten(&world), ["doc"]);
     assert_eq!(world.take().failed().status, Status::SaveFailed);
-    assert_eq!(world.engine.tick(), None);
-    assert!(world.acknowledge_all().is_empty());
+    world.assert_nothing_falls_due();
 }
 
 #[test]
 fn without_a_save_delay_a_document_is_saved_at_once() {
     let world = World::new(|config| config.save_delay(Duration::ZERO));
     drop(join_and_change(&world));
-    assert_eq!(world.engine.next_deadline(), None);
     assert_eq!(world.acknowledge_all(), ["2 -ann [ann]"]);
+    world.assert_nothing_falls_due();
 }
 
 #[test]
 fn a_forgotten_document_opened_again_counts_as_changed() {
-    let world = World::plain();
+    let world = World::with_three_retries();
     forget(&world);
     // View access, or edit access without a change, leaves it listed.
     drop(world.open("doc", "ben", Access::View));
@@ -382,7 +384,7 @@ fn a_forgotten_document_opened_again_counts_as_changed() {
 
 #[test]
 fn an_acknowledged_force_save_ends_that_a_document_is_forgotten() {
-    let world = World::plain();
+    let world = World::with_three_retries();
     forget(&world);
     let ben = world.edit("doc", "ben");
     world.engine.force_save(&key("doc"), None).unwrap();
@@ -398,7 +400,7 @@ fn an_acknowledged_force_save_ends_that_a_document_is_forgotten() {
 
 #[test]
 fn a_forgotten_document_whose_next_save_fails_too_stays_listed_once() {
-    let world = World::plain();
+    let world = World::with_three_retries();
     forget(&world);
     drop(world.edit("doc", "ben"));
     world.ack();
@@ -413,7 +415,7 @@ fn a_forgotten_document_whose_next_save_fails_too_stays_listed_once() {
 
 #[test]
 fn delete_forgotten_removes_the_document_from_the_list() {
-    let world = World::plain();
+    let world = World::with_three_retries();
     forget(&world);
     assert_eq!(world.engine.delete_forgotten(&key("doc")), Ok(()));
     assert_eq!(world.engine.delete_forgotten(&key("doc")), Err(ForgottenError::NotForgotten));
@@ -425,7 +427,7 @@ fn delete_forgotten_removes_the_document_from_the_list() {
 
 #[test]
 fn delete_forgotten_keeps_the_changes_while_the_document_is_edited_again() {
-    let world = World::plain();
+    let world = World::with_three_retries();
     forget(&world);
     let ben = world.edit("doc", "ben");
     assert_eq!(world.engine.delete_forgotten(&key("doc")), Ok(()));
@@ -437,7 +439,7 @@ fn delete_forgotten_keeps_the_changes_while_the_document_is_edited_again() {
 
 #[test]
 fn delete_forgotten_works_while_the_callback_of_status_3_is_outstanding() {
-    let world = World::plain();
+    let world = World::with_three_retries();
     make_save_due(&world);
     give_up(&world, Status::Save);
     let in_hand = world.take();
@@ -482,7 +484,7 @@ fn forgotten_documents_are_listed_by_key_with_their_url() {
 
 #[test]
 fn a_url_counts_only_for_the_save_that_is_given_up() {
-    let world = World::plain();
+    let world = World::with_three_retries();
     // The URL of a callback of another status is ignored.
     let ann = world.edit("doc", "ann");
     ann.change().unwrap();
@@ -517,13 +519,13 @@ fn a_drop_makes_the_save_due_at_once() {
         let world = World::plain();
         let ann = join_and_change(&world);
         drop_access(&world, &ann);
-        assert_eq!(world.engine.next_deadline(), None);
         assert_eq!(world.acknowledge_all(), ["2 -ann [ann]"]);
         // An unchanged document closes.
         let ben = world.edit("doc", "ben");
         drop_access(&world, &ben);
         world.engine.drop_all(&key("doc")).unwrap();
         assert_eq!(world.acknowledge_all(), ["1 +ben [ben]", "4 -ben"]);
+        world.assert_nothing_falls_due();
     }
 }
 
@@ -581,7 +583,7 @@ fn drain_makes_saves_due_and_refuses_editors() {
     assert!(!world.engine.is_draining());
     world.engine.drain();
     assert!(world.engine.is_draining());
-    assert_eq!(world.acknowledge_all(), ["1 +ben [ben]", "2 -ann [ann]"]);
+    assert_eq!(world.acknowledge_all(), ["2 -ann [ann]", "1 +ben [ben]"], "the save goes first");
     let cat = world.open("doc", "cat", Access::Edit);
     assert_eq!((cat.granted().access, cat.granted().reason), (Access::View, Some(Reason::Draining)));
     assert_eq!(world.open("doc", "cat", Access::LiveView).granted().reason, None);
@@ -712,7 +714,7 @@ fn the_save_waits_for_the_force_save_before_it() {
 
 #[test]
 fn after_the_last_retry_a_force_save_gets_status_7_and_its_changes_are_unsaved_again() {
-    let world = World::plain();
+    let world = World::with_three_retries();
     let ann = join_and_change(&world);
     world.clock.advance(seconds(1));
     world.engine.press_save(ann.id()).unwrap();
@@ -741,7 +743,7 @@ fn after_the_last_retry_a_force_save_gets_status_7_and_its_changes_are_unsaved_a
 
 #[test]
 fn a_timed_force_save_is_due_one_interval_after_the_first_unsaved_change() {
-    let world = World::new(|config| config.force_save_interval(Some(seconds(60))));
+    let world = timed(seconds(60));
     let ann = world.edit("doc", "ann");
     assert_eq!(world.acknowledge_all(), ["1 +ann [ann]"]);
     assert_eq!(world.engine.next_deadline(), None);
@@ -793,8 +795,9 @@ fn after_a_requested_force_save_the_next_change_starts_a_new_interval() {
     assert_eq!(world.acknowledge_all(), ["6 [ann]"]);
 }
 
+/// A world with timed force saves, in which a worker may hold a delivery for any time.
 fn timed(interval: Duration) -> World {
-    World::new(|config| config.force_save_interval(Some(interval)))
+    World::new(|config| config.force_save_interval(Some(interval)).ack_timeout(None))
 }
 
 #[test]
@@ -855,7 +858,8 @@ fn a_requested_force_save_leaves_the_timed_one_that_waits_nothing_but_later_chan
 #[test]
 fn a_timed_force_save_that_finds_no_room_is_planned_again() {
     let bounds = Bounds { asked: 2, ..Bounds::default() };
-    let world = World::new(|config| config.bounds(bounds).force_save_interval(Some(seconds(60))));
+    let world =
+        World::new(|config| config.bounds(bounds).force_save_interval(Some(seconds(60))).ack_timeout(None));
     let ann = world.edit("doc", "ann");
     let held = world.take();
     for _ in 0..2 {
@@ -900,7 +904,7 @@ fn a_timed_force_save_takes_the_place_of_one_request_and_questions_take_none() {
 fn without_an_interval_there_is_no_timed_force_save() {
     let world = World::plain();
     let _ann = join_and_change(&world);
-    assert_eq!((world.engine.tick(), world.engine.next_deadline()), (None, None));
+    world.assert_nothing_falls_due();
 }
 
 #[test]
@@ -937,7 +941,7 @@ fn press_save_and_submit_form_need_edit_access() {
 
 #[test]
 fn a_notice_tells_of_every_save_that_is_acknowledged() {
-    let world = World::plain();
+    let world = World::with_three_retries();
     let ann = join_and_change(&world);
     assert_eq!(world.take_notices(), [], "a join saves nothing");
     for userdata in [None, Some("mine")] {
@@ -979,7 +983,7 @@ fn a_notice_tells_of_every_save_that_is_acknowledged() {
 
 #[test]
 fn a_force_save_and_its_failure_have_the_history_up_to_the_request() {
-    let world = World::plain();
+    let world = World::with_three_retries();
     let ann = join_and_change(&world);
     let ben = world.edit("doc", "ben");
     assert_eq!(world.acknowledge_all(), ["1 +ben [ann ben]"]);
@@ -1142,7 +1146,7 @@ fn info_reports_the_state_of_the_document_to_the_storage() {
 
 #[test]
 fn info_says_of_a_forgotten_document_that_no_save_is_to_come() {
-    let world = World::plain();
+    let world = World::with_three_retries();
     forget(&world);
     let doc = key("doc");
     assert!(world.engine.is_open(&doc) && world.engine.documents() == 1);
@@ -1175,7 +1179,7 @@ fn info_says_of_a_forgotten_document_that_no_save_is_to_come() {
 
 #[test]
 fn a_forgotten_document_can_be_force_saved() {
-    let world = World::plain();
+    let world = World::with_three_retries();
     forget(&world);
     world.engine.force_save(&key("doc"), None).unwrap();
     assert_eq!(world.engine.force_save(&key("doc"), None), Err(ForceSaveError::NotChanged));
@@ -1235,5 +1239,6 @@ fn hundreds_of_saves_fall_due_in_one_tick() {
     let saved: Vec<String> =
         world.callbacks.try_iter().map(|delivery| delivery.acked().key.to_string()).collect();
     assert_eq!(saved, documents, "by deadline, then by key");
-    assert_eq!((world.engine.documents(), world.engine.next_deadline()), (0, None));
+    assert_eq!(world.engine.documents(), 0);
+    world.assert_nothing_falls_due();
 }

@@ -3,8 +3,8 @@
 mod support;
 
 use coedit::{
-    Access, ActionKind, Callback, Clock, Config, DocumentKey, ErrorCode, License, Malformed, Notice, Reason,
-    Status, SystemClock, Timestamp, UnknownNumber, UserId,
+    Access, ActionKind, Callback, Clock, Config, DocumentKey, DropCause, ErrorCode, License, Malformed,
+    Notice, Reason, Status, SystemClock, Timestamp, UnknownNumber, UserId,
 };
 use serde_json::json;
 use support::*;
@@ -15,14 +15,17 @@ fn every_callback() -> Vec<Callback> {
     world.engine.info(&key("report"), Some("data")).unwrap();
     ann.change().unwrap();
     world.engine.press_save(ann.id()).unwrap();
+    let mut all = Vec::new();
+    let mut take_all = || {
+        for delivery in world.callbacks.try_iter() {
+            let saves = matches!(delivery.callback().status, Status::Save | Status::ForceSave);
+            all.push((*if saves { delivery.failed() } else { delivery.acked() }).clone());
+        }
+    };
+    take_all();
     drop(ann);
     world.pass(seconds(10));
-    let mut all = Vec::new();
-    for delivery in world.callbacks.try_iter() {
-        let saves = matches!(delivery.callback().status, Status::Save | Status::ForceSave);
-        all.push((*if saves { delivery.failed() } else { delivery.acked() }).clone());
-        world.pass(seconds(10));
-    }
+    take_all();
     drop(world.edit("other", "ben"));
     all.extend(world.callbacks.try_iter().map(|delivery| (*delivery.acked()).clone()));
     all
@@ -119,7 +122,8 @@ fn a_notice_about_a_connection_without_a_label_has_its_number() {
     let ann = world.edit("report", "ann");
     world.engine.drop_all(&key("report")).unwrap();
     let notices = world.take_notices();
-    let expected = Notice::Dropped { connection: ann.id(), key: key("report"), user: id("ann") };
+    let expected =
+        Notice::Dropped { connection: ann.id(), key: key("report"), user: id("ann"), cause: DropCause::Drop };
     assert_eq!(notices, [expected]);
     let number = ann.id().to_bits().to_string();
     assert_eq!(json!(notices[0])["connection"], json!(number));

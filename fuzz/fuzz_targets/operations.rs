@@ -10,7 +10,7 @@ use model::op::Op;
 use model::settings::Settings;
 
 fuzz_target!(|input: &[u8]| {
-    let Some((settings, rest)) = input.split_first_chunk::<7>() else { return };
+    let Some((settings, rest)) = input.split_first_chunk::<8>() else { return };
     let mut both = Both::new(Settings::from_bytes(*settings));
     for bytes in rest.as_chunks::<4>().0.iter().take(2_000) {
         both.run(&Op::from_bytes(*bytes));

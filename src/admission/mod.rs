@@ -5,8 +5,9 @@
 //! taken and given back.
 //!
 //! A caller may hold its shard's lock. Under it the locks are taken in this order: the bucket of a user's seats, the lists
-//! of named users, the notice board.
+//! of named users, the level of a limit, the notice board.
 
+mod counted_users;
 mod named_users;
 mod pool;
 mod user_seats;
@@ -18,29 +19,30 @@ use crate::access::{Access, Grant, Reason};
 use crate::config::Config;
 use crate::error::OpenError;
 use crate::ids::UserId;
-use crate::limits::{Limit, Limits, NamedUsers, SeatCount};
-use crate::notice::{LimitLevel, Notice, Pool};
+use crate::limits::{Limits, NamedUsers, SeatCount};
+use crate::notice::Pool;
 use crate::notices::NoticeBoard;
 use crate::seats::{Admitted, DocumentSeats, Seats};
 use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering};
 use crate::time::Timestamp;
-pub(crate) use named_users::CountedUser;
-use named_users::{Expired, LevelChange, NamedUserLists};
-use pool::{AtomicLimit, SeatPool};
+pub(crate) use counted_users::CountedUser;
+use named_users::{NamedUserLists, Removed};
+use pool::{AtomicLimit, Count, SeatPool};
 pub(crate) use user_seats::UserSeats;
 use user_seats::UserSeatsGuard;
+use watch::Watch;
 
 /// The limits of an engine, and what is taken of them.
 #[derive(Debug)]
 pub(crate) struct Admission {
     edit: SeatPool,
     live: SeatPool,
-    /// Connections with view access. They have no limit.
-    view: SeatPool,
     /// All connections, under the cap.
     all: SeatPool,
+    /// Connections with view access. They have no limit.
+    view: Count,
     /// Connections by access, where seats count users.
-    connections: Option<[SeatPool; 3]>,
+    connections: Option<[Count; 3]>,
     document_limit: AtomicLimit,
     user_limit: AtomicLimit,
     pub(crate) user_seats: UserSeats,
@@ -48,8 +50,12 @@ pub(crate) struct Admission {
     /// Whether there is a limit of named users.
     has_named_users: AtomicBool,
     draining: AtomicBool,
-    notices: Arc<NoticeBoard>,
 }
+
+/// So many users whose time is over are removed in an open. A tick removes the rest.
+const CLEAN_IN_OPEN: usize = 16;
+/// So many named users are worked through under one hold of their lock.
+const SLICE: usize = 256;
 
 /// Somebody who asks for an access.
 #[derive(Clone, Copy, Debug)]
@@ -75,22 +81,22 @@ struct HeldLimits<'a> {
 
 /// Admitting.
 impl Admission {
-    pub(crate) fn new(config: &Config, notices: Arc<NoticeBoard>) -> Self {
-        let pool = |limit| SeatPool::new(limit, config.warn_at);
+    pub(crate) fn new(config: &Config, notices: &Arc<NoticeBoard>) -> Self {
+        let pool =
+            |pool, limit| SeatPool::new(limit, Watch::new(pool, limit, config.warn_at, notices.clone()));
         let by_users = config.seat_count == SeatCount::UsersOfDocuments;
         Admission {
-            edit: pool(config.edit_limit),
-            live: pool(config.live_limit),
-            view: pool(None),
-            all: pool(config.max_connections),
-            connections: by_users.then(|| [pool(None), pool(None), pool(None)]),
+            edit: pool(Pool::Edit, config.edit_limit),
+            live: pool(Pool::Live, config.live_limit),
+            all: pool(Pool::Max, config.max_connections),
+            view: Count::default(),
+            connections: by_users.then(Default::default),
             document_limit: AtomicLimit::new(config.document_limit),
             user_limit: AtomicLimit::new(config.user_limit),
             user_seats: UserSeats::new(),
-            named_users: Mutex::new(NamedUserLists::new(config.named_users, config.warn_at)),
+            named_users: Mutex::new(NamedUserLists::new(config.named_users, config.warn_at, notices)),
             has_named_users: AtomicBool::new(config.named_users.is_limited()),
             draining: AtomicBool::new(false),
-            notices,
         }
     }
 
@@ -132,23 +138,12 @@ impl Admission {
         if let Seat::NotNeeded = self.check_document(claim)? {
             return Ok((Seats::default(), None));
         }
-        let mut held = self.check_user(claim, now, |lists| {
-            self.tell_named(claim.asked, lists.refused(claim.asked));
-        })?;
-        let pool = self.pool(claim.asked);
-        let Some(seat) = pool.try_take() else {
-            self.tell(claim.asked, pool.watch.refused(), pool.in_use());
-            // Another thread may have freed a seat meanwhile, and have found nothing to tell.
-            self.tell(claim.asked, pool.watch.fell(pool.in_use()), pool.in_use());
-            return Err(limit_reason(claim.asked));
-        };
+        let mut held = self.check_user(claim, now, |lists| lists.refused(claim.asked))?;
+        let seat = self.pool(claim.asked).try_take().ok_or(limit_reason(claim.asked))?;
         let in_use = seat.keep();
-        if pool.watch.is_near(in_use) {
-            self.tell_rise(claim.asked, in_use);
-        }
         let user = held.user.as_mut().map(|seats| seats.add(claim.user, 1)).is_some();
         if let Some(lists) = &mut held.named {
-            self.tell_named(claim.asked, lists.count(claim.asked, claim.user, now));
+            lists.count(claim.asked, claim.user, now);
         }
         Ok((Seats { access: true, user }, Some(in_use)))
     }
@@ -174,7 +169,7 @@ impl Admission {
         &self,
         claim: &Claim<'_>,
         now: Timestamp,
-        refused: impl Fn(&mut NamedUserLists),
+        refused: impl Fn(&NamedUserLists),
     ) -> Result<HeldLimits<'_>, Reason> {
         let counted = claim.counts_users && claim.asked == Access::Edit;
         let user = counted.then(|| self.user_seats.lock(claim.user));
@@ -184,30 +179,28 @@ impl Admission {
             return Err(Reason::UserLimit);
         }
         let mut named = self.has_named_users.load(Ordering::Acquire).then(|| self.named_users(now));
-        if let Some(lists) = &mut named
-            && !lists.may(claim.asked, claim.user)
-        {
-            refused(lists);
-            return Err(Reason::UserQuota);
+        if let Some(lists) = &mut named {
+            lists.clean(CLEAN_IN_OPEN);
+            if !lists.may(claim.asked, claim.user) {
+                refused(lists);
+                return Err(Reason::UserQuota);
+            }
         }
         Ok(HeldLimits { user, named })
     }
 
+    /// The seats of edit or live-view access.
     fn pool(&self, access: Access) -> &SeatPool {
-        match access {
-            Access::Edit => &self.edit,
-            Access::LiveView => &self.live,
-            Access::View => &self.view,
-        }
+        if access == Access::Edit { &self.edit } else { &self.live }
     }
 
     /// Counts a connection. `in_use` are the seats in use at the moment at which its seat was taken: a later look might
     /// miss a peak. Returns how many connections have the access.
     fn count_connection(&self, access: Access, in_use: Option<u32>) -> u32 {
         match (&self.connections, in_use) {
-            (Some(connections), _) => connections[access.index()].add(1),
+            (Some(connections), _) => connections[access.index()].rise(),
             (None, Some(in_use)) => in_use,
-            (None, None) => self.view.add(1),
+            (None, None) => self.view.rise(),
         }
     }
 }
@@ -226,22 +219,18 @@ impl Admission {
             self.user_seats.lock(user).subtract(user, 1);
         }
         let mut left = match access {
-            Access::View if self.connections.is_none() => self.view.free(1),
+            Access::View if self.connections.is_none() => self.view.fall(),
             _ => 0,
         };
         if seats.access {
-            let pool = self.pool(access);
-            left = pool.free(1);
-            if pool.watch.is_clear(left) {
-                self.tell(access, pool.watch.fell(left), left);
-            }
+            left = self.pool(access).free();
         }
-        self.connections.as_ref().map_or(left, |connections| connections[access.index()].free(1))
+        self.connections.as_ref().map_or(left, |connections| connections[access.index()].fall())
     }
 
     /// Releases what a connection took of the cap.
     pub(crate) fn release_connection(&self) {
-        self.all.free(1);
+        self.all.free();
     }
 }
 
@@ -249,25 +238,28 @@ impl Admission {
 impl Admission {
     /// How many connections have this access.
     pub(crate) fn connections(&self, access: Access) -> u32 {
-        self.connections.as_ref().map_or_else(|| self.pool(access), |pools| &pools[access.index()]).in_use()
+        match (&self.connections, access) {
+            (Some(connections), _) => connections[access.index()].get(),
+            (None, Access::View) => self.view.get(),
+            (None, _) => self.seats_in_use(access),
+        }
     }
 
-    /// Seats of the engine's limit of this access that are in use.
+    /// Seats of the engine's limit of this access, edit or live view, that are in use.
     pub(crate) fn seats_in_use(&self, access: Access) -> u32 {
-        self.pool(access).in_use()
+        self.pool(access).read().in_use
     }
 
     /// Connections that count under the cap.
     pub(crate) fn capped_connections(&self) -> u32 {
-        self.all.in_use()
+        self.all.read().in_use
     }
 
     pub(crate) fn limits(&self) -> Limits {
-        let limit = |pool: &SeatPool| Limit { limit: pool.limit(), in_use: pool.in_use() };
-        let cap = limit(&self.all);
+        let cap = self.all.read();
         Limits {
-            edit: limit(&self.edit),
-            live: limit(&self.live),
+            edit: self.edit.read(),
+            live: self.live.read(),
             document: self.document_limit.get(),
             user: self.user_limit.get(),
             connections: cap,
@@ -277,10 +269,7 @@ impl Admission {
 
     /// Changes the engine's limit of an access, and tells what the limit has come to by that.
     pub(crate) fn set_limit(&self, access: Access, limit: Option<u32>) {
-        let pool = self.pool(access);
-        pool.set_limit(limit);
-        let in_use = pool.in_use();
-        self.tell(access, pool.watch.changed(in_use), in_use);
+        self.pool(access).set_limit(limit);
     }
 
     pub(crate) fn set_document_limit(&self, limit: Option<u32>) {
@@ -310,59 +299,41 @@ impl Admission {
 
 /// Named users.
 impl Admission {
-    /// Those who count now, by access: edit, then live view.
+    /// Those who count now, by access: edit, then live view. Each list is by end and id.
     pub(crate) fn list_named_users(&self, now: Timestamp) -> [Vec<CountedUser>; 2] {
-        let lists = self.named_users(now);
-        [Access::Edit, Access::LiveView].map(|access| lists.list(access))
+        [Access::Edit, Access::LiveView].map(|access| {
+            let mut list = Vec::new();
+            let mut slice = self.named_users(now).slice(access, None, SLICE);
+            while let Some(last) = slice.last {
+                list.append(&mut slice.counted);
+                slice = self.named_users(now).slice(access, Some(&last), SLICE);
+            }
+            list.sort_unstable();
+            list
+        })
     }
 
     /// Changes the limits of named users. Returns who is no longer counted, to be freed with no lock held.
-    pub(crate) fn set_named_users(&self, quota: NamedUsers, now: Timestamp) -> Expired {
+    pub(crate) fn set_named_users(&self, quota: NamedUsers, now: Timestamp) -> Removed {
         let mut lists = self.named_users(now);
-        let gone = lists.set(quota);
-        for access in [Access::Edit, Access::LiveView] {
-            self.tell_named(access, lists.changed(access));
-        }
+        let removed = lists.set(quota);
         self.has_named_users.store(quota.is_limited(), Ordering::Release);
-        gone
+        removed
     }
 
-    /// The lists, without those whose days are over by `now`.
+    /// Frees the memory of named users whose time is over, by slices.
+    pub(crate) fn clean_named_users(&self) {
+        let mut more = self.has_named_users.load(Ordering::Acquire);
+        while more {
+            more = self.named_users.lock().clean(SLICE);
+        }
+    }
+
+    /// The lists at `now`. Those whose days are over do not count any more.
     fn named_users(&self, now: Timestamp) -> MutexGuard<'_, NamedUserLists> {
         let mut lists = self.named_users.lock();
-        for access in [Access::Edit, Access::LiveView] {
-            self.tell_named(access, lists.expire(access, now));
-        }
+        lists.expire(now);
         lists
-    }
-}
-
-/// Notices of limits.
-impl Admission {
-    fn tell_rise(&self, access: Access, in_use: u32) {
-        let pool = self.pool(access);
-        if self.tell(access, pool.watch.rose(in_use), in_use) {
-            // Another thread may have freed a seat meanwhile, and have found nothing to tell.
-            let in_use = pool.in_use();
-            self.tell(access, pool.watch.fell(in_use), in_use);
-        }
-    }
-
-    /// Tells what a limit of the engine has come to, if it has. Returns true if so.
-    fn tell(&self, access: Access, level: Option<LimitLevel>, in_use: u32) -> bool {
-        let pool = if access == Access::Edit { Pool::Edit } else { Pool::Live };
-        let limit = self.pool(access).limit().unwrap_or(0);
-        if let Some(level) = level {
-            self.notices.send(&Notice::Limit { pool, level, in_use, limit });
-        }
-        level.is_some()
-    }
-
-    fn tell_named(&self, access: Access, change: Option<LevelChange>) {
-        let pool = if access == Access::Edit { Pool::Users } else { Pool::UsersView };
-        if let Some(LevelChange { level, in_use, limit }) = change {
-            self.notices.send(&Notice::Limit { pool, level, in_use, limit });
-        }
     }
 }
 

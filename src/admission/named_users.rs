@@ -1,12 +1,14 @@
 //! Named users: how many different users may be given access within some days.
 
-use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
+use super::counted_users::{CountedUsers, UserSlice};
 use super::watch::Watch;
 use crate::access::Access;
 use crate::ids::UserId;
-use crate::limits::NamedUsers;
-use crate::notice::LimitLevel;
+use crate::limits::{Limit, NamedUsers};
+use crate::notice::Pool;
+use crate::notices::NoticeBoard;
 use crate::time::Timestamp;
 
 /// The named users that count, by access.
@@ -21,37 +23,27 @@ pub(super) struct NamedUserLists {
 #[derive(Debug)]
 struct NamedUserList {
     limit: Option<u32>,
-    until: HashMap<UserId, Timestamp>,
-    by_end: BTreeSet<(Timestamp, UserId)>,
+    users: CountedUsers,
     watch: Watch,
 }
 
-/// A named user, and the moment until which it counts.
-pub(crate) type CountedUser = (Timestamp, UserId);
-
 /// Named users who no longer count.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 #[expect(dead_code, reason = "returned to be freed by the caller")]
-pub(crate) struct Expired(Vec<(HashMap<UserId, Timestamp>, BTreeSet<CountedUser>)>);
-
-/// What a limit has come to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct LevelChange {
-    pub(super) level: LimitLevel,
-    pub(super) in_use: u32,
-    pub(super) limit: u32,
-}
+pub(crate) struct Removed([CountedUsers; 2]);
 
 impl NamedUserLists {
     /// The limits warn from `percent` of their users on.
-    pub(super) fn new(quota: NamedUsers, percent: u32) -> Self {
-        let list = |limit| NamedUserList {
-            limit,
-            until: HashMap::new(),
-            by_end: BTreeSet::new(),
-            watch: Watch::new(limit, percent),
+    pub(super) fn new(quota: NamedUsers, percent: u32, notices: &Arc<NoticeBoard>) -> Self {
+        let list = |pool, limit| {
+            let watch = Watch::new(pool, limit, percent, notices.clone());
+            NamedUserList { limit, users: CountedUsers::default(), watch }
         };
-        NamedUserLists { days: quota.expire_days, edit: list(quota.edit), live: list(quota.live) }
+        NamedUserLists {
+            days: quota.expire_days,
+            edit: list(Pool::Users, quota.edit),
+            live: list(Pool::UsersView, quota.live),
+        }
     }
 
     pub(super) fn quota(&self) -> NamedUsers {
@@ -60,89 +52,82 @@ impl NamedUserLists {
 
     /// Changes the limits. Whoever counts goes on counting until the moment that was fixed at the first access. Without a
     /// limit nobody counts.
-    pub(super) fn set(&mut self, quota: NamedUsers) -> Expired {
+    pub(super) fn set(&mut self, quota: NamedUsers) -> Removed {
         self.days = quota.expire_days;
-        Expired(vec![self.edit.set(quota.edit), self.live.set(quota.live)])
+        Removed([self.edit.set(quota.edit), self.live.set(quota.live)])
     }
 
     /// Returns true if the user counts or may be counted. Call [`expire`](Self::expire) first.
     pub(super) fn may(&self, access: Access, user: &UserId) -> bool {
         let list = self.list_of(access);
-        list.limit.is_none_or(|limit| list.in_use() < limit) || list.until.contains_key(user)
+        list.limit.is_none_or(|limit| list.users.len() < limit) || list.users.counts(user)
     }
 
     /// Somebody was refused.
-    pub(super) fn refused(&mut self, access: Access) -> Option<LevelChange> {
-        let list = self.list_mut(access);
-        list.changed_to(list.watch.refused())
+    pub(super) fn refused(&self, access: Access) {
+        let list = self.list_of(access);
+        list.watch.refused(|| list.read());
     }
 
     /// The user is given the access. It counts from now to the end of the day, UTC, and some days more, unless it counts
     /// already.
-    pub(super) fn count(&mut self, access: Access, user: &UserId, now: Timestamp) -> Option<LevelChange> {
+    pub(super) fn count(&mut self, access: Access, user: &UserId, now: Timestamp) {
         let end = now.midnight_after(self.days);
-        let list = self.list_mut(access);
-        if list.limit.is_none() || list.until.contains_key(user) {
-            return None;
+        let list = if access == Access::Edit { &mut self.edit } else { &mut self.live };
+        if list.limit.is_some() && !list.users.counts(user) {
+            list.users.insert(user, end);
+            list.tell();
         }
-        list.until.insert(user.clone(), end);
-        list.by_end.insert((end, user.clone()));
-        list.changed_to(list.watch.rose(list.in_use()))
     }
 
-    /// Removes those whose days are over.
-    pub(super) fn expire(&mut self, access: Access, now: Timestamp) -> Option<LevelChange> {
-        let list = self.list_mut(access);
-        while list.by_end.first().is_some_and(|(end, _)| *end <= now)
-            && let Some((_, user)) = list.by_end.pop_first()
-        {
-            list.until.remove(&user);
+    /// Ends the time of everybody whose days are over.
+    pub(super) fn expire(&mut self, now: Timestamp) {
+        for list in [&mut self.edit, &mut self.live] {
+            list.users.expire(now);
+            list.tell();
         }
-        list.changed_to(list.watch.fell(list.in_use()))
     }
 
-    /// What the limit has come to after it was changed.
-    pub(super) fn changed(&mut self, access: Access) -> Option<LevelChange> {
-        let list = self.list_mut(access);
-        list.changed_to(list.watch.changed(list.in_use()))
+    /// Frees the memory of at most `most` users whose time is over. Returns false if there are no more.
+    pub(super) fn clean(&mut self, most: usize) -> bool {
+        let left = self.edit.users.clean(most);
+        self.live.users.clean(left) == 0
     }
 
-    /// Those who count, by end and id.
-    pub(super) fn list(&self, access: Access) -> Vec<CountedUser> {
-        self.list_of(access).by_end.iter().cloned().collect()
+    /// Looks at `most` users after `last`, by id.
+    pub(super) fn slice(&self, access: Access, last: Option<&UserId>, most: usize) -> UserSlice {
+        self.list_of(access).users.slice(last, most)
     }
 
     fn list_of(&self, access: Access) -> &NamedUserList {
         if access == Access::Edit { &self.edit } else { &self.live }
     }
-
-    fn list_mut(&mut self, access: Access) -> &mut NamedUserList {
-        if access == Access::Edit { &mut self.edit } else { &mut self.live }
-    }
 }
 
 impl NamedUserList {
-    fn in_use(&self) -> u32 {
-        u32::try_from(self.until.len()).unwrap_or(u32::MAX)
+    fn read(&self) -> Limit {
+        Limit { limit: self.limit, in_use: self.users.len() }
     }
 
-    fn changed_to(&self, level: Option<LimitLevel>) -> Option<LevelChange> {
-        level.map(|level| LevelChange { level, in_use: self.in_use(), limit: self.limit.unwrap_or(0) })
-    }
-
-    fn set(&mut self, limit: Option<u32>) -> (HashMap<UserId, Timestamp>, BTreeSet<CountedUser>) {
-        self.limit = limit;
-        self.watch.set(limit);
-        if limit.is_some() {
-            return (HashMap::new(), BTreeSet::new());
+    /// Tells what the limit has come to, if it has.
+    fn tell(&self) {
+        if self.watch.is_due(self.users.len()) {
+            self.watch.update(|| self.read());
         }
-        (std::mem::take(&mut self.until), std::mem::take(&mut self.by_end))
+    }
+
+    fn set(&mut self, limit: Option<u32>) -> CountedUsers {
+        self.limit = limit;
+        let removed = if limit.is_none() { std::mem::take(&mut self.users) } else { CountedUsers::default() };
+        self.watch.set_limit(limit, || {}, || self.read());
+        removed
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::notice::{LimitLevel, Notice};
 
     const DAY: u64 = 86_400_000;
 
@@ -150,20 +135,27 @@ mod tests {
     fn a_named_user_counts_to_the_end_of_its_days() {
         let [ann, ben] = ["ann", "ben"].map(|id| UserId::new(id).unwrap());
         let quota = NamedUsers { edit: Some(1), live: None, expire_days: 2 };
-        let mut lists = NamedUserLists::new(quota, 70);
-        let level = |change: Option<LevelChange>| change.map(|change| change.level);
+        let board = Arc::new(NoticeBoard::new(10));
+        let notices = board.subscribe();
+        let mut lists = NamedUserLists::new(quota, 70, &board);
+        let level = || match notices.try_recv() {
+            Ok(Notice::Limit { level, .. }) => Some(level),
+            _ => None,
+        };
         let edit = Access::Edit;
         let end = Timestamp::from_millis(13 * DAY);
-        assert_eq!(
-            level(lists.count(edit, &ann, Timestamp::from_millis(10 * DAY + 5))),
-            Some(LimitLevel::Warning)
-        );
-        assert_eq!(lists.count(edit, &ann, Timestamp::MAX), None, "the first access fixes the end");
+        lists.count(edit, &ann, Timestamp::from_millis(10 * DAY + 5));
+        assert_eq!(level(), Some(LimitLevel::Warning));
+        lists.count(edit, &ann, Timestamp::MAX);
+        assert_eq!(level(), None, "the first access fixes the end");
         assert!(lists.may(edit, &ann) && !lists.may(edit, &ben));
-        assert_eq!(level(lists.refused(edit)), Some(LimitLevel::Reached));
-        assert_eq!(lists.expire(edit, Timestamp::from_millis(13 * DAY - 1)), None);
-        assert_eq!(lists.list(edit), [(end, ann)]);
-        assert_eq!(level(lists.expire(edit, end)), Some(LimitLevel::Clear));
+        lists.refused(edit);
+        assert_eq!(level(), Some(LimitLevel::Reached));
+        lists.expire(Timestamp::from_millis(13 * DAY - 1));
+        assert_eq!(level(), None);
+        assert_eq!(lists.slice(edit, None, 9).counted, [(end, ann)]);
+        lists.expire(end);
+        assert_eq!(level(), Some(LimitLevel::Clear));
         assert!(lists.may(edit, &ben));
     }
 }

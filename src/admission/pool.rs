@@ -1,13 +1,13 @@
 //! A pool of seats: a limit and the seats in use, in one word that is changed by compare-and-swap.
 
 use super::watch::Watch;
-use crate::limits::LIMIT_MAX;
+use crate::limits::{LIMIT_MAX, Limit};
 use crate::sync::{Apart, AtomicU64, Ordering};
 
 /// Stands for "no limit" in a word.
 const NO_LIMIT: u32 = LIMIT_MAX + 1;
 
-/// Seats under a limit.
+/// Seats under a limit, with the notices about it.
 ///
 /// The limit and the seats in use are one word, so that no interleaving of takers with a change of the limit lets anybody
 /// past it. All threads write this word, so it shares its cache line with nothing that they only read.
@@ -16,7 +16,7 @@ const NO_LIMIT: u32 = LIMIT_MAX + 1;
 pub(super) struct SeatPool {
     /// The limit in the upper half, the seats in use in the lower.
     word: AtomicU64,
-    pub(super) watch: Apart<Watch>,
+    watch: Apart<Watch>,
 }
 
 /// A seat that was taken. It is free again when this is dropped, unless it is [kept](Self::keep).
@@ -29,55 +29,60 @@ pub(super) struct SeatGuard<'a> {
 }
 
 impl SeatPool {
-    /// The pool warns from `percent` of its limit on.
-    pub(super) fn new(limit: Option<u32>, percent: u32) -> Self {
-        let word = AtomicU64::new(pack(limit.unwrap_or(NO_LIMIT), 0));
-        SeatPool { word, watch: Apart::new(Watch::new(limit, percent)) }
+    /// `watch` is of the same limit.
+    pub(super) fn new(limit: Option<u32>, watch: Watch) -> Self {
+        SeatPool { word: AtomicU64::new(pack(limit.unwrap_or(NO_LIMIT), 0)), watch: Apart::new(watch) }
     }
 
-    /// Takes a seat. `None` if as many as the limit are in use.
+    /// Takes a seat. `None` if as many as the limit are in use: somebody is refused.
     pub(super) fn try_take(&self) -> Option<SeatGuard<'_>> {
         let take = |word| {
             let (limit, in_use) = unpack(word);
             (in_use < limit).then(|| word + 1)
         };
-        let before = self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, take).ok()?;
-        Some(SeatGuard { pool: self, in_use: unpack(before).1 + 1, kept: false })
+        match self.word.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take) {
+            Ok(before) => Some(SeatGuard { pool: self, in_use: unpack(before).1 + 1, kept: false }),
+            Err(_) => {
+                self.watch.refused(|| self.read());
+                None
+            }
+        }
     }
 
     /// Returns true if a seat is free now.
     pub(super) fn has_free(&self) -> bool {
-        let (limit, in_use) = unpack(self.word.load(Ordering::Acquire));
+        let (limit, in_use) = unpack(self.word.load(Ordering::SeqCst));
         in_use < limit
     }
 
-    /// Takes seats whatever the limit. Returns how many are in use with them.
-    pub(super) fn add(&self, count: u32) -> u32 {
-        let before = self.word.fetch_add(u64::from(count), Ordering::AcqRel);
-        unpack(before).1 + count
-    }
-
-    /// Frees seats that were kept or added. Returns how many are still in use.
-    pub(super) fn free(&self, count: u32) -> u32 {
-        let before = self.word.fetch_sub(u64::from(count), Ordering::AcqRel);
-        unpack(before).1 - count
+    /// Frees a seat that was kept. Returns how many are still in use.
+    pub(super) fn free(&self) -> u32 {
+        let in_use = unpack(self.word.fetch_sub(1, Ordering::SeqCst)).1 - 1;
+        self.tell(in_use);
+        in_use
     }
 
     /// Changes the limit. Whoever holds a seat keeps it.
     pub(super) fn set_limit(&self, limit: Option<u32>) {
         let set = |word| Some(pack(limit.unwrap_or(NO_LIMIT), unpack(word).1));
-        // The closure never gives up, so there is no failure to handle.
-        let _ = self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, set);
-        self.watch.set(limit);
+        let set = || {
+            // The closure never gives up, so there is no failure to handle.
+            let _ = self.word.fetch_update(Ordering::SeqCst, Ordering::SeqCst, set);
+        };
+        self.watch.set_limit(limit, set, || self.read());
     }
 
-    pub(super) fn limit(&self) -> Option<u32> {
-        let limit = unpack(self.word.load(Ordering::Acquire)).0;
-        (limit != NO_LIMIT).then_some(limit)
+    /// The limit, and how many seats are in use.
+    pub(super) fn read(&self) -> Limit {
+        let (limit, in_use) = unpack(self.word.load(Ordering::SeqCst));
+        Limit { limit: (limit != NO_LIMIT).then_some(limit), in_use }
     }
 
-    pub(super) fn in_use(&self) -> u32 {
-        unpack(self.word.load(Ordering::Acquire)).1
+    /// Tells what the limit has come to with so many in use, if it has.
+    fn tell(&self, in_use: u32) {
+        if self.watch.is_due(in_use) {
+            self.watch.update(|| self.read());
+        }
     }
 }
 
@@ -86,6 +91,7 @@ impl SeatGuard<'_> {
     /// at which it was taken.
     pub(super) fn keep(mut self) -> u32 {
         self.kept = true;
+        self.pool.tell(self.in_use);
         self.in_use
     }
 }
@@ -93,8 +99,29 @@ impl SeatGuard<'_> {
 impl Drop for SeatGuard<'_> {
     fn drop(&mut self) {
         if !self.kept {
-            self.pool.free(1);
+            self.pool.free();
         }
+    }
+}
+
+/// A count without a limit, on a cache line of its own.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(super) struct Count(AtomicU64);
+
+impl Count {
+    /// Adds one. Returns how many there are.
+    pub(super) fn rise(&self) -> u32 {
+        unpack(self.0.fetch_add(1, Ordering::AcqRel)).1 + 1
+    }
+
+    /// Takes one away. Returns how many are left.
+    pub(super) fn fall(&self) -> u32 {
+        unpack(self.0.fetch_sub(1, Ordering::AcqRel)).1 - 1
+    }
+
+    pub(super) fn get(&self) -> u32 {
+        unpack(self.0.load(Ordering::Acquire)).1
     }
 }
 
@@ -127,34 +154,42 @@ fn unpack(word: u64) -> (u32, u32) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::notice::Pool;
+    use crate::notices::NoticeBoard;
+
+    fn pool(limit: Option<u32>) -> SeatPool {
+        SeatPool::new(limit, Watch::new(Pool::Edit, limit, 70, Arc::new(NoticeBoard::new(0))))
+    }
 
     #[test]
     fn p1_seats_end_at_the_limit_and_are_free_after_a_drop() {
-        let pool = SeatPool::new(Some(2), 70);
+        let pool = pool(Some(2));
         let first = pool.try_take();
         let second = pool.try_take();
         assert!(first.is_some() && second.is_some() && pool.try_take().is_none());
         drop(first);
-        assert_eq!(pool.in_use(), 1);
+        assert_eq!(pool.read().in_use, 1);
         assert!(pool.try_take().is_some());
     }
 
     #[test]
     fn a_kept_seat_is_freed_through_the_pool() {
-        let pool = SeatPool::new(Some(1), 70);
+        let pool = pool(Some(1));
         pool.try_take().unwrap().keep();
         assert!(pool.try_take().is_none());
-        assert_eq!((pool.free(1), pool.in_use()), (0, 0));
+        assert_eq!((pool.free(), pool.read().in_use), (0, 0));
     }
 
     #[test]
     fn a_lower_limit_leaves_those_who_hold_a_seat() {
-        let pool = SeatPool::new(None, 70);
-        assert_eq!(pool.limit(), None);
+        let pool = pool(None);
+        assert_eq!(pool.read().limit, None);
         let inside: Vec<_> = (0..3).map_while(|_| pool.try_take()).collect();
         pool.set_limit(Some(1));
-        assert_eq!((inside.len(), pool.in_use(), pool.limit()), (3, 3, Some(1)));
+        assert_eq!((inside.len(), pool.read()), (3, Limit { limit: Some(1), in_use: 3 }));
         drop(inside);
         let one = pool.try_take();
         assert!(one.is_some() && pool.try_take().is_none());
@@ -164,18 +199,18 @@ mod tests {
 
     #[test]
     fn p1_threads_never_pass_the_limit() {
-        let pool = SeatPool::new(Some(3), 70);
+        let pool = pool(Some(3));
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for _ in 0..2_000 {
                         let seat = pool.try_take();
-                        assert!(pool.in_use() <= 3);
+                        assert!(pool.read().in_use <= 3);
                         drop(seat);
                     }
                 });
             }
         });
-        assert_eq!(pool.in_use(), 0);
+        assert_eq!(pool.read().in_use, 0);
     }
 }

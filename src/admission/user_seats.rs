@@ -1,6 +1,6 @@
 //! How many seats of edit access each user holds, over all documents.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
@@ -16,14 +16,15 @@ pub(crate) struct UserSeats {
     buckets: [Mutex<UserBucket>; BUCKETS],
 }
 
-type UserBucket = HashMap<UserId, u32, RandomState>;
+/// A tree, since it gives memory back as users leave and never moves more than one node's entries under the lock.
+type UserBucket = BTreeMap<UserId, u32>;
 
 const BUCKETS: usize = 16;
 
 impl UserSeats {
     pub(super) fn new() -> Self {
         let hasher = RandomState::default();
-        UserSeats { hasher, buckets: std::array::from_fn(|_| Mutex::new(UserBucket::default())) }
+        UserSeats { hasher, buckets: std::array::from_fn(|_| Mutex::new(UserBucket::new())) }
     }
 
     /// Locks the count of a user. Nobody else changes it meanwhile.
@@ -33,7 +34,7 @@ impl UserSeats {
     }
 
     /// All counts.
-    pub(crate) fn counts(&self) -> HashMap<UserId, u32> {
+    pub(crate) fn counts(&self) -> BTreeMap<UserId, u32> {
         let copy = |bucket: &Mutex<UserBucket>| {
             bucket.lock().iter().map(|(user, count)| (user.clone(), *count)).collect::<Vec<_>>()
         };
@@ -77,7 +78,7 @@ mod tests {
         let seats = UserSeats::new();
         seats.lock(&ann).add(&ann, 2);
         seats.lock(&ann).subtract(&ann, 1);
-        assert_eq!(seats.counts(), HashMap::from([(ann.clone(), 1)]));
+        assert_eq!(seats.counts(), BTreeMap::from([(ann.clone(), 1)]));
         seats.lock(&ann).subtract(&ann, 1);
         assert_eq!((seats.counts().len(), seats.lock(&ann).get(&ann)), (0, 0));
     }

@@ -9,6 +9,7 @@ use crate::limits::{EXPIRE_DAYS_MAX, NamedUsers, limit_fits};
 const DELAY_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 const INTERVAL_MIN: Duration = Duration::from_millis(1);
 const RETRIES_MAX: usize = 64;
+const VERSION_MAX: usize = 64;
 /// At least 128, so that a shard whose index grows keeps nobody waiting for long.
 const DEFAULT_SHARDS_MIN: usize = 128;
 const SHARDS_MAX: usize = 1024;
@@ -64,15 +65,20 @@ impl Config {
         ]
     }
 
-    fn time_rules(&self) -> [Rule; 4] {
+    fn time_rules(&self) -> [Rule; 8] {
         let pauses_fit = self.retry_pauses.iter().all(|pause| *pause <= DELAY_MAX);
-        let interval_fits =
-            self.force_save_interval.is_none_or(|every| (INTERVAL_MIN..=DELAY_MAX).contains(&every));
+        let fits = |interval: Option<Duration>| {
+            interval.is_none_or(|interval| (INTERVAL_MIN..=DELAY_MAX).contains(&interval))
+        };
         [
             (self.save_delay <= DELAY_MAX, "save_delay", "at most 30 days"),
             (self.retry_pauses.len() <= RETRIES_MAX, "retry_pauses", "at most 64"),
             (pauses_fit, "retry_pauses", "at most 30 days each"),
-            (interval_fits, "force_save_interval", "1 ms to 30 days"),
+            (fits(self.force_save_interval), "force_save_interval", "1 ms to 30 days"),
+            (fits(self.ack_timeout), "ack_timeout", "1 ms to 30 days"),
+            (self.save_patience <= DELAY_MAX, "save_patience", "at most 30 days"),
+            (self.drop_deadline <= DELAY_MAX, "drop_deadline", "at most 30 days"),
+            ((1..=VERSION_MAX).contains(&self.version.len()), "version", "1 to 64 bytes"),
         ]
     }
 

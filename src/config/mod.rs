@@ -8,6 +8,7 @@ use std::time::Duration;
 
 pub(crate) use check::{check_limit, check_named_users};
 
+use crate::license::VERSION;
 use crate::limits::{NamedUsers, SeatCount};
 use crate::time::{Clock, SystemClock};
 
@@ -63,7 +64,12 @@ pub struct Config {
     pub(crate) warn_at: u32,
     pub(crate) usage: bool,
     pub(crate) save_delay: Duration,
+    pub(crate) save_patience: Duration,
+    pub(crate) ack_timeout: Option<Duration>,
     pub(crate) retry_pauses: Vec<Duration>,
+    pub(crate) drop_deadline: Duration,
+    pub(crate) timer: bool,
+    pub(crate) version: String,
     pub(crate) force_save_interval: Option<Duration>,
     pub(crate) callbacks: bool,
     pub(crate) bounds: Bounds,
@@ -72,8 +78,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// Returns the default settings: no limits, a save delay of 10 s, retries after 1 s, 2 s and 4 s, no timed force
-    /// saves, the system's clock.
+    /// Returns the default settings: no limits, a save delay of 10 s, retries for about ten minutes, no timed force saves,
+    /// the system's clock, and a thread that runs what falls due.
     pub fn new() -> Self {
         Config {
             edit_limit: None,
@@ -86,7 +92,12 @@ impl Config {
             warn_at: 70,
             usage: true,
             save_delay: Duration::from_secs(10),
-            retry_pauses: [1, 2, 4].map(Duration::from_secs).to_vec(),
+            save_patience: Duration::from_secs(5),
+            ack_timeout: Some(Duration::from_secs(60)),
+            retry_pauses: [1, 2, 4, 8, 16, 32].into_iter().chain([60; 9]).map(Duration::from_secs).collect(),
+            drop_deadline: Duration::from_secs(30),
+            timer: true,
+            version: VERSION.to_owned(),
             force_save_interval: None,
             callbacks: true,
             bounds: Bounds::default(),
@@ -179,8 +190,26 @@ impl Config {
         self
     }
 
-    /// Sets the pauses after which a failed callback is handed out again, one for each retry. Default 1 s, 2 s, 4 s; at
-    /// most 64 pauses of at most 30 days each. With no pauses a callback is given up when it fails for the first time.
+    /// Sets how long a save or a closing that is due waits for what is handed out before it: for the callback of its
+    /// document that a worker has, and for what waits. Then it goes first, and what it overtakes is dropped; a force save
+    /// among it is told with [`Notice::Storage`](crate::Notice::Storage). Default 5 s; 0 to 30 days.
+    #[must_use]
+    pub fn save_patience(mut self, patience: Duration) -> Self {
+        self.save_patience = patience;
+        self
+    }
+
+    /// Sets how long a worker may have a callback before it has failed. Default 60 s; 1 ms to 30 days, or none: then a
+    /// delivery that is leaked keeps its document for ever. See [`Delivery::extend`](crate::Delivery::extend).
+    #[must_use]
+    pub fn ack_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.ack_timeout = timeout;
+        self
+    }
+
+    /// Sets the pauses after which a failed callback is handed out again, one for each retry. Default 1, 2, 4, 8, 16, 32
+    /// and nine times 60 s; at most 64 pauses of at most 30 days each. With no pauses a callback is given up when it fails
+    /// for the first time. Unless the clock is manual, each pause is up to a fifth longer or shorter, at random.
     #[must_use]
     pub fn retry_pauses(mut self, pauses: impl Into<Vec<Duration>>) -> Self {
         self.retry_pauses = pauses.into();
@@ -192,6 +221,31 @@ impl Config {
     #[must_use]
     pub fn force_save_interval(mut self, interval: Option<Duration>) -> Self {
         self.force_save_interval = interval;
+        self
+    }
+
+    /// Sets how much time the saves have after the last handle of the engine is dropped, as if by
+    /// [`Engine::shutdown`](crate::Engine::shutdown). Default 30 s; 0 to 30 days.
+    #[must_use]
+    pub fn drop_deadline(mut self, deadline: Duration) -> Self {
+        self.drop_deadline = deadline;
+        self
+    }
+
+    /// Sets whether the engine has a thread that runs what falls due. Default: true. If false, the host calls
+    /// [`Engine::tick`](crate::Engine::tick). With a manual clock there is no thread. A shutdown starts one in any case,
+    /// unless the clock is manual.
+    #[must_use]
+    pub fn timer(mut self, on: bool) -> Self {
+        self.timer = on;
+        self
+    }
+
+    /// Sets the version that the command service answers and that a [`History`](crate::History) names. Default: that of
+    /// coedit, [`VERSION`]. 1 to 64 bytes. Known callback handlers refuse a version below `6.0`.
+    #[must_use]
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.version = version.into();
         self
     }
 
@@ -220,7 +274,8 @@ impl Config {
         self
     }
 
-    /// Sets the clock. Default: a [`SystemClock`].
+    /// Sets the clock. Default: a [`SystemClock`]. A host's own should tell [steady time](Clock::steady), so that a wall
+    /// clock that jumps ahead ends no delay.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
@@ -247,7 +302,12 @@ impl fmt::Debug for Config {
             .field("warn_at", &self.warn_at)
             .field("usage", &self.usage)
             .field("save_delay", &self.save_delay)
+            .field("save_patience", &self.save_patience)
+            .field("ack_timeout", &self.ack_timeout)
             .field("retry_pauses", &self.retry_pauses)
+            .field("drop_deadline", &self.drop_deadline)
+            .field("timer", &self.timer)
+            .field("version", &self.version)
             .field("force_save_interval", &self.force_save_interval)
             .field("callbacks", &self.callbacks)
             .field("bounds", &self.bounds)

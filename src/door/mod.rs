@@ -5,6 +5,7 @@
 //!
 //! Inside, `request` parses a line, `run` calls the [`Engine`], and `write` writes the lines.
 
+mod in_hand;
 mod labels;
 mod lines;
 mod members;
@@ -14,6 +15,7 @@ mod tally;
 mod write;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crossbeam_channel::Receiver;
 
@@ -26,7 +28,8 @@ use crate::engine::Engine;
 use crate::error::{ConfigError, ErrorCode};
 use crate::notice::Notice;
 use crate::receive::Callbacks;
-use crate::time::{ManualClock, Timestamp};
+use crate::report::Report;
+use crate::time::{Clock, ManualClock, Timestamp};
 use request::DoorRequest;
 use run::Runner;
 use write::LineWriter;
@@ -49,7 +52,7 @@ use write::LineWriter;
 ///     String::from_utf8(out)?,
 ///     concat!(
 ///         r#"{"reply":{"error":0,"key":"report","connection":"tab-1","access":"edit"}}"#, "\n",
-///         r#"{"callback":{"key":"report","status":1,"users":["ann"],"actions":[{"type":1,"userid":"ann"}]}}"#, "\n",
+///         r#"{"callback":{"key":"report","status":1,"users":["ann"],"actions":[{"type":1,"userid":"ann"}]},"delivery":1}"#, "\n",
 ///     )
 /// );
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -59,6 +62,8 @@ pub struct Door {
     runner: Runner,
     callbacks: Callbacks,
     notices: Receiver<Notice>,
+    /// For so long the clock of a replay runs on at the end, at most.
+    horizon: Duration,
 }
 
 impl Door {
@@ -68,7 +73,8 @@ impl Door {
     /// same queue as every other worker of the engine, so normally it should be the only one.
     pub fn new(engine: Engine, acknowledge: Acknowledge) -> Self {
         let (callbacks, notices) = (engine.callbacks(), engine.notices());
-        Door { runner: Runner::new(engine, acknowledge), callbacks, notices }
+        let runner = Runner::new(engine, acknowledge);
+        Door { runner, callbacks, notices, horizon: Duration::ZERO }
     }
 
     /// Creates a door to a new engine with a manual clock. Only the member `at` of the requests moves the clock, so the
@@ -94,15 +100,21 @@ impl Door {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn replay(config: Config, acknowledge: Acknowledge) -> Result<Self, ConfigError> {
-        let clock = Arc::new(ManualClock::default());
+        let (clock, horizon) = (Arc::new(ManualClock::default()), horizon(&config));
         let mut door = Door::new(Engine::new(config.clock(clock.clone()))?, acknowledge);
         door.runner.clock = Some(clock);
+        door.horizon = horizon;
         Ok(door)
     }
 
     /// Returns the engine behind the door.
     pub fn engine(&self) -> &Engine {
         &self.runner.engine
+    }
+
+    /// Says who acknowledges.
+    pub fn acknowledge(&self) -> Acknowledge {
+        self.runner.acknowledge
     }
 
     /// Returns the counts of what went through the door so far.
@@ -141,25 +153,42 @@ impl Door {
         next
     }
 
-    /// Ends the input. In real time, runs what is due by now. A replay moves its clock on until nothing is due any
-    /// more.
+    /// Ends the input of a replay: moves its clock on until nothing is due any more, and closes nobody. Where nobody is left
+    /// to acknowledge, it stops when the last save was tried so often as the settings say. In real time, runs what is
+    /// due by now; [`begin_shutdown`](Self::begin_shutdown) ends the engine.
     pub fn end(&mut self, out: &mut Vec<u8>) {
-        if self.runner.clock.is_some() {
-            self.advance(Timestamp::MAX, out);
+        if let Some(clock) = self.runner.clock.clone() {
+            self.run_to(clock.now().after(self.horizon), out);
         }
         self.tick(out);
     }
 
+    /// Begins to shut the engine down, see [`Engine::begin_shutdown`]. The owner of the door goes on to call
+    /// [`tick`](Self::tick), and [`line`](Self::line) while requests arrive, until there is a [`report`](Self::report).
+    pub fn begin_shutdown(&mut self, deadline: Duration, out: &mut Vec<u8>) {
+        self.runner.engine.begin_shutdown(deadline);
+        self.pass_on(out);
+    }
+
+    /// How the engine ended. `None` before that.
+    pub fn report(&self) -> Option<Arc<Report>> {
+        self.callbacks.report()
+    }
+
     /// Moves the clock of a replay to `to` and stops at every deadline on the way.
     fn advance(&mut self, to: Timestamp, out: &mut Vec<u8>) {
+        self.run_to(to, out);
+        if let Some(clock) = &self.runner.clock {
+            clock.move_to(to);
+        }
+    }
+
+    /// The same, but leaves the clock at the last deadline.
+    fn run_to(&mut self, to: Timestamp, out: &mut Vec<u8>) {
         let Some(clock) = self.runner.clock.clone() else { return };
         while let Some(due) = self.runner.engine.next_deadline().filter(|due| *due <= to) {
             clock.move_to(due);
             self.tick(out);
-        }
-        // `end` passes `Timestamp::MAX` to mean "every deadline": the clock stays at the last of them.
-        if to < Timestamp::MAX {
-            clock.move_to(to);
         }
     }
 
@@ -172,8 +201,18 @@ impl Door {
                 out.notice(&notice, &self.runner.labels);
             }
             let Ok(delivery) = self.callbacks.try_recv() else { break };
-            out.callback(delivery.callback());
+            out.callback(&delivery);
             self.runner.handed_out(delivery);
         }
     }
+}
+
+/// In so much time every callback of a document is given up, if nobody acknowledges any: a save that is due, and the message
+/// that it failed.
+fn horizon(config: &Config) -> Duration {
+    let attempts = u32::try_from(config.retry_pauses.len()).unwrap_or(u32::MAX).saturating_add(1);
+    let trying = config.retry_pauses.iter().sum::<Duration>();
+    let hanging = config.ack_timeout.unwrap_or_default().saturating_mul(attempts);
+    let before = config.save_delay + config.save_patience + config.force_save_interval.unwrap_or_default();
+    before.saturating_add(trying.saturating_add(hanging).saturating_mul(2))
 }

@@ -42,7 +42,11 @@ pub(super) enum DoorCommand<'a> {
     WouldAdmit { key: DocumentKey, user: UserId, access: Access },
     Usage,
     Holders { most: usize },
-    Ack { key: DocumentKey, done: bool, url: Option<Cow<'a, str>> },
+    RetryForgotten { key: DocumentKey },
+    Drain,
+    Undrain,
+    Remaining,
+    Ack(AckParameters<'a>),
 }
 
 /// The parameters of `open`.
@@ -53,6 +57,20 @@ pub(super) struct OpenParameters<'a> {
     pub(super) user: User,
     /// The requested access.
     pub(super) access: Access,
+}
+
+/// The parameters of `ack`.
+#[derive(Debug)]
+pub(super) struct AckParameters<'a> {
+    pub(super) key: DocumentKey,
+    /// Whether the storage did what the callback asked for.
+    pub(super) done: bool,
+    /// Whether the storage kept the file of a save that was given up.
+    pub(super) saved: bool,
+    /// The number of the delivery.
+    pub(super) delivery: Option<u64>,
+    /// Where the host keeps the file.
+    pub(super) url: Option<Cow<'a, str>>,
 }
 
 impl<'a> DoorRequest<'a> {
@@ -94,6 +112,8 @@ struct RequestMembers<'a> {
     error: MemberText<'a>,
     url: MemberText<'a>,
     most: MemberText<'a>,
+    saved: MemberText<'a>,
+    delivery: MemberText<'a>,
 }
 
 impl<'a> Members<'a> for RequestMembers<'a> {
@@ -114,6 +134,8 @@ impl<'a> Members<'a> for RequestMembers<'a> {
             "error" => &mut self.error,
             "url" => &mut self.url,
             "most" => &mut self.most,
+            "saved" => &mut self.saved,
+            "delivery" => &mut self.delivery,
             _ => return None,
         })
     }
@@ -169,7 +191,11 @@ impl<'a> RequestMembers<'a> {
             "would_admit" => self.would_admit()?,
             "usage" => DoorCommand::Usage,
             "holders" => DoorCommand::Holders { most: self.most()? },
-            "ack" => DoorCommand::Ack { key: self.key()?, done: self.done()?, url: text(self.url, URL_MAX)? },
+            "retryForgotten" => DoorCommand::RetryForgotten { key: self.key()? },
+            "drain" => DoorCommand::Drain,
+            "undrain" => DoorCommand::Undrain,
+            "remaining" => DoorCommand::Remaining,
+            "ack" => DoorCommand::Ack(self.ack()?),
             _ if self.key.json().is_some() && self.key().is_err() => return Err(ErrorCode::Key),
             _ => return Err(ErrorCode::Command),
         })
@@ -179,6 +205,15 @@ impl<'a> RequestMembers<'a> {
         let (key, label) = (self.key()?, self.label()?);
         let (user, access) = (self.user()?, self.access()?);
         Ok(OpenParameters { key, label, user, access })
+    }
+
+    fn ack(&self) -> Result<AckParameters<'a>, ErrorCode> {
+        let (key, done, url) = (self.key()?, self.done()?, text(self.url, URL_MAX)?);
+        let delivery = match self.delivery.json() {
+            None => None,
+            Some(json) => Some(json.parse().map_err(|_| ErrorCode::Command)?),
+        };
+        Ok(AckParameters { key, done, saved: flag(self.saved)?, delivery, url })
     }
 
     fn would_admit(&self) -> Result<DoorCommand<'a>, ErrorCode> {
@@ -223,12 +258,7 @@ impl<'a> RequestMembers<'a> {
 
     /// The requested access, from `mode` and `live`.
     fn access(&self) -> Result<Access, ErrorCode> {
-        let live = match self.live.json() {
-            None | Some("false") => false,
-            Some("true") => true,
-            Some(_) => return Err(ErrorCode::Command),
-        };
-        match (text(self.mode, usize::MAX)?.as_deref(), live) {
+        match (text(self.mode, usize::MAX)?.as_deref(), flag(self.live)?) {
             (None | Some("edit"), _) => Ok(Access::Edit),
             (Some("view"), true) => Ok(Access::LiveView),
             (Some("view"), false) => Ok(Access::View),
@@ -288,6 +318,15 @@ fn text(member: MemberText<'_>, max: usize) -> Result<Option<Cow<'_, str>>, Erro
         return Ok(None);
     }
     member.string().filter(|text| text.len() <= max).map(Some).ok_or(ErrorCode::Command)
+}
+
+/// Returns the member's `true` or `false`, by default false.
+fn flag(member: MemberText<'_>) -> Result<bool, ErrorCode> {
+    match member.json() {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(ErrorCode::Command),
+    }
 }
 
 /// The longest label of a connection, in bytes.

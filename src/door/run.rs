@@ -1,18 +1,18 @@
 //! Runs commands on the engine.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::in_hand::InHand;
 use super::labels::{LabelledConnection, Labels};
-use super::request::{DoorCommand, OpenParameters};
+use super::request::{AckParameters, DoorCommand, OpenParameters};
 use super::tally::Tally;
 use super::write::{Outcome, ReplyBody};
-use crate::callback::ForceSaveType;
+use crate::callback::{Answered, ForceSaveType};
 use crate::delivery::Delivery;
 use crate::engine::Engine;
 use crate::error::{
     ChangeError, ConnectionError, DocumentError, ErrorCode, ForceSaveError, ForgottenError, InfoError,
-    MetaError, OpenError,
+    MetaError, OpenError, RetryError,
 };
 use crate::ids::{ConnectionId, DocumentKey, UserId};
 use crate::time::{Clock, ManualClock};
@@ -34,8 +34,7 @@ pub(super) struct Runner {
     /// The clock that `at` moves. `None` if the engine runs in real time.
     pub(super) clock: Option<Arc<ManualClock>>,
     pub(super) labels: Labels,
-    /// The deliveries that wait for an `ack`. The engine hands out at most one of each document.
-    pub(super) outstanding: HashMap<DocumentKey, Delivery>,
+    pub(super) in_hand: InHand,
     pub(super) tally: Tally,
 }
 
@@ -46,7 +45,7 @@ impl Runner {
             acknowledge,
             clock: None,
             labels: Labels::default(),
-            outstanding: HashMap::new(),
+            in_hand: InHand::default(),
             tally: Tally::default(),
         }
     }
@@ -76,7 +75,11 @@ impl Runner {
             }
             DoorCommand::Usage => Ok(ReplyBody::Usage(engine.usage().map(Box::new))),
             DoorCommand::Holders { most } => Ok(ReplyBody::Holders(engine.holders(most))),
-            DoorCommand::Ack { key, done, url } => self.ack(&key, done, url.as_deref()),
+            DoorCommand::RetryForgotten { key } => empty(engine.retry_forgotten(&key), RetryError::code),
+            DoorCommand::Drain => Ok(self.drain(true)),
+            DoorCommand::Undrain => Ok(self.drain(false)),
+            DoorCommand::Remaining => Ok(ReplyBody::Remaining(engine.remaining())),
+            DoorCommand::Ack(parameters) => self.ack(&parameters),
         }
     }
 
@@ -90,7 +93,7 @@ impl Runner {
                 self.tally.acknowledged(status);
             }
             Acknowledge::Manual => {
-                self.outstanding.insert(delivery.callback().key.clone(), delivery);
+                self.in_hand.add(delivery);
             }
         }
     }
@@ -156,25 +159,43 @@ impl Runner {
         Ok(ReplyBody::Member("url", url.as_deref().unwrap_or_default().into()))
     }
 
-    fn ack(&mut self, key: &DocumentKey, done: bool, url: Option<&str>) -> Outcome {
+    fn drain(&self, on: bool) -> ReplyBody {
+        if on {
+            self.engine.drain();
+        } else {
+            self.engine.undrain();
+        }
+        ReplyBody::Empty
+    }
+
+    fn ack(&mut self, parameters: &AckParameters<'_>) -> Outcome {
+        let AckParameters { key, done, saved, delivery, url } = parameters;
         if self.acknowledge == Acknowledge::Auto {
             return Err(ErrorCode::Command);
         }
-        let Some(mut delivery) = self.outstanding.remove(key) else {
-            return Err(if self.engine.is_open(key) { ErrorCode::Command } else { ErrorCode::Key });
-        };
-        if let Some(url) = url {
-            // This cannot fail: the parser refuses a url that is too long.
-            let _ = delivery.kept_at(url);
-        }
-        if done {
+        let tally = &mut self.tally;
+        let mut settle = |mut delivery: Delivery| {
+            if let Some(url) = url {
+                // This cannot fail: the parser refuses a url that is too long.
+                let _ = delivery.kept_at(url);
+            }
             let status = delivery.callback().status;
-            delivery.ack();
-            self.tally.acknowledged(status);
+            let answered = match (done, saved) {
+                (false, _) => delivery.fail(),
+                (true, false) => delivery.ack(),
+                (true, true) => delivery.ack_kept(),
+            };
+            if *done && answered != Answered::Late {
+                tally.acknowledged(status);
+            }
+            answered
+        };
+        let answered = self.in_hand.settle(&self.engine, (key, *delivery), &mut settle)?;
+        Ok(if answered == Answered::LateSave {
+            ReplyBody::Member("late", true.into())
         } else {
-            delivery.fail();
-        }
-        Ok(ReplyBody::Empty)
+            ReplyBody::Empty
+        })
     }
 
     fn id_of(&self, label: &str) -> Result<ConnectionId, ErrorCode> {

@@ -5,10 +5,12 @@ use serde_json::value::RawValue;
 
 use super::labels::Labels;
 use crate::access::{Grant, Holder};
-use crate::callback::Callback;
+use crate::delivery::Delivery;
 use crate::error::ErrorCode;
+use crate::ids::ConnectionId;
 use crate::license::License;
 use crate::notice::Notice;
+use crate::report::Remaining;
 use crate::usage::Usage;
 
 /// The result of a command.
@@ -23,6 +25,7 @@ pub(super) enum ReplyBody {
     License(Box<License>),
     Usage(Option<Box<Usage>>),
     Holders(Vec<Holder>),
+    Remaining(Remaining),
 }
 
 /// Appends lines to a buffer.
@@ -50,6 +53,10 @@ impl LineWriter<'_> {
             Ok(ReplyBody::WouldAdmit(grant)) => self.grant(*grant),
             Ok(ReplyBody::Usage(usage)) => self.member("usage", usage),
             Ok(ReplyBody::Holders(holders)) => self.member("holders", holders),
+            Ok(ReplyBody::Remaining(remaining)) => {
+                self.member("connections", &remaining.connections);
+                self.member("documents", &remaining.documents);
+            }
             Ok(ReplyBody::License(license)) => {
                 self.member("license", &license.license);
                 self.member("server", &license.server);
@@ -59,9 +66,11 @@ impl LineWriter<'_> {
         self.raw("}}\n");
     }
 
-    pub(super) fn callback(&mut self, callback: &Callback) {
+    /// Writes a callback, and the number of its delivery.
+    pub(super) fn callback(&mut self, delivery: &Delivery) {
         self.raw(r#"{"callback":"#);
-        self.json(callback);
+        self.json(delivery.callback());
+        self.member("delivery", &delivery.number());
         self.raw("}\n");
     }
 
@@ -69,14 +78,21 @@ impl LineWriter<'_> {
     pub(super) fn notice(&mut self, notice: &Notice, labels: &Labels) {
         self.raw(r#"{"notice":"#);
         match notice {
-            Notice::Dropped { connection, key, user } => {
+            Notice::Dropped { connection, key, user, cause } => {
                 self.raw(r#"{"type":"dropped""#);
-                match labels.label_of(*connection) {
-                    Some(label) => self.member("connection", label),
-                    None => self.member("connection", connection),
-                }
+                self.connection(*connection, labels);
                 self.member("key", key);
                 self.member("user", user);
+                self.member("cause", cause);
+                self.raw("}");
+            }
+            Notice::Disconnected { connection, key, user, cause, code } => {
+                self.raw(r#"{"type":"disconnected""#);
+                self.connection(*connection, labels);
+                self.member("key", key);
+                self.member("user", user);
+                self.member("cause", cause);
+                self.member("code", code);
                 self.raw("}");
             }
             Notice::Meta { .. }
@@ -88,6 +104,13 @@ impl LineWriter<'_> {
             }
         }
         self.raw("}\n");
+    }
+
+    fn connection(&mut self, connection: ConnectionId, labels: &Labels) {
+        match labels.label_of(connection) {
+            Some(label) => self.member("connection", label),
+            None => self.member("connection", &connection),
+        }
     }
 
     fn grant(&mut self, grant: Grant) {

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use super::Engine;
 use crate::access::{Dropped, Forgotten};
 use crate::callback::ForceSaveType;
-use crate::error::{ConnectionError, DocumentError, ForceSaveError, ForgottenError, InfoError, MetaError};
+use crate::error::{
+    ConnectionError, DocumentError, ForceSaveError, ForgottenError, InfoError, MetaError, RetryError,
+};
 use crate::ids::{ConnectionId, DocumentKey, Malformed, TITLE_MAX, USERDATA_MAX, UserId, bounded};
-use crate::license::{License, VERSION};
+use crate::license::License;
 
 /// The command service.
 impl Engine {
@@ -107,9 +109,9 @@ impl Engine {
         Ok(())
     }
 
-    /// Returns the version of coedit.
-    pub fn version(&self) -> &'static str {
-        VERSION
+    /// Returns the version that the host [configured](crate::Config::version), or that of coedit.
+    pub fn version(&self) -> &str {
+        self.registry().version()
     }
 
     /// Returns the limits in force and the named users, with the field names of the command service. Takes time in
@@ -128,6 +130,35 @@ impl Engine {
     /// [`ForgottenError::NotForgotten`] if the document is not listed.
     pub fn forgotten_at(&self, key: &DocumentKey) -> Result<Option<Arc<str>>, ForgottenError> {
         self.registry().forgotten_at(key)
+    }
+
+    /// Makes the save of a forgotten document due again, for a storage that has recovered.
+    ///
+    /// The callback of status 2 names no action. If it is given up again, the document stays forgotten. Returns
+    /// [`RetryError::NotForgotten`] if the document is not listed, and [`RetryError::UnderWay`] while somebody edits it or a
+    /// save of it is under way: then that save contains the changes.
+    ///
+    /// ```
+    /// use coedit::{Access, Config, DocumentKey, Engine, ManualClock, RetryError, Status, User};
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// let config = Config::new().retry_pauses([]).save_delay(Duration::ZERO);
+    /// let engine = Engine::new(config.clock(Arc::new(ManualClock::default())))?;
+    /// let (callbacks, key) = (engine.callbacks(), DocumentKey::new("report")?);
+    /// let tab = engine.open(&key, &User::new("ann")?, Access::Edit)?;
+    /// tab.change()?;
+    /// tab.close();
+    /// callbacks.recv()?.ack(); // ann joined
+    /// callbacks.recv()?.fail(); // the save
+    /// callbacks.recv()?.ack(); // the storage was told that it failed
+    /// engine.retry_forgotten(&key)?;
+    /// assert_eq!(engine.retry_forgotten(&key), Err(RetryError::UnderWay));
+    /// callbacks.recv()?.ack();
+    /// assert!(engine.forgotten().is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn retry_forgotten(&self, key: &DocumentKey) -> Result<(), RetryError> {
+        self.registry().retry_forgotten(key)
     }
 
     /// Removes a document from the list of forgotten ones.

@@ -18,8 +18,8 @@ impl Engine {
     /// Changes the limit of edit connections of the whole engine; `None` removes it. At most 4,294,967,294.
     ///
     /// Nobody who has edit access loses it. If more seats are in use than a lower limit allows, the engine grants none
-    /// until enough are released. Takes no lock unless the level of the limit changes. Returns an error, and changes
-    /// nothing, if the limit is out of bounds.
+    /// until enough are released. Takes a lock of the limit's own, which an open takes only when the level changes. Returns
+    /// an error, and changes nothing, if the limit is out of bounds.
     ///
     /// ```
     /// use coedit::{Access, Config, DocumentKey, Engine, User};
@@ -57,7 +57,7 @@ impl Engine {
     /// [`set_edit_limit`](Self::set_edit_limit), except for the cost.
     ///
     /// The engine counts the connections of users only while there is such a limit. So a call that sets the first limit,
-    /// and one that removes it, visit every document: shard by shard, each under its lock.
+    /// and one that removes it, visit every document, by slices of about 256 documents and users under one hold of a shard lock.
     pub fn set_user_limit(&self, limit: Option<u32>) -> Result<(), ConfigError> {
         check_limit(limit, "user_limit")?;
         self.registry().set_user_limit(limit);
@@ -102,8 +102,8 @@ impl Engine {
     /// Returns at most `most` holders of edit and live-view access, the longest idle first, one entry for each document,
     /// user and access.
     ///
-    /// It is meant for an administrator's page. It reads every open document, at most 256 of them under one hold of a
-    /// shard lock.
+    /// It is meant for an administrator's page. It reads every open document, by slices of about 256 documents and users
+    /// under one hold of a shard lock.
     ///
     /// ```
     /// use coedit::{Access, Config, DocumentKey, Engine, User};
@@ -134,34 +134,5 @@ impl Engine {
     /// ```
     pub fn usage(&self) -> Option<Usage> {
         self.registry().usage()
-    }
-
-    /// Stops granting edit access, for a host that is about to stop. It cannot be undone.
-    ///
-    /// From now on an open gets view access, with the reason [`Draining`](crate::Reason::Draining). Those who edit keep
-    /// their access. A save is due as soon as the last editor leaves, without the save delay. Saves and retries that wait
-    /// now are due at once. Visits every document that has a deadline, at most 128 under one hold of a shard lock.
-    ///
-    /// ```
-    /// use coedit::{Access, Config, DocumentKey, Engine, Reason, User};
-    ///
-    /// let engine = Engine::new(Config::new())?;
-    /// engine.drain();
-    /// let ann = engine.open(&DocumentKey::new("report")?, &User::new("ann")?, Access::Edit)?;
-    /// assert_eq!(ann.granted().reason, Some(Reason::Draining));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn drain(&self) {
-        self.registry().drain();
-    }
-
-    /// Calls [`drain`](Self::drain) off: the engine gives out edit access again. Saves that are due stay due.
-    pub fn undrain(&self) {
-        self.registry().undrain();
-    }
-
-    /// Returns true if [`drain`](Self::drain) was called, and not called off.
-    pub fn is_draining(&self) -> bool {
-        self.registry().is_draining()
     }
 }

@@ -1,6 +1,7 @@
 //! The engine: what a host embeds.
 
 mod command_service;
+mod end;
 mod limits;
 mod time;
 
@@ -16,15 +17,16 @@ use crate::ids::{ConnectionId, DocumentKey, User, UserId};
 use crate::notice::Notice;
 use crate::receive::Callbacks;
 use crate::registry::{Handle, Registry};
+use crate::session::Which;
 
 /// Tracks who has which document open, and who of them may edit.
 ///
 /// An `Engine` is a handle. It is cheap to clone and `Send + Sync`. Every method takes `&self`, and no method waits for
 /// the document storage.
 ///
-/// Each owned [`Connection`] is a handle too. When the last handle is dropped, the engine closes every open connection,
-/// and every save is due at once. Workers that hold [`Callbacks`] get everything that is left, and then the end. What no
-/// worker takes until then is lost.
+/// Each owned [`Connection`] is a handle too. When the last handle is dropped, the engine [shuts down](Self::shutdown) with
+/// [`Config::drop_deadline`]. The drop itself returns at once. Workers that hold [`Callbacks`] get everything that is left,
+/// and then the end. What is not saved by then, [`Callbacks::report`] names.
 ///
 /// ```
 /// use coedit::{Access, Config, DocumentKey, Engine, Reason, User};
@@ -59,6 +61,11 @@ impl Engine {
     pub fn new(config: Config) -> Result<Self, ConfigError> {
         config.check()?;
         let registry = Arc::new(Registry::new(&config));
+        if config.timer {
+            let no_thread =
+                |_| ConfigError { setting: "timer", rule: "false where the system starts no thread" };
+            registry.start_timer().map_err(no_thread)?;
+        }
         Ok(Engine { handle: Arc::new(Handle { registry }) })
     }
 
@@ -76,7 +83,29 @@ impl Engine {
     /// All receivers take from the same queue: each callback goes to one of them. Any number of threads and tasks may
     /// take. See [`Callbacks`] for examples.
     pub fn callbacks(&self) -> Callbacks {
-        Callbacks::new(self.handle.registry.clone())
+        Callbacks::new(self.handle.registry.clone(), Which::All)
+    }
+
+    /// Returns a receiver of the callbacks of status 2, 3 and 4 alone, for a worker that is kept free for saves.
+    ///
+    /// The other workers take these too, before everything else. But where they are all busy, a save waits for none of
+    /// them: it waits for what was handed out of its own document, no longer than the
+    /// [save patience](Config::save_patience).
+    ///
+    /// ```
+    /// use coedit::{Access, Config, DocumentKey, Engine, Status, User};
+    ///
+    /// let engine = Engine::new(Config::new())?;
+    /// let (saves, all) = (engine.save_callbacks(), engine.callbacks());
+    /// let tab = engine.open(&DocumentKey::new("report")?, &User::new("ann")?, Access::Edit)?;
+    /// assert!(saves.try_recv().is_err());
+    /// all.recv()?.ack(); // ann joined
+    /// tab.close();
+    /// assert_eq!(saves.recv()?.callback().status, Status::Closed);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn save_callbacks(&self) -> Callbacks {
+        Callbacks::new(self.handle.registry.clone(), Which::Saves)
     }
 
     /// Subscribes to the notices, for the host's transport.
@@ -215,6 +244,11 @@ impl Engine {
     /// Returns true if anybody has a connection to the document, or a save of it is pending.
     pub fn is_open(&self, key: &DocumentKey) -> bool {
         self.registry().is_open(key)
+    }
+
+    /// Returns true if nothing of the document is unsaved, and the storage has acknowledged everything that it is told.
+    pub(crate) fn is_settled(&self, key: &DocumentKey) -> bool {
+        self.registry().is_settled(key)
     }
 
     /// Returns true if a worker holds a callback of the document that it has not settled.

@@ -2,14 +2,15 @@
 
 use super::Engine;
 use crate::time::Timestamp;
-use crate::timer::Timer;
 
 /// Time.
 impl Engine {
-    /// Runs what is due by now: saves after their delay, retries, timed force saves. Returns when to call it next, or
-    /// `None` while nothing has a deadline.
+    /// Runs what is due by now: saves after their delay, time-outs, retries, timed force saves. Returns when to call it
+    /// next, or `None` while nothing has a deadline. A host calls it with a manual clock, or with
+    /// [`Config::timer(false)`](crate::Config::timer): else a thread of the engine does.
     ///
-    /// The returned time may be too early, but not too late. Any other call may bring the next deadline forward, see
+    /// The returned time is by the wall clock, as it runs now. It may be too early, but not too late, unless the wall clock is
+    /// set back meanwhile. Any other call may bring the next deadline forward, see
     /// [`next_deadline`](Self::next_deadline). Takes no lock if nothing is due, except that the first call of a minute
     /// collects [`usage`](Self::usage). Otherwise it runs at most 128 deadlines under one hold of a shard lock.
     ///
@@ -34,31 +35,10 @@ impl Engine {
         self.registry().tick()
     }
 
-    /// Returns when to call [`tick`](Self::tick) next, or `None` while nothing has a deadline. Takes no lock.
+    /// Returns when to call [`tick`](Self::tick) next, by the wall clock as it runs now, or `None` while nothing has a
+    /// deadline. Takes no lock.
     pub fn next_deadline(&self) -> Option<Timestamp> {
         self.registry().next_deadline()
-    }
-
-    /// Starts a thread that calls [`tick`](Self::tick) whenever something is due.
-    ///
-    /// The thread stops when the [`Timer`] or the last handle of the engine is dropped. It sleeps by the machine's time:
-    /// with a [`ManualClock`](crate::ManualClock), call `tick` yourself after you moved the clock.
-    ///
-    /// Returns an error of kind [`AlreadyExists`](std::io::ErrorKind::AlreadyExists) if the engine has a timer, and the
-    /// system's error if it cannot start a thread.
-    ///
-    /// ```
-    /// use coedit::{Config, Engine};
-    ///
-    /// let engine = Engine::new(Config::new())?;
-    /// let timer = engine.spawn_timer()?;
-    /// assert!(engine.spawn_timer().is_err());
-    /// drop(timer);
-    /// assert!(engine.spawn_timer().is_ok());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn spawn_timer(&self) -> std::io::Result<Timer> {
-        Timer::spawn(self.handle.registry.clone())
     }
 
     /// Recounts every total from scratch and returns the first difference as text. It is meant for tests.

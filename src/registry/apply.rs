@@ -2,22 +2,21 @@
 
 use super::ready::{DocumentId, Location};
 use super::shard::ShardChanges;
-use super::sleeper::NEVER;
 use super::{Held, Registry};
 use crate::access::Access;
-use crate::session::{Effects, EndedAccess, Garbage, Session};
+use crate::session::{Effects, EndedAccess, Garbage, Lane, Session};
 use crate::sync::Ordering;
-use crate::time::Timestamp;
+use crate::time::Moment;
 
 /// What is left to do once the lock is released.
 #[derive(Debug, Default)]
 #[must_use = "the document would never be handed out"]
 pub(super) struct Deferred {
-    /// The document, if it became ready.
-    pub(super) ready: Option<Location>,
-    /// The shard's earliest deadline, if its deadlines changed.
-    earliest: Option<u64>,
-    /// Whether the end of the engine need not wait for the document any more.
+    /// The document and its lane, if it became ready.
+    pub(super) ready: Option<(Location, Lane)>,
+    /// The shard's earliest deadline, if it is earlier than before.
+    earlier: Option<Moment>,
+    /// Whether a shutdown need not wait for the document any more.
     settled: bool,
     /// To be freed with no lock held.
     over: Option<Box<Session>>,
@@ -55,24 +54,36 @@ impl Registry {
     pub(super) fn update_books(&self, held: &mut Held<'_>, document: DocumentId) -> Deferred {
         let cx = held.cx;
         let ShardChanges { ready, books, over } = held.shard.update(document, &cx, &self.ready);
-        let earliest = books.deadline_moved.then(|| {
-            let earliest = held.shard.books.earliest_deadline().map_or(NEVER, Timestamp::as_millis);
-            held.earliest.store(earliest, Ordering::SeqCst);
-            earliest
-        });
-        Deferred { ready: ready.then(|| held.location(document)), earliest, settled: books.settled, over }
+        if let Some(earlier) = books.earlier {
+            held.earliest.store(earlier.as_millis(), Ordering::SeqCst);
+        }
+        if books.awaited == Some(true) {
+            // Counted before it can settle: the lock is released only after.
+            self.lifecycle.wait_for_one_more();
+        }
+        let ready = ready.map(|lane| (held.location(document), lane));
+        Deferred { ready, earlier: books.earlier, settled: books.awaited == Some(false), over }
+    }
+
+    /// Ends a call by which nothing changed but perhaps the shard's earliest deadline, and releases the lock.
+    pub(super) fn deadline_moved(&self, held: Held<'_>, earlier: Option<Moment>) {
+        if let Some(earlier) = earlier {
+            held.earliest.store(earlier.as_millis(), Ordering::SeqCst);
+            drop(held);
+            self.sleeper.wake_by(earlier.as_millis());
+        }
     }
 
     /// The part that is done with no lock held.
     pub(super) fn carry_out(&self, deferred: Deferred) {
-        if let Some(earliest) = deferred.earliest {
-            self.sleeper.wake_by(earliest);
+        if let Some(earlier) = deferred.earlier {
+            self.sleeper.wake_by(earlier.as_millis());
         }
-        if let Some(location) = deferred.ready {
-            self.push_ready(location);
+        if let Some((location, lane)) = deferred.ready {
+            self.push_ready(location, lane);
         }
         if deferred.settled {
-            self.settled(1);
+            self.settled();
         }
         drop(deferred.over);
     }

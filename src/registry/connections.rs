@@ -5,7 +5,7 @@ use super::shard::Place;
 use crate::access::{Access, Dropped, Grant};
 use crate::error::{ChangeError, ConnectionError, OpenError};
 use crate::ids::{ConnectionId, DocumentKey, UserId};
-use crate::session::DropTarget;
+use crate::session::{DropTarget, Stage};
 
 impl Registry {
     /// What [`open`](Self::open) would answer.
@@ -17,15 +17,18 @@ impl Registry {
     ) -> Result<Grant, OpenError> {
         let (hash, index) = self.locate(key);
         let held = self.hold(index, self.coarse_now());
-        let found = held.shard.find(key, hash);
-        held.shard.check_room(found)?;
-        self.admission.would_admit(&held.claim(found, user, asked), held.cx.now)
+        let found = held.room_for(key, hash)?;
+        self.admission.would_admit(&held.claim(found, user, asked), held.cx.wall)
     }
 
     pub(crate) fn change(&self, id: ConnectionId) -> Result<(), ChangeError> {
         let mut held = self.hold(self.shard_of(id), self.clock.coarse());
         let Place { document, participant } = held.shard.place(id).ok_or(ChangeError::Unknown)?;
         let cx = held.cx;
+        if cx.stage == Stage::Ended {
+            // The report, which does not list it, is final. The connection is about to be closed.
+            return Err(ChangeError::Unknown);
+        }
         held.shard.session_mut(document).change(&cx, participant, id)?;
         self.finish(held, document);
         Ok(())

@@ -7,16 +7,16 @@ use super::shard::{Place, Shard};
 use super::{Held, Registry};
 use crate::access::{Access, Dropped, Forgotten, Participant};
 use crate::callback::ForceSaveType;
-use crate::error::{DocumentError, ForceSaveError, ForgottenError, InfoError};
+use crate::error::{DocumentError, ForceSaveError, ForgottenError, InfoError, RetryError};
 use crate::ids::{ConnectionId, DocumentKey, UserId};
 use crate::notice::Notice;
 use crate::session::{Context, DropTarget, Session};
-use crate::time::Timestamp;
+use crate::time::Now;
 
 /// The command service.
 impl Registry {
     /// Holds the shard of a document that is open.
-    fn hold_open(&self, key: &DocumentKey, now: Timestamp) -> Result<(Held<'_>, DocumentId), DocumentError> {
+    fn hold_open(&self, key: &DocumentKey, now: Now) -> Result<(Held<'_>, DocumentId), DocumentError> {
         let (hash, index) = self.locate(key);
         let held = self.hold(index, now);
         let document = held.shard.find_open(key, hash).ok_or(DocumentError::NotOpen)?;
@@ -29,7 +29,7 @@ impl Registry {
         userdata: Option<Arc<str>>,
     ) -> Result<Vec<UserId>, InfoError> {
         let (mut held, document) =
-            self.hold_open(key, Timestamp::default()).map_err(|_| InfoError::NotOpen)?;
+            self.hold_open(key, self.clock.coarse()).map_err(|_| InfoError::NotOpen)?;
         // The answer to an `info` is never dropped later, so it is left out where there is no room for it.
         let cx = Context { too_many_wait: self.ready.has_too_many(), ..held.cx };
         let users = held.shard.session_mut(document).info(&cx, userdata);
@@ -43,7 +43,7 @@ impl Registry {
         userdata: Option<Arc<str>>,
     ) -> Result<(), ForceSaveError> {
         let (mut held, document) =
-            self.hold_open(key, Timestamp::default()).map_err(|_| ForceSaveError::NotOpen)?;
+            self.hold_open(key, self.clock.coarse()).map_err(|_| ForceSaveError::NotOpen)?;
         let cx = held.cx;
         held.shard.session_mut(document).force_save(&cx, ForceSaveType::Command, None, userdata)?;
         self.finish(held, document);
@@ -52,7 +52,7 @@ impl Registry {
 
     /// A force save that a connection asks for.
     pub(crate) fn force_save_by(&self, id: ConnectionId, kind: ForceSaveType) -> Result<(), ForceSaveError> {
-        let mut held = self.hold(self.shard_of(id), Timestamp::default());
+        let mut held = self.hold(self.shard_of(id), self.clock.coarse());
         let Place { document, participant } =
             held.shard.place(id).ok_or(ForceSaveError::UnknownConnection)?;
         let cx = held.cx;
@@ -83,9 +83,24 @@ impl Registry {
         self.notices.send(&Notice::Meta { key: key.clone(), title });
     }
 
+    /// Makes the save of a forgotten document due again.
+    pub(crate) fn retry_forgotten(&self, key: &DocumentKey) -> Result<(), RetryError> {
+        let (hash, index) = self.locate(key);
+        let mut held = self.hold(index, self.clock.coarse());
+        let document = held.shard.find(key, hash).ok_or(RetryError::NotForgotten)?;
+        let cx = held.cx;
+        held.shard.session_mut(document).retry_forgotten(&cx)?;
+        self.finish(held, document);
+        Ok(())
+    }
+
+    pub(crate) fn version(&self) -> &str {
+        &self.rules.version
+    }
+
     pub(crate) fn delete_forgotten(&self, key: &DocumentKey) -> Result<(), ForgottenError> {
         let (hash, index) = self.locate(key);
-        let mut held = self.hold(index, Timestamp::default());
+        let mut held = self.hold(index, self.clock.coarse());
         let document = held.shard.find(key, hash).ok_or(ForgottenError::NotForgotten)?;
         let deleted = held.shard.session_mut(document).delete_forgotten();
         self.apply(held, document, deleted.ok_or(ForgottenError::NotForgotten)?);
@@ -105,8 +120,16 @@ impl Registry {
         self.look(key, Session::is_open).unwrap_or(false)
     }
 
+    /// Returns true if the engine has nothing of the document to save or to tell.
+    pub(crate) fn is_settled(&self, key: &DocumentKey) -> bool {
+        self.look(key, |session| !session.is_unsaved() && session.is_settled()).unwrap_or(true)
+    }
+
     pub(crate) fn participants(&self, key: &DocumentKey) -> Vec<Participant> {
-        self.look(key, Session::present).unwrap_or_default()
+        let mut present = self.look(key, Session::present).unwrap_or_default();
+        // With no lock held, since the list can be long.
+        present.sort_unstable_by_key(|(arrival, _)| *arrival);
+        present.into_iter().map(|(_, participant)| participant).collect()
     }
 
     pub(crate) fn editors(&self, key: &DocumentKey) -> Vec<UserId> {

@@ -7,15 +7,12 @@ use super::shard::Shard;
 use crate::access::{ACCESSES, Access, Holder};
 use crate::ids::{DocumentKey, UserId};
 use crate::session::{Member, Session, Tab};
-use crate::time::Timestamp;
-
-/// So many documents are looked at under one hold of a shard lock.
-const SLICE: usize = 256;
+use crate::time::{Moment, Timestamp};
 
 /// One user's seats on one document. Ordered by activity, then by document and user.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Candidate {
-    active: Timestamp,
+    active: Moment,
     key: DocumentKey,
     user: UserId,
     access: Access,
@@ -45,17 +42,21 @@ impl Registry {
                 }
             }
         }
-        idle.found.into_sorted_vec().into_iter().map(Holder::from).collect()
+        let now = self.now();
+        let holder = |candidate: Candidate| {
+            let active = now.wall_at(candidate.active);
+            candidate.holder(active)
+        };
+        idle.found.into_sorted_vec().into_iter().map(holder).collect()
     }
 }
 
 impl LongestIdle {
     /// What some documents of a shard add, and where to go on if there are more.
     fn candidates(&self, shard: &Shard, from: usize) -> (Vec<Candidate>, Option<usize>) {
-        let to = from + SLICE;
-        let sessions = shard.sessions(from).take_while(|(document, _)| (*document as usize) < to);
-        let found = sessions.flat_map(|(_, session)| candidates_of(session)).filter(|one| self.takes(one));
-        (found.collect(), (to < shard.documents_end()).then_some(to))
+        let (documents, next) = shard.slice(from);
+        let candidates = documents.into_iter().flat_map(|document| candidates_of(shard.session(document)));
+        (candidates.filter(|one| self.takes(one)).collect(), next)
     }
 
     fn takes(&self, candidate: &Candidate) -> bool {
@@ -87,9 +88,9 @@ fn candidates_of(session: &Session) -> impl Iterator<Item = Candidate> {
         .flat_map(move |(_, member)| accesses.clone().filter_map(move |access| of_member(member, access)))
 }
 
-impl From<Candidate> for Holder {
-    fn from(candidate: Candidate) -> Self {
-        let Candidate { active, key, user, access, connections } = candidate;
+impl Candidate {
+    fn holder(self, active: Timestamp) -> Holder {
+        let Candidate { key, user, access, connections, .. } = self;
         Holder { key, user, access, connections, active }
     }
 }

@@ -5,7 +5,7 @@ use crate::access::Access;
 use crate::license::{NamedUser, Quota};
 use crate::limits::NamedUsers;
 use crate::seats::Seats;
-use crate::session::Session;
+use crate::session::{Session, Tab};
 use crate::usage::{Collected, Period, Usage};
 
 impl Registry {
@@ -22,11 +22,21 @@ impl Registry {
         }
     }
 
+    /// Switches each shard's mark first, so that whoever comes between two slices is counted already. Each connection
+    /// stores whether it is counted.
     fn count_users(&self, on: bool) {
         for lock in &self.shards {
-            let mut shard = lock.shard.lock();
-            if std::mem::replace(&mut shard.counts_users, on) != on {
-                shard.sessions_mut().for_each(|session| self.count_users_of(session, on));
+            if std::mem::replace(&mut lock.shard.lock().counts_users, on) == on {
+                continue;
+            }
+            let mut next = Some(0);
+            while let Some(from) = next {
+                let mut shard = lock.shard.lock();
+                let documents;
+                (documents, next) = shard.slice(from);
+                for document in documents {
+                    self.count_users_of(shard.session_mut(document), on);
+                }
             }
         }
     }
@@ -34,8 +44,8 @@ impl Registry {
     fn count_users_of(&self, session: &mut Session, on: bool) {
         for member in session.members_mut() {
             let user = member.user.id();
-            let holders = member.tabs.iter_mut().filter(|tab| tab.access == Access::Edit && tab.seats.access);
-            for tab in holders {
+            let holds = |tab: &Tab| tab.access == Access::Edit && tab.seats.access && tab.seats.user != on;
+            for tab in member.tabs.iter_mut().filter(|tab| holds(tab)) {
                 tab.seats = Seats { user: on, ..tab.seats };
                 let mut seats = self.admission.user_seats.lock(user);
                 if on { seats.add(user, 1) } else { seats.subtract(user, 1) }
@@ -45,7 +55,7 @@ impl Registry {
 
     /// The named users who count now.
     pub(crate) fn named_users(&self) -> Quota {
-        let lists = self.admission.list_named_users(self.clock.coarse());
+        let lists = self.admission.list_named_users(self.clock.coarse().wall);
         let [users, users_view] = lists.map(|list| {
             list.into_iter().map(|(end, userid)| NamedUser { userid, expire: end.to_string() }).collect()
         });
@@ -53,7 +63,7 @@ impl Registry {
     }
 
     pub(crate) fn set_named_users(&self, quota: NamedUsers) {
-        drop(self.admission.set_named_users(quota, self.clock.coarse()));
+        drop(self.admission.set_named_users(quota, self.clock.coarse().wall));
     }
 
     /// How much the engine was used. `None` if that is not recorded.

@@ -16,12 +16,14 @@ mod apply;
 mod books;
 mod connections;
 mod documents;
-mod end;
 mod holders;
+mod lifecycle;
 mod limits;
 mod ready;
 mod shard;
+mod shutdown;
 mod sleeper;
+mod slices;
 mod storage;
 mod tick;
 mod validate;
@@ -29,7 +31,7 @@ mod validate;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use crate::access::{Access, Grant};
+use crate::access::{Access, Grant, Reason};
 use crate::admission::{Admission, Claim};
 use crate::config::Config;
 use crate::error::{ConnectionError, OpenError};
@@ -37,15 +39,17 @@ use crate::hash::{Hasher, hasher};
 use crate::ids::{ConnectionId, DocumentKey, User, UserId};
 use crate::notices::NoticeBoard;
 use crate::seats::{Admitted, DocumentSeats};
-use crate::session::{Context, Rules};
-use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering};
-use crate::time::{Clock, Timestamp};
+use crate::session::{Context, LeaveCause, Rules, Stage};
+use crate::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard};
+use crate::time::{Now, Timekeeper};
 use crate::usage::Recorder;
-pub(crate) use end::Handle;
+use lifecycle::Lifecycle;
 use ready::{DocumentId, Ready};
-pub(crate) use ready::{Location, Nothing, Wait};
+pub(crate) use ready::{Nothing, Wait};
 use shard::{Numbering, Place, Shard};
+pub(crate) use shutdown::Handle;
 use sleeper::{NEVER, Sleeper};
+pub(crate) use storage::HandedOut;
 
 /// Everything that the handles of one engine share.
 pub(crate) struct Registry {
@@ -57,14 +61,13 @@ pub(crate) struct Registry {
     ready: Ready,
     /// `None` if usage is not recorded.
     recorder: Option<Recorder>,
-    clock: Arc<dyn Clock>,
+    clock: Timekeeper,
     sleeper: Sleeper,
     /// Whether a thread runs the deadlines.
     has_timer: AtomicBool,
-    /// Whether the last handle is gone.
-    ending: AtomicBool,
-    /// How many documents the end waits for, plus one for the end itself.
-    unsettled: AtomicUsize,
+    /// How many callbacks were handed out.
+    deliveries: AtomicU64,
+    lifecycle: Lifecycle,
     /// Held while a limit changes that every shard has to learn of.
     changing_limit: Mutex<()>,
 }
@@ -88,25 +91,26 @@ struct Held<'a> {
 impl Registry {
     pub(crate) fn new(config: &Config) -> Self {
         let shards = u32::try_from(config.shard_count()).expect("the number of shards was checked");
-        let now = config.clock.now();
+        let clock = Timekeeper::new(config.clock.clone());
+        let now = clock.now();
         let lock = |number| ShardLock {
             earliest: AtomicU64::new(NEVER),
-            shard: Mutex::new(Shard::new(number, shards, config, now)),
+            shard: Mutex::new(Shard::new(number, shards, config, now.steady)),
         };
         let notices = Arc::new(NoticeBoard::new(config.bounds.notices));
         Registry {
             shards: (0..shards).map(lock).collect(),
             rules: Rules::new(config),
-            hasher: hasher(config.clock.is_manual()),
-            admission: Admission::new(config, notices.clone()),
+            hasher: hasher(clock.is_manual()),
+            admission: Admission::new(config, &notices),
             notices,
             ready: Ready::new(config.bounds.waiting_documents),
             recorder: config.usage.then(|| Recorder::new(now)),
-            clock: config.clock.clone(),
+            clock,
             sleeper: Sleeper::new(),
             has_timer: AtomicBool::new(false),
-            ending: AtomicBool::new(false),
-            unsettled: AtomicUsize::new(1),
+            deliveries: AtomicU64::new(0),
+            lifecycle: Lifecycle::new(),
             changing_limit: Mutex::new(()),
         }
     }
@@ -119,16 +123,16 @@ impl Registry {
         &self.notices
     }
 
-    fn now(&self) -> Timestamp {
+    fn now(&self) -> Now {
         self.clock.now()
     }
 
     /// The present time, cheap and a few milliseconds late. Collects the usage of a minute that has ended, so that
     /// nothing which happens in the next one counts in it.
-    fn coarse_now(&self) -> Timestamp {
+    fn coarse_now(&self) -> Now {
         let now = self.clock.coarse();
         if let Some(recorder) = &self.recorder
-            && recorder.is_due(now)
+            && recorder.is_due(now.steady)
         {
             recorder.collect(
                 now,
@@ -151,21 +155,24 @@ impl Registry {
     }
 
     /// Locks a shard for a call that changes something at `now`.
-    fn hold(&self, index: usize, now: Timestamp) -> Held<'_> {
+    fn hold(&self, index: usize, now: Now) -> Held<'_> {
         let ShardLock { earliest, shard } = &self.shards[index];
         let mut shard = shard.lock();
         shard.calls += 1;
-        // Read under the lock: whoever drains or ends the engine visits every shard afterwards.
+        // Read under the lock: whoever drains or shuts down the engine visits every shard afterwards.
         Held { index, earliest, shard, cx: self.context(now) }
     }
 
-    fn context(&self, now: Timestamp) -> Context<'_> {
+    fn context(&self, now: Now) -> Context<'_> {
+        let (stage, patience) = (self.lifecycle.stage(), self.rules.save_patience);
         Context {
             rules: &self.rules,
             hasher: &self.hasher,
-            now,
+            now: now.steady,
+            wall: now.wall,
             draining: self.admission.is_draining(),
-            ending: self.ending.load(Ordering::SeqCst),
+            stage,
+            patience: if stage == Stage::Running { patience } else { self.lifecycle.patience(patience) },
             too_many_wait: false,
         }
     }
@@ -186,15 +193,23 @@ impl Registry {
     ) -> Result<(ConnectionId, Grant), OpenError> {
         let (hash, index) = self.locate(key);
         let mut held = self.hold(index, self.coarse_now());
-        let found = held.shard.find(key, hash);
-        held.shard.check_room(found)?;
-        let admitted = self.admission.admit(&held.claim(found, user.id(), asked), held.cx.now)?;
+        let found = held.room_for(key, hash)?;
+        let claim = held.claim(found, user.id(), asked);
+        let admitted =
+            self.admission.admit(&claim, held.cx.wall).inspect_err(|_| self.record_cap(&mut held))?;
         let document = found.unwrap_or_else(|| held.shard.insert(key, &self.hasher, &self.ready));
         let cx = held.cx;
         let id = held.shard.connect(document, |session, id| session.join(&cx, user, id, admitted));
         self.record_open(&mut held, user, admitted);
         self.finish(held, document);
         Ok((id, Grant { access: admitted.access, reason: admitted.reason }))
+    }
+
+    /// Records that the cap of all connections refused an open.
+    fn record_cap(&self, held: &mut Held<'_>) {
+        if self.recorder.is_some() {
+            held.shard.meter.record_refusal(Reason::ConnectionCap);
+        }
     }
 
     fn record_open(&self, held: &mut Held<'_>, user: &User, admitted: Admitted) {
@@ -210,13 +225,23 @@ impl Registry {
         let mut held = self.hold(self.shard_of(id), self.coarse_now());
         let Place { document, participant } = held.shard.disconnect(id).ok_or(ConnectionError::Unknown)?;
         let cx = held.cx;
-        let effects = held.shard.session_mut(document).leave(&cx, participant, id);
+        let effects = held.shard.session_mut(document).leave(&cx, (participant, id), LeaveCause::Closed);
         self.apply(held, document, effects);
         Ok(())
     }
 }
 
 impl Held<'_> {
+    /// The document, if the engine knows anything of it. Errors if nobody gets in.
+    fn room_for(&self, key: &DocumentKey, hash: u64) -> Result<Option<DocumentId>, OpenError> {
+        if self.cx.stage != Stage::Running {
+            return Err(OpenError::ShutDown);
+        }
+        let found = self.shard.find(key, hash);
+        self.shard.check_room(found)?;
+        Ok(found)
+    }
+
     /// A claim on a document that may be new.
     fn claim<'u>(&self, found: Option<DocumentId>, user: &'u UserId, asked: Access) -> Claim<'u> {
         let document = match found {

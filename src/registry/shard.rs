@@ -9,14 +9,14 @@ use slab::Slab;
 use slotmap::{DefaultKey, Key, KeyData, SlotMap};
 
 use super::books::{BookChanges, BookEntry, Books};
-use super::ready::{DocumentId, Ready};
+use super::ready::{DocumentId, Queued, Ready};
 use crate::access::Access;
 use crate::config::Config;
 use crate::error::OpenError;
 use crate::hash::Hasher;
 use crate::ids::{ConnectionId, DocumentKey};
-use crate::session::{Blanks, Context, ParticipantId, Session};
-use crate::time::Timestamp;
+use crate::session::{Blanks, Context, Lane, ParticipantId, Session};
+use crate::time::Moment;
 use crate::usage::Meter;
 
 /// Some of the documents.
@@ -26,8 +26,8 @@ pub(super) struct Shard {
     /// Finds documents by key.
     index: HashTable<DocumentId>,
     documents: Slab<Slot>,
-    /// Slots whose document is gone while their entry is still in the channel of ready documents. A new document takes
-    /// such a slot first, with its entry, so that a host that takes nothing makes the channel grow no further.
+    /// Slots whose document is gone while entries of theirs are still in the lanes of ready documents. A new document
+    /// takes such a slot first, with its entries, so that a host that takes nothing makes the lanes grow no further.
     orphans: BTreeSet<DocumentId>,
     connections: SlotMap<DefaultKey, Place>,
     pub(super) books: Books,
@@ -44,8 +44,8 @@ pub(super) struct Shard {
 struct Slot {
     /// `None` in an orphan.
     session: Option<Box<Session>>,
-    /// Whether it is in the channel of ready documents.
-    queued: bool,
+    /// In which lanes of ready documents it is.
+    queued: Queued,
     entry: BookEntry,
 }
 
@@ -77,8 +77,8 @@ pub(super) struct Numbering {
 /// What follows from an update of a shard once the lock is released.
 #[derive(Debug)]
 pub(super) struct ShardChanges {
-    /// The document became ready.
-    pub(super) ready: bool,
+    /// The lane in which the document is to wait, if it is not there.
+    pub(super) ready: Option<Lane>,
     pub(super) books: BookChanges,
     /// The session of a document that is over.
     pub(super) over: Option<Box<Session>>,
@@ -105,7 +105,7 @@ impl Numbering {
 }
 
 impl Shard {
-    pub(super) fn new(shard: u32, shards: u32, config: &Config, now: Timestamp) -> Self {
+    pub(super) fn new(shard: u32, shards: u32, config: &Config, now: Moment) -> Self {
         Shard {
             numbering: Numbering { shard, bits: shards.trailing_zeros() },
             index: HashTable::new(),
@@ -138,12 +138,12 @@ impl Shard {
         let session = Some(Box::new(Session::new(key.clone())));
         let document = match self.orphans.pop_first() {
             Some(orphan) => {
-                ready.orphan_gone();
+                ready.take_surplus(1);
                 self.documents[orphan as usize].session = session;
                 orphan
             }
             None => {
-                let slot = Slot { session, queued: false, entry: BookEntry::default() };
+                let slot = Slot { session, queued: Queued::default(), entry: BookEntry::default() };
                 u32::try_from(self.documents.insert(slot)).expect("the room was checked")
             }
         };
@@ -161,6 +161,11 @@ impl Shard {
         self.documents[document as usize].session_mut()
     }
 
+    /// The session in a slot, if there is one.
+    pub(super) fn session_at(&mut self, document: DocumentId) -> Option<&mut Session> {
+        self.documents.get_mut(document as usize)?.session.as_deref_mut()
+    }
+
     /// The session of a document, and the blank callbacks.
     pub(super) fn session_and_blanks(&mut self, document: DocumentId) -> (&mut Session, &mut Blanks) {
         (self.documents[document as usize].session_mut(), &mut self.blanks)
@@ -170,10 +175,6 @@ impl Shard {
     pub(super) fn sessions(&self, from: usize) -> impl Iterator<Item = (DocumentId, &Session)> {
         let slots = (from..self.documents.capacity()).filter_map(|at| Some((at, self.documents.get(at)?)));
         slots.filter_map(|(at, slot)| Some((u32::try_from(at).ok()?, &**slot.session.as_ref()?)))
-    }
-
-    pub(super) fn sessions_mut(&mut self) -> impl Iterator<Item = &mut Session> {
-        self.documents.iter_mut().filter_map(|(_, slot)| slot.session.as_deref_mut())
     }
 
     /// The document with this number, if there is one.
@@ -194,17 +195,19 @@ impl Shard {
         if has_room { Ok(()) } else { Err(OpenError::Full) }
     }
 
-    /// A document left the channel of ready ones. Returns false if it is gone.
-    pub(super) fn dequeue(&mut self, document: DocumentId, ready: &Ready) -> bool {
+    /// A document left a lane of ready ones. Returns false if it is gone.
+    pub(super) fn dequeue(&mut self, document: DocumentId, lane: Lane, ready: &Ready) -> bool {
         let slot = &mut self.documents[document as usize];
-        slot.queued = false;
-        if slot.session.is_none() {
+        let is_there = slot.session.is_some();
+        if slot.queued.entries() > usize::from(is_there) {
+            ready.take_surplus(1);
+        }
+        slot.queued.remove(lane);
+        if !is_there && slot.queued.is_empty() {
             self.documents.remove(document as usize);
             self.orphans.remove(&document);
-            ready.orphan_gone();
-            return false;
         }
-        true
+        is_there
     }
 }
 
@@ -249,24 +252,36 @@ impl Shard {
         if session.came_and_went() && ready.has_too_many() {
             session.forget_untold(cx);
         }
-        let became_ready = session.has_next() && !slot.queued;
-        slot.queued |= became_ready;
-        let books = self.books.update(document, &mut slot.entry, session);
+        let lane = session.lane().filter(|lane| !slot.queued.contains(*lane));
+        if let Some(lane) = lane {
+            if !slot.queued.is_empty() {
+                ready.add_surplus(1);
+            }
+            slot.queued.insert(lane);
+        }
+        let books = self.books.update(cx, (document, &mut slot.entry), session);
         let over = session.is_over();
         let over = if over { self.remove(document, cx.hasher, ready) } else { None };
-        ShardChanges { ready: became_ready, books, over }
+        ShardChanges { ready: lane, books, over }
+    }
+
+    /// Brings the deadline of a document up to date after a callback was handed out, which changes nothing else in the books.
+    /// Returns it if it is the earliest of all.
+    pub(super) fn update_deadline(&mut self, document: DocumentId, cx: &Context<'_>) -> Option<Moment> {
+        let session = self.documents[document as usize].session();
+        self.books.look_at(cx, document, session)
     }
 
     fn remove(&mut self, document: DocumentId, hasher: &Hasher, ready: &Ready) -> Option<Box<Session>> {
         let hash = hasher.hash_one(self.session(document).key());
         let entry = self.index.find_entry(hash, |other| *other == document);
         entry.expect("every document is indexed").remove();
-        if self.documents[document as usize].queued {
-            self.orphans.insert(document);
-            ready.entry_orphaned();
-            self.documents[document as usize].session.take()
-        } else {
+        if self.documents[document as usize].queued.is_empty() {
             self.documents.remove(document as usize).session
+        } else {
+            self.orphans.insert(document);
+            ready.add_surplus(1);
+            self.documents[document as usize].session.take()
         }
     }
 }
@@ -276,8 +291,8 @@ impl Shard {
 struct ShardTotals {
     documents: usize,
     orphans: usize,
-    /// How many documents are open, are forgotten, and have a deadline.
-    books: [usize; 3],
+    /// How many documents are open, and are forgotten.
+    books: [usize; 2],
     /// By access.
     connections: [u32; 3],
 }
@@ -287,6 +302,7 @@ impl Shard {
     /// Recounts every total from scratch.
     pub(super) fn validate(&self, cx: &Context<'_>, metered: bool) -> Result<(), String> {
         let mut counted = ShardTotals::default();
+        self.books.validate()?;
         for (document, session) in self.sessions(0) {
             session.validate(cx)?;
             self.validate_slot(document, cx)?;
@@ -297,7 +313,11 @@ impl Shard {
         let connections = if metered { self.meter.counts() } else { counted.connections };
         let totals = ShardTotals {
             documents: self.index.len(),
-            orphans: self.orphans.iter().filter(|orphan| self.documents[**orphan as usize].queued).count(),
+            orphans: self
+                .orphans
+                .iter()
+                .filter(|orphan| !self.documents[**orphan as usize].queued.is_empty())
+                .count(),
             books: self.books.totals(),
             connections,
         };
@@ -313,8 +333,8 @@ impl Shard {
         let (slot, session) = (&self.documents[document as usize], self.session(document));
         let in_order = self.find(session.key(), cx.hasher.hash_one(session.key())) == Some(document)
             && slot.entry == BookEntry::of(session)
-            && self.books.agrees(document, slot.entry)
-            && (slot.queued || !session.has_next())
+            && self.books.agrees(document, slot.entry, session.next_deadline(cx))
+            && session.lane().is_none_or(|lane| slot.queued.contains(lane))
             && !session.is_over();
         if in_order { Ok(()) } else { Err(format!("document {} is not in order: {slot:?}", session.key())) }
     }
@@ -332,9 +352,9 @@ impl Shard {
     }
 
     fn count(&self, document: DocumentId, totals: &mut ShardTotals) {
-        let BookEntry { deadline, open, forgotten } = self.documents[document as usize].entry;
+        let BookEntry { open, forgotten } = self.documents[document as usize].entry;
         totals.documents += 1;
-        for (total, more) in totals.books.iter_mut().zip([open, forgotten, deadline.is_some()]) {
+        for (total, more) in totals.books.iter_mut().zip([open, forgotten]) {
             *total += usize::from(more);
         }
         for tab in self.session(document).members().flat_map(|(_, member)| &member.tabs) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::sync::{AtomicU64, Condvar, Mutex, Ordering};
-use crate::time::Timestamp;
+use crate::time::Moment;
 
 /// No deadline.
 pub(super) const NEVER: u64 = u64::MAX;
@@ -71,9 +71,9 @@ impl Sleeper {
     }
 
     /// Sleeps until the earliest deadline, at most until `latest`, or until woken. Returns at once if `stopped`.
-    pub(super) fn sleep(&self, now: Timestamp, latest: Option<Timestamp>, stopped: impl Fn() -> bool) {
+    pub(super) fn sleep(&self, now: Moment, latest: Option<Moment>, stopped: impl Fn() -> bool) {
         let mut guard = self.lock.lock();
-        let latest = latest.map_or(NEVER, Timestamp::as_millis);
+        let latest = latest.map_or(NEVER, Moment::as_millis);
         let until = self.next_due().min(latest);
         self.wake_at.store(until, Ordering::SeqCst);
         // A deadline that came in between: its caller saw nobody asleep yet.

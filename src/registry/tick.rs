@@ -1,16 +1,16 @@
 //! Deadlines: running what is due, shard by shard.
 
-use std::ops::Bound;
 use std::time::Duration;
 
 use super::apply::Deferred;
 use super::ready::{DocumentId, Location};
+use super::shard::Shard;
 use super::sleeper::NEVER;
 use super::{Held, Registry};
 use crate::ids::DocumentKey;
-use crate::session::{Context, Session};
+use crate::session::{Context, Effects, Garbage, Lane, Session, Stage};
 use crate::sync::Ordering;
-use crate::time::Timestamp;
+use crate::time::{Moment, Now, Timestamp};
 
 /// So many deadlines are run under one hold of a shard lock.
 const SLICE: usize = 128;
@@ -19,100 +19,136 @@ const SLICE: usize = 128;
 const RING_AGAIN: Duration = Duration::from_secs(1);
 
 /// A document that became ready at its deadline.
-struct ReadyDocument {
-    due: Timestamp,
+pub(super) struct ReadyDocument {
+    due: Moment,
     key: DocumentKey,
     location: Location,
+    lane: Lane,
 }
 
 impl Registry {
-    /// Runs what is due. Takes no lock where nothing is. Returns when to call it next.
+    /// Runs what is due. Takes no shard lock where nothing is. Returns when to call it next.
     pub(crate) fn tick(&self) -> Option<Timestamp> {
+        self.run_and_ring().map(|due| self.clock.wall_at(due))
+    }
+
+    fn run_and_ring(&self) -> Option<Moment> {
+        if self.lifecycle.has_ended() {
+            return None;
+        }
         let now = self.now();
         self.coarse_now();
-        if self.sleeper.next_due() <= now.as_millis() {
+        self.admission.clean_named_users();
+        if self.sleeper.next_due() <= now.steady.as_millis() {
             self.run_due(now);
         }
-        let again = self.ready.ring().then(|| self.schedule_ring(now));
-        self.next_deadline().into_iter().chain(again).min()
+        self.end_if_due(now.steady);
+        let again = self.ready.ring().then(|| self.schedule_ring(now.steady));
+        self.next_due().into_iter().chain(again).min()
     }
 
     /// Hands a document to the workers. Called with no lock held.
-    pub(super) fn push_ready(&self, location: Location) {
-        self.ready.push(location);
-        // After the end nobody calls `tick`.
-        if self.ready.has_doorbell() && !self.is_ending() {
-            self.schedule_ring(self.now());
+    pub(super) fn push_ready(&self, location: Location, lane: Lane) {
+        self.ready.push(location, lane);
+        if self.ready.has_doorbell() {
+            self.schedule_ring(self.clock.coarse().steady);
         }
     }
 
     /// Sets a deadline for the repetition of a ring. While a document waits, there always is one: the ring that tells of
     /// it may be taken by a worker that does not come to take the document.
-    pub(super) fn schedule_ring(&self, now: Timestamp) -> Timestamp {
+    pub(super) fn schedule_ring(&self, now: Moment) -> Moment {
         let again = now.after(RING_AGAIN);
         self.sleeper.wake_by(again.as_millis());
         again
     }
 
+    /// When to call [`tick`](Self::tick) next, by the wall clock.
     pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
-        let earliest = || self.shards.iter().map(|lock| lock.earliest.load(Ordering::SeqCst)).min();
-        let due = self.sleeper.settled_next_due().or_else(earliest);
-        due.filter(|due| *due != NEVER).map(Timestamp::from_millis)
+        self.next_due().map(|due| self.clock.wall_at(due))
     }
 
-    fn run_due(&self, now: Timestamp) {
-        self.on_deadlines(now, now, Session::handle_timeout);
+    fn next_due(&self) -> Option<Moment> {
+        // The report is final: what it lists does not change any more.
+        if self.lifecycle.has_ended() {
+            return None;
+        }
+        let earliest = || self.shards.iter().map(|lock| lock.earliest.load(Ordering::SeqCst)).min();
+        let due = self.sleeper.settled_next_due().or_else(earliest);
+        let due = due.into_iter().chain(self.lifecycle.deadline()).min();
+        due.filter(|due| *due != NEVER).map(Moment::from_millis)
+    }
+
+    /// What becomes ready is handed out in the order in which it was due, whatever the shards, so that runs with a manual
+    /// clock are reproducible.
+    fn run_due(&self, now: Now) {
+        let mut ready = Vec::new();
+        for (index, lock) in self.shards.iter().enumerate() {
+            while lock.earliest.load(Ordering::SeqCst) <= now.steady.as_millis() {
+                let mut held = self.hold(index, now);
+                if held.cx.stage == Stage::Ended {
+                    // What the report says is final.
+                    return;
+                }
+                let due = held.shard.books.take_due(now.steady, SLICE);
+                self.on_slice(held, due, Session::handle_timeout, &mut ready);
+            }
+        }
+        self.push_all(ready);
         let _looking = self.sleeper.look_again();
         for lock in &self.shards {
             self.sleeper.wake_by(lock.earliest.load(Ordering::SeqCst));
         }
     }
 
-    /// Calls `act` on every document with a deadline up to `until`. What becomes ready is handed out in the order in
-    /// which it was due, whatever the shards, so that runs with a manual clock are reproducible.
-    pub(super) fn on_deadlines(
-        &self,
-        now: Timestamp,
-        until: Timestamp,
-        act: impl Fn(&mut Session, &Context<'_>),
-    ) {
-        let mut ready: Vec<ReadyDocument> = Vec::new();
-        for (index, lock) in self.shards.iter().enumerate() {
-            let mut cursor = Bound::Unbounded;
-            while lock.earliest.load(Ordering::SeqCst) <= until.as_millis() {
+    /// Calls `act` on every document, by slices.
+    pub(super) fn on_documents(&self, now: Now, act: impl Fn(&mut Session, &Context<'_>) -> Effects) {
+        let mut ready = Vec::new();
+        for index in 0..self.shards.len() {
+            let mut next = 0;
+            while next < self.read(index, Shard::documents_end) {
                 let held = self.hold(index, now);
-                let due = held.shard.books.due(cursor, until, SLICE);
-                self.on_slice(held, &due, &act, &mut ready);
-                let Some(last) = due.last().filter(|_| due.len() == SLICE) else { break };
-                cursor = Bound::Excluded(*last);
+                let slots = next..next + SLICE;
+                next = slots.end;
+                let documents = slots.filter_map(|slot| held.shard.document_at(slot)).collect();
+                self.on_slice(held, documents, &act, &mut ready);
             }
         }
+        self.push_all(ready);
+    }
+
+    pub(super) fn push_all(&self, mut ready: Vec<ReadyDocument>) {
         ready.sort_unstable_by(|one, other| (&one.due, &one.key).cmp(&(&other.due, &other.key)));
-        for ReadyDocument { location, .. } in ready {
-            self.push_ready(location);
+        for ReadyDocument { location, lane, .. } in ready {
+            self.push_ready(location, lane);
         }
     }
 
     /// The part that is done under one hold of a shard lock.
-    fn on_slice(
+    pub(super) fn on_slice(
         &self,
         mut held: Held<'_>,
-        due: &[(Timestamp, DocumentId)],
-        act: &impl Fn(&mut Session, &Context<'_>),
+        documents: Vec<DocumentId>,
+        act: impl Fn(&mut Session, &Context<'_>) -> Effects,
         ready: &mut Vec<ReadyDocument>,
     ) {
         let cx = held.cx;
-        let mut all: Vec<Deferred> = Vec::with_capacity(due.len());
-        for (due, document) in due {
-            act(held.shard.session_mut(*document), &cx);
-            let key = held.shard.session(*document).key().clone();
-            let mut deferred = self.update_books(&mut held, *document);
-            let location = deferred.ready.take();
-            ready.extend(location.map(|location| ReadyDocument { due: *due, key, location }));
-            all.push(deferred);
+        let mut all: Vec<(Deferred, Garbage)> = Vec::with_capacity(documents.len());
+        for document in documents {
+            let Some(session) = held.shard.session_at(document) else { continue };
+            let due = session.next_deadline(&cx).unwrap_or_default();
+            let key = session.key().clone();
+            let effects = act(session, &cx);
+            let garbage = self.apply_effects(&mut held, effects);
+            let mut deferred = self.update_books(&mut held, document);
+            let became_ready = deferred.ready.take();
+            ready.extend(became_ready.map(|(location, lane)| ReadyDocument { due, key, location, lane }));
+            all.push((deferred, garbage));
         }
+        let earliest = held.shard.books.earliest_deadline().unwrap_or(Moment::NEVER);
+        held.earliest.store(earliest.as_millis(), Ordering::SeqCst);
         drop(held);
-        for deferred in all {
+        for (deferred, _) in all {
             self.carry_out(deferred);
         }
     }
@@ -120,34 +156,13 @@ impl Registry {
 
 /// The thread that runs deadlines.
 impl Registry {
-    /// Claims the deadlines for a thread. Returns false if another one has them.
-    pub(crate) fn claim_timer(&self) -> bool {
-        !self.has_timer.swap(true, Ordering::SeqCst)
-    }
-
-    pub(crate) fn release_timer(&self) {
-        self.has_timer.store(false, Ordering::SeqCst);
-    }
-
-    /// Runs deadlines until the engine ends or `stopped` says so.
-    pub(crate) fn run_timer(&self, stopped: impl Fn() -> bool) {
-        struct Release<'a>(&'a Registry);
-        impl Drop for Release<'_> {
-            fn drop(&mut self) {
-                self.0.release_timer();
-            }
+    /// Runs deadlines until the engine has ended.
+    pub(super) fn run_timer(&self) {
+        while !self.lifecycle.has_ended() {
+            self.begin_end_if_asked();
+            let next = self.run_and_ring();
+            let stopped = || self.lifecycle.has_ended() || self.lifecycle.asks_to_begin();
+            self.sleeper.sleep(self.now().steady, next, stopped);
         }
-        // Also if the clock, which is host code, panics.
-        let _release = Release(self);
-        let stopped = || stopped() || self.is_ending();
-        while !stopped() {
-            let next = self.tick();
-            self.sleeper.sleep(self.now(), next, stopped);
-        }
-    }
-
-    /// Lets the thread in [`run_timer`](Self::run_timer) look whether to stop.
-    pub(crate) fn wake_timer(&self) {
-        self.sleeper.wake();
     }
 }

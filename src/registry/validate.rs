@@ -1,12 +1,11 @@
 //! Recounting the whole engine.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::Registry;
 use super::shard::Shard;
 use crate::access::{ACCESSES, Access};
 use crate::ids::UserId;
-use crate::time::Timestamp;
 
 /// What the connections of some shards hold, counted from scratch.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -14,7 +13,7 @@ struct CountedSeats {
     /// Seats and connections by access.
     seats: [u32; 3],
     connections: [u32; 3],
-    users: HashMap<UserId, u32>,
+    users: BTreeMap<UserId, u32>,
 }
 
 impl Registry {
@@ -23,10 +22,11 @@ impl Registry {
         let calls = || -> Vec<u64> {
             (0..self.shards.len()).map(|index| self.read(index, |shard| shard.calls)).collect()
         };
+        // Read with no lock held, since the clock is host code.
+        let cx = self.context(self.clock.coarse());
         // While a limit is switched on or off, some shards count for it and some do not.
         let _changing = self.changing_limit.lock();
         let before = calls();
-        let cx = self.context(Timestamp::default());
         let mut counted = CountedSeats::default();
         for index in 0..self.shards.len() {
             let metered = self.recorder.is_some();

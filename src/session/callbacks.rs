@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::changes::{Changes, Reach};
+use super::context::Rules;
 use super::outbox::ForceSaveRequest;
+use super::outstanding::{Kind, Outstanding};
 use crate::callback::{Action, ActionKind, Callback, History, Status};
 use crate::ids::{DocumentKey, UserId};
-use crate::license::VERSION;
 
 /// Callbacks that were acknowledged, and their lists of users, to be used again. So nothing is allocated under a lock in
 /// the steady state, and nothing is freed by another thread than it was allocated by.
@@ -16,6 +17,8 @@ use crate::license::VERSION;
 pub(crate) struct Blanks {
     #[expect(clippy::vec_box, reason = "the boxes are what is used again")]
     callbacks: Vec<Box<Callback>>,
+    #[expect(clippy::vec_box, reason = "the boxes are what is used again")]
+    outstanding: Vec<Box<Outstanding>>,
     lists: Vec<Vec<UserId>>,
 }
 
@@ -34,6 +37,31 @@ impl Blanks {
             }
             None => Box::new(Callback::new(key.clone(), status)),
         }
+    }
+
+    /// A callback that a worker takes now. `copy` is given if it cannot be formed anew.
+    #[expect(clippy::unnecessary_box_returns, reason = "the boxes are what is used again")]
+    pub(super) fn outstanding(&mut self, kind: Kind, copy: Option<Box<Callback>>) -> Box<Outstanding> {
+        let new = Outstanding::new(kind, copy);
+        match self.outstanding.pop() {
+            Some(mut outstanding) => {
+                *outstanding = new;
+                outstanding
+            }
+            None => Box::new(new),
+        }
+    }
+
+    /// Takes back what is settled. Returns its copy, to be freed with no lock held.
+    pub(crate) fn give_back_outstanding(
+        &mut self,
+        mut outstanding: Box<Outstanding>,
+    ) -> Option<Box<Callback>> {
+        let copy = outstanding.copy.take();
+        if self.outstanding.len() < BLANKS_MAX {
+            self.outstanding.push(outstanding);
+        }
+        copy
     }
 
     /// An empty list.
@@ -103,37 +131,37 @@ fn editing_or_closed(blanks: &mut Blanks, key: &DocumentKey, users: Option<Vec<U
 /// A force save that holds `reach`.
 pub(super) fn force_save(
     blanks: &mut Blanks,
-    key: &DocumentKey,
+    (rules, key): (&Rules, &DocumentKey),
     request: ForceSaveRequest,
     reach: Reach,
 ) -> Box<Callback> {
     let mut callback = blanks.callback(key, Status::ForceSave);
     let ForceSaveRequest { kind, userdata, requested_by, .. } = request;
-    describe_save(&mut callback, blanks, reach);
+    describe_save(&mut callback, (blanks, rules), reach);
     callback.action = requested_by.map(|user| Action { kind: ActionKind::ForceSaveRequested, user });
     callback.userdata = userdata;
     callback.forcesavetype = Some(kind);
     callback
 }
 
-/// The save after the last leave, that of `leaver`.
+/// The save after the last leave, that of `leaver`. `None` for a forgotten document that is tried again.
 pub(super) fn save(
     blanks: &mut Blanks,
-    key: &DocumentKey,
-    leaver: UserId,
+    (rules, key): (&Rules, &DocumentKey),
+    leaver: Option<UserId>,
     changes: &Changes,
 ) -> Box<Callback> {
     let mut callback = blanks.callback(key, Status::Save);
-    describe_save(&mut callback, blanks, changes.reach());
-    callback.action = Some(Action { kind: ActionKind::Left, user: leaver });
+    describe_save(&mut callback, (blanks, rules), changes.reach());
+    callback.action = leaver.map(|user| Action { kind: ActionKind::Left, user });
     callback.notmodified = Some(changes.are_force_saved());
     callback
 }
 
-fn describe_save(callback: &mut Callback, blanks: &mut Blanks, reach: Reach) {
+fn describe_save(callback: &mut Callback, (blanks, rules): (&mut Blanks, &Rules), reach: Reach) {
     let mut users = blanks.list();
     users.push(reach.last_author);
     callback.users = Some(users);
     callback.lastsave = Some(reach.last_at);
-    callback.history = Some(History { changes: reach.turns, server_version: VERSION.to_owned() });
+    callback.history = Some(History { changes: reach.turns, server_version: rules.version.clone() });
 }

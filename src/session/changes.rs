@@ -59,6 +59,21 @@ impl Changes {
         self.last
     }
 
+    /// The number of the last change that is saved.
+    pub(crate) fn saved(&self) -> u64 {
+        self.saved
+    }
+
+    /// The number of the last change in the latest acknowledged force save.
+    pub(crate) fn force_saved(&self) -> u64 {
+        self.force_saved
+    }
+
+    /// When the oldest unsaved change was made, in whole seconds.
+    pub(crate) fn began(&self) -> Timestamp {
+        self.first_turn.created
+    }
+
     /// Adds a change. Costs O(1).
     pub(crate) fn add(&mut self, user: &User, now: Timestamp, most_turns: usize) {
         self.last += 1;
@@ -97,10 +112,9 @@ impl Changes {
         self.requested = reach.last;
     }
 
-    /// Records that a force save up to change `reach` was acknowledged. Returns true if it holds any of these changes.
-    pub(crate) fn force_save_acknowledged(&mut self, reach: u64) -> bool {
+    /// Records that a force save up to change `reach` was acknowledged.
+    pub(crate) fn force_save_acknowledged(&mut self, reach: u64) {
         self.force_saved = self.force_saved.max(reach);
-        reach > self.saved
     }
 
     /// Records that a force save was given up. Its changes need a save again, unless a later one under way holds them.

@@ -2,9 +2,10 @@
 
 use smallvec::SmallVec;
 
+use super::outbox::Superseded;
+use super::outstanding::Outstanding;
 use super::unsaved::Unsaved;
 use crate::access::Access;
-use crate::callback::Callback;
 use crate::ids::UserId;
 use crate::notice::Notice;
 use crate::seats::Seats;
@@ -36,5 +37,6 @@ pub(crate) struct EndedAccess {
 #[derive(Debug, Default)]
 pub(crate) struct Garbage {
     pub(crate) unsaved: Option<Box<Unsaved>>,
-    pub(crate) callback: Option<Box<Callback>>,
+    pub(crate) outstanding: Option<Box<Outstanding>>,
+    pub(crate) superseded: Option<Box<Superseded>>,
 }

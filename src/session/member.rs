@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use crate::access::Access;
 use crate::ids::{ConnectionId, User};
 use crate::seats::Seats;
-use crate::time::Timestamp;
+use crate::time::Moment;
 
 /// One open connection, in the list of its participant.
 #[derive(Clone, Copy, Debug)]
@@ -38,17 +38,17 @@ pub(crate) struct Member {
 }
 
 impl Tab {
-    pub(crate) fn new(connection: ConnectionId, access: Access, seats: Seats, now: Timestamp) -> Self {
+    pub(crate) fn new(connection: ConnectionId, access: Access, seats: Seats, now: Moment) -> Self {
         Tab { connection, active: whole_seconds(now), access, seats }
     }
 
     /// When it was opened or made its last change, rounded down to a second.
-    pub(crate) fn active(&self) -> Timestamp {
-        Timestamp::from_millis(u64::from(self.active) * 1000)
+    pub(crate) fn active(&self) -> Moment {
+        Moment::from_millis(u64::from(self.active) * 1000)
     }
 }
 
-fn whole_seconds(now: Timestamp) -> u32 {
+fn whole_seconds(now: Moment) -> u32 {
     u32::try_from(now.as_millis() / 1000).unwrap_or(u32::MAX)
 }
 
@@ -95,7 +95,7 @@ impl Member {
     }
 
     /// Records that a connection is active now.
-    pub(crate) fn touch(&mut self, connection: ConnectionId, now: Timestamp) {
+    pub(crate) fn touch(&mut self, connection: ConnectionId, now: Moment) {
         let at = self.tab_position(connection);
         self.tabs[at].active = self.tabs[at].active.max(whole_seconds(now));
     }

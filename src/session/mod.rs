@@ -3,21 +3,28 @@
 //! Nothing here takes a lock, reads a clock, sends, or knows another document. A method takes `&mut self` and a
 //! [`Context`] with the present time. What follows for others comes back as [`Effects`].
 //!
-//! Read it in this order: this file (joining, leaving, changing, dropping), [`phase`] (the one transition function),
-//! [`participants`], [`changes`] and [`unsaved`], [`events`], [`outbox`] and [`catch_up`] (what the storage has not heard yet),
-//! [`callbacks`] (how that is worded), [`saves`] (what a worker takes, and its answers).
+//! Read it in this order: this file (joining, leaving, dropping), [`phase`] (the one transition function), [`participants`],
+//! [`requests`] (changes, force saves, questions), [`changes`] and [`unsaved`], [`events`], [`outbox`] and [`catch_up`] (what
+//! the storage has not heard yet), [`handing_out`] (what a worker takes), [`callbacks`] (how that is worded),
+//! [`outstanding`] (what a worker has), [`settling`] (its answers), [`superseding`] (what goes first), [`deadlines`].
 
 mod callbacks;
 mod catch_up;
 mod changes;
+mod context;
+mod deadlines;
 mod effects;
 mod events;
+mod handing_out;
 mod member;
+mod member_list;
 mod outbox;
+mod outstanding;
 mod participants;
 mod phase;
 mod requests;
-mod saves;
+mod settling;
+mod superseding;
 mod unsaved;
 mod validate;
 
@@ -25,19 +32,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use callbacks::{Blanks, clear};
+pub(crate) use context::{Context, Rules, Stage};
 pub(crate) use effects::{Effects, EndedAccess, Garbage};
+pub(crate) use handing_out::{Lane, Taken, Which};
 pub(crate) use member::{Member, Tab};
+pub(crate) use outstanding::{Outcome, Verdict};
 pub(crate) use participants::ParticipantId;
-pub(crate) use saves::Verdict;
 
 use crate::access::{Access, Dropped, Participant};
-use crate::config::{Bounds, Config};
-use crate::hash::Hasher;
 use crate::ids::{ConnectionId, DocumentKey, User, UserId};
 use crate::limits::SeatCount;
-use crate::notice::Notice;
+use crate::notice::{DisconnectCause, DropCause, Notice};
+use crate::report::{DocumentState, PendingDocument};
 use crate::seats::{Admitted, DocumentSeats};
 use crate::time::Timestamp;
+use events::Event;
 use outbox::Outbox;
 use participants::Participants;
 use phase::{Phase, Step};
@@ -53,44 +62,16 @@ pub(crate) struct Session {
     unsaved: Option<Box<Unsaved>>,
     /// How many changes were saved, or deleted as forgotten, since the session began.
     saved_changes: u64,
+    /// When the latest change was made, as the storage hears. It does not go back with the wall clock.
+    changed_at: Timestamp,
 }
 
-/// What a call on a session is told of the engine around it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Context<'a> {
-    pub(crate) rules: &'a Rules,
-    pub(crate) hasher: &'a Hasher,
-    pub(crate) now: Timestamp,
-    /// Saves are due without the save delay.
-    pub(crate) draining: bool,
-    /// Failed callbacks are tried again without a pause.
-    pub(crate) ending: bool,
-    /// More documents wait for the storage than the bound allows.
-    pub(crate) too_many_wait: bool,
-}
-
-/// The settings that all sessions of an engine go by.
-#[derive(Debug)]
-pub(crate) struct Rules {
-    pub(crate) callbacks: bool,
-    pub(crate) save_delay: Duration,
-    pub(crate) retry_pauses: Vec<Duration>,
-    pub(crate) force_save_interval: Option<Duration>,
-    pub(crate) seat_count: SeatCount,
-    pub(crate) bounds: Bounds,
-}
-
-impl Rules {
-    pub(crate) fn new(config: &Config) -> Self {
-        Rules {
-            callbacks: config.callbacks,
-            save_delay: config.save_delay,
-            retry_pauses: config.retry_pauses.clone(),
-            force_save_interval: config.force_save_interval,
-            seat_count: config.seat_count,
-            bounds: config.bounds,
-        }
-    }
+/// Why a connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LeaveCause {
+    Closed,
+    /// The engine shuts down.
+    ShutDown,
 }
 
 /// Which connections a drop is about.
@@ -110,6 +91,7 @@ impl Session {
             outbox: Outbox::default(),
             unsaved: None,
             saved_changes: 0,
+            changed_at: Timestamp::default(),
         }
     }
 
@@ -139,9 +121,9 @@ impl Session {
         self.participants.connections() > 0 || self.unsaved.is_some() || self.outbox.holds_news()
     }
 
-    /// Returns true if the storage knows all that happened, or was given up.
+    /// Returns true if the storage knows all that happened, or was given up, and no save is to come.
     pub(crate) fn is_settled(&self) -> bool {
-        self.outbox.is_empty() && self.withheld().is_none()
+        self.outbox.is_empty() && !matches!(self.phase(), Phase::Closing { .. } | Phase::Saving { .. })
     }
 
     /// Returns true if nothing of it needs to be remembered.
@@ -150,7 +132,28 @@ impl Session {
     }
 
     pub(crate) fn is_forgotten(&self) -> bool {
-        self.unsaved.as_ref().is_some_and(|unsaved| unsaved.forgotten)
+        self.unsaved.as_ref().is_some_and(|unsaved| unsaved.forgotten.is_some())
+    }
+
+    pub(crate) fn is_unsaved(&self) -> bool {
+        self.unsaved.is_some()
+    }
+
+    /// What a list of documents that are not settled says of it.
+    pub(crate) fn pending(&self, cx: &Context<'_>) -> PendingDocument {
+        let key = self.key.clone();
+        let Some(unsaved) = &self.unsaved else {
+            let since = cx.wall_at(self.outbox.busy_since());
+            return PendingDocument { key, state: DocumentState::Telling, since, failures: 0 };
+        };
+        let state = match unsaved.phase {
+            Phase::Viewed | Phase::Edited => DocumentState::Edited,
+            Phase::Closing { tried: false, .. } => DocumentState::Closing,
+            Phase::Closing { tried: true, .. } => DocumentState::Retrying,
+            Phase::Saving { .. } => DocumentState::Saving,
+            Phase::Forgotten => DocumentState::Forgotten,
+        };
+        PendingDocument { key, state, since: unsaved.changes.began(), failures: unsaved.failures }
     }
 
     /// Where the host keeps the file of a forgotten document.
@@ -160,23 +163,7 @@ impl Session {
 
     /// Returns true if a callback is with a worker.
     pub(crate) fn is_outstanding(&self) -> bool {
-        self.outbox.with_worker().is_some()
-    }
-
-    /// Returns true if a callback can be taken now.
-    pub(crate) fn has_next(&self) -> bool {
-        match self.unsaved.as_ref().map(|unsaved| unsaved.phase) {
-            Some(Phase::Closing { due, failures, .. }) if !self.outbox.is_outstanding() => {
-                due.is_none() || (failures == 0 && self.outbox.has_next())
-            }
-            _ => self.outbox.has_next(),
-        }
-    }
-
-    /// When [`handle_timeout`](Self::handle_timeout) is to be called next.
-    pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
-        let unsaved = self.unsaved.as_ref().and_then(|unsaved| unsaved.next_deadline());
-        [self.outbox.retry_at(), unsaved].into_iter().flatten().min()
+        self.outbox.outstanding.as_ref().is_some_and(|one| one.is_with_worker())
     }
 
     /// The users who hold edit access, in order of joining.
@@ -186,20 +173,25 @@ impl Session {
         users
     }
 
-    /// Every user with a connection, in order of arrival.
-    pub(crate) fn present(&self) -> Vec<Participant> {
+    /// Every user with a connection, each with a number that orders them by arrival.
+    pub(crate) fn present(&self) -> Vec<(u32, Participant)> {
         self.participants.present()
     }
 
     /// Every connection, by participant, in the order in which they began to edit.
-    pub(crate) fn connections(&self) -> Vec<ConnectionId> {
-        let members = self.participants.in_order(|_| true);
-        let tabs = members.iter().flat_map(|participant| &self.participants[*participant].tabs);
-        tabs.map(|tab| tab.connection).collect()
+    pub(crate) fn connections(&self) -> impl Iterator<Item = ConnectionId> {
+        let members = self.participants.in_order(|member| !member.tabs.is_empty());
+        let tabs = members.into_iter().flat_map(|participant| &self.participants[participant].tabs);
+        tabs.map(|tab| tab.connection)
     }
 
     pub(crate) fn members(&self) -> impl Iterator<Item = (ParticipantId, &Member)> {
         self.participants.iter()
+    }
+
+    /// How many items a walk over the participants has.
+    pub(crate) fn participant_slots(&self) -> usize {
+        self.participants.slots()
     }
 
     pub(crate) fn members_mut(&mut self) -> impl Iterator<Item = &mut Member> {
@@ -242,10 +234,21 @@ impl Session {
     pub(crate) fn leave(
         &mut self,
         cx: &Context<'_>,
-        participant: ParticipantId,
-        id: ConnectionId,
+        (participant, id): (ParticipantId, ConnectionId),
+        cause: LeaveCause,
     ) -> Effects {
         let mut effects = Effects::default();
+        if let LeaveCause::ShutDown = cause {
+            let user = self.participants[participant].user.id().clone();
+            let (key, cause) = (self.key.clone(), DisconnectCause::ShutDown);
+            effects.notices.push(Notice::Disconnected {
+                connection: id,
+                key,
+                user,
+                cause,
+                code: cause.code(),
+            });
+        }
         let tab = self.participants.leave(participant, id);
         effects.ended.push(self.ended(participant, &tab, false));
         if tab.access == Access::Edit {
@@ -287,7 +290,7 @@ impl Session {
             }
         }
         // A drop is how a host gets a save: one that waits for the save delay waits no longer.
-        self.skip_save_delay();
+        self.skip_save_delay(cx);
         effects
     }
 
@@ -314,8 +317,8 @@ impl Session {
         effects: &mut Effects,
     ) {
         let tab = self.participants.demote(participant, id);
-        let user = self.participants[participant].user.id().clone();
-        effects.notices.push(Notice::Dropped { connection: id, key: self.key.clone(), user });
+        let (key, user) = (self.key.clone(), self.participants[participant].user.id().clone());
+        effects.notices.push(Notice::Dropped { connection: id, key, user, cause: DropCause::Drop });
         effects.ended.push(self.ended(participant, &tab, true));
         if tab.access == Access::Edit {
             self.end_edit(cx, participant);
@@ -335,12 +338,11 @@ impl Session {
             unsaved.step(Step::FirstEditorJoined);
         }
         if cx.rules.callbacks {
-            let most = cx.rules.bounds.waiting_actions;
             if let Some(leaver) = withheld {
-                self.outbox.left(&mut self.participants, leaver, most);
+                self.outbox.tell(cx, &mut self.participants, Event::Left(leaver));
                 self.release(cx, leaver);
             }
-            self.outbox.joined(&mut self.participants, participant, most);
+            self.outbox.tell(cx, &mut self.participants, Event::Joined(participant));
         }
     }
 
@@ -350,23 +352,26 @@ impl Session {
         if !cx.rules.callbacks {
             return;
         }
-        let most = cx.rules.bounds.waiting_actions;
         let last = self.participants.editing() == 0;
         match &mut self.unsaved {
             Some(unsaved) if last => {
                 unsaved.would_keep_at = None;
                 let delay = if cx.draining { Duration::ZERO } else { cx.rules.save_delay };
-                let due = Some(cx.now.after(delay)).filter(|due| *due > cx.now);
+                let due = cx.now.after(delay);
                 unsaved.step(Step::LastEditorLeft { leaver, due });
+                if due <= cx.now {
+                    self.make_save_due(cx);
+                }
             }
-            None if last => self.outbox.closed(&mut self.participants, leaver, most),
-            _ => self.outbox.left(&mut self.participants, leaver, most),
+            None if last => self.outbox.tell(cx, &mut self.participants, Event::Closed(leaver)),
+            _ => self.outbox.tell(cx, &mut self.participants, Event::Left(leaver)),
         }
     }
 
     /// Forgets a participant who is gone, unless the storage is to hear more of it.
     fn release(&mut self, cx: &Context<'_>, participant: ParticipantId) {
-        if self.withheld() != Some(participant) {
+        let outstanding = self.outbox.outstanding.as_ref().and_then(|one| one.kind.participant());
+        if self.withheld() != Some(participant) && outstanding != Some(participant) {
             self.participants.release(participant, cx.hasher);
         }
     }

@@ -7,45 +7,35 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::changes::Reach;
+use super::context::Context;
 use super::events::{Event, InfoAnswer, Waiting};
+use super::outstanding::{Kind, Outstanding};
 use super::participants::{ParticipantId, Participants};
-use crate::callback::{Callback, ForceSaveType, Status};
+use crate::callback::ForceSaveType;
 use crate::ids::UserId;
-use crate::time::Timestamp;
+use crate::time::Moment;
 
 /// What waits for the storage, and the one callback that is outstanding.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     waiting: Waiting,
-    outstanding: Option<Kind>,
+    /// Boxed, since most documents have none, and the box is used again.
+    pub(super) outstanding: Option<Box<Outstanding>>,
+    /// When the latest of the joins and leaves that wait happened.
+    happened_at: Moment,
     backlog: Option<Box<Backlog>>,
 }
 
 /// What most documents do not have.
 #[derive(Debug, Default)]
-struct Backlog {
+pub(crate) struct Backlog {
     /// Whether joins and leaves happened that found no room in `waiting`. They are read off the participants later,
     /// where pairs have cancelled out.
     behind: bool,
     /// The `info`s that [`Event::InfoRequest`] stands for, in the same order.
     infos: VecDeque<InfoRequest>,
     /// The force saves that [`Event::ForceSave`] stands for, in the same order.
-    force_saves: VecDeque<ForceSaveRequest>,
-    retry: Option<Retry>,
-}
-
-/// The outstanding callback has failed before.
-#[derive(Debug)]
-struct Retry {
-    failures: usize,
-    state: RetryState,
-}
-
-#[derive(Debug)]
-enum RetryState {
-    WithWorker,
-    WaitsUntil(Timestamp, Box<Callback>),
-    Ready(Box<Callback>),
+    pub(super) force_saves: VecDeque<ForceSaveRequest>,
 }
 
 /// An `info` that the storage is to hear of.
@@ -65,78 +55,68 @@ pub(crate) struct ForceSaveRequest {
     pub(crate) reach: Option<Reach>,
 }
 
-/// What a callback is to the session when it is settled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Action,
-    Info,
-    /// A force save of the changes up to this number.
-    ForceSave(u64),
-    ForceSaveFailed,
-    Save,
-    SaveFailed,
-}
-
-impl Kind {
-    /// The status of a save.
-    pub(crate) fn save_status(self) -> Option<Status> {
-        match self {
-            Kind::Save => Some(Status::Save),
-            Kind::ForceSave(_) => Some(Status::ForceSave),
-            Kind::Action | Kind::Info | Kind::ForceSaveFailed | Kind::SaveFailed => None,
-        }
-    }
-
-    pub(crate) fn is_force_save(self) -> bool {
-        matches!(self, Kind::ForceSave(_) | Kind::ForceSaveFailed)
-    }
-}
-
 /// Questions.
 impl Outbox {
-    /// Returns true if a callback can be taken now. May be wrong once after joins and leaves have cancelled out: then
-    /// nothing is found.
-    pub(crate) fn has_next(&self) -> bool {
-        match self.outstanding {
-            Some(_) => matches!(self.retry_state(), Some(RetryState::Ready(_))),
-            None => !self.waiting.is_empty() || self.is_behind(),
-        }
+    /// Returns true if anything waits. May be wrong once after joins and leaves have cancelled out: then nothing is found.
+    pub(crate) fn holds_waiting(&self) -> bool {
+        !self.waiting.is_empty() || self.is_behind()
     }
 
     /// Returns true if nothing waits and nothing is outstanding.
     pub(crate) fn is_empty(&self) -> bool {
-        self.outstanding.is_none() && self.waiting.is_empty() && !self.is_behind()
+        self.outstanding.is_none() && !self.holds_waiting()
     }
 
-    /// Returns true if a callback is with a worker or is to be tried again.
-    pub(crate) fn is_outstanding(&self) -> bool {
-        self.outstanding.is_some()
+    /// Returns true if joins or leaves wait.
+    pub(crate) fn holds_actions(&self) -> bool {
+        self.waiting.actions() > 0 || self.is_behind()
     }
 
-    /// The kind of the callback that a worker has, and how often it has failed.
-    pub(crate) fn with_worker(&self) -> Option<(Kind, usize)> {
-        let kind = self.outstanding?;
-        match self.backlog.as_ref().and_then(|backlog| backlog.retry.as_ref()) {
-            None => Some((kind, 0)),
-            Some(Retry { failures, state: RetryState::WithWorker }) => Some((kind, *failures)),
-            Some(_) => None,
-        }
+    /// Returns true if the next event closes the document, and no join or leave comes after it.
+    pub(super) fn closing_is_next(&self) -> bool {
+        let is_last = self.waiting.actions() == 1 && !self.is_behind();
+        is_last && matches!(self.next_event(), Some(Event::Closed(_)))
+    }
+
+    /// The next event.
+    pub(super) fn next_event(&self) -> Option<&Event> {
+        self.waiting.iter().next()
+    }
+
+    /// When the latest of the joins and leaves that wait happened. If nobody edits, it closed the document.
+    pub(super) fn happened_at(&self) -> Moment {
+        self.happened_at
+    }
+
+    /// Since when a worker has the outstanding callback, or when the latest of what waits happened.
+    pub(crate) fn busy_since(&self) -> Moment {
+        self.outstanding.as_ref().map_or(self.happened_at, |outstanding| outstanding.since)
     }
 
     /// Answers to `info` that wait or are outstanding.
     pub(crate) fn infos(&self) -> usize {
         let waiting = self.waiting.requests() - self.waiting_force_saves().len();
-        waiting + usize::from(self.outstanding == Some(Kind::Info))
+        waiting + usize::from(self.outstanding_kind() == Some(Kind::Info))
     }
 
     /// Force saves that wait or are outstanding.
     pub(crate) fn force_saves(&self) -> usize {
-        self.waiting_force_saves().len() + usize::from(self.outstanding.is_some_and(Kind::is_force_save))
+        self.waiting_force_saves().len()
+            + usize::from(self.outstanding_kind().is_some_and(Kind::is_force_save))
     }
 
     /// Returns true if a timed force save waits.
     pub(crate) fn has_timed_force_save(&self) -> bool {
         self.waiting_force_saves().iter().any(|request| request.reach.is_none())
+    }
+
+    /// How often the outstanding callback has failed, as far as the next pause goes by it.
+    pub(super) fn failures(&self) -> usize {
+        self.outstanding.as_ref().map_or(0, |outstanding| outstanding.failures)
+    }
+
+    pub(super) fn outstanding_kind(&self) -> Option<Kind> {
+        self.outstanding.as_ref().map(|outstanding| outstanding.kind)
     }
 
     fn waiting_force_saves(&self) -> &VecDeque<ForceSaveRequest> {
@@ -146,26 +126,13 @@ impl Outbox {
 
     /// Returns true if anything but answers to `info` waits or is outstanding.
     pub(crate) fn holds_news(&self) -> bool {
-        let outstanding = self.outstanding.is_some_and(|kind| kind != Kind::Info);
-        let waiting = self.waiting.actions() > 0 || !self.waiting_force_saves().is_empty();
-        outstanding || waiting || self.is_behind()
-    }
-
-    /// When a failed callback is handed out again.
-    pub(crate) fn retry_at(&self) -> Option<Timestamp> {
-        match self.retry_state()? {
-            RetryState::WaitsUntil(until, _) => Some(*until),
-            RetryState::WithWorker | RetryState::Ready(_) => None,
-        }
+        let outstanding = self.outstanding_kind().is_some_and(|kind| kind != Kind::Info);
+        outstanding || self.holds_actions() || !self.waiting_force_saves().is_empty()
     }
 
     /// Returns true if no request waits and nothing is outstanding.
     pub(crate) fn holds_only_events(&self) -> bool {
         self.waiting.requests() == 0 && self.outstanding.is_none()
-    }
-
-    fn retry_state(&self) -> Option<&RetryState> {
-        Some(&self.backlog.as_ref()?.retry.as_ref()?.state)
     }
 
     pub(crate) fn events(&self) -> impl Iterator<Item = &Event> {
@@ -180,24 +147,11 @@ impl Outbox {
 
 /// Joins, leaves and requests.
 impl Outbox {
-    /// An edit connection joined. With `most` joins and leaves waiting, it is only remembered that there was one.
-    pub(crate) fn joined(&mut self, participants: &mut Participants, id: ParticipantId, most: usize) {
-        if self.has_room(most) {
-            self.push(participants, Event::Joined(id));
-        }
-    }
-
-    /// An edit connection left.
-    pub(crate) fn left(&mut self, participants: &mut Participants, id: ParticipantId, most: usize) {
-        if self.has_room(most) {
-            self.push(participants, Event::Left(id));
-        }
-    }
-
-    /// The last edit connection left, and nothing was changed.
-    pub(crate) fn closed(&mut self, participants: &mut Participants, id: ParticipantId, most: usize) {
-        if self.has_room(most) {
-            self.push(participants, Event::Closed(id));
+    /// A join or a leave happened. With as many waiting as the bound allows, it is only remembered that there was one.
+    pub(super) fn tell(&mut self, cx: &Context<'_>, participants: &mut Participants, event: Event) {
+        self.happened_at = cx.now;
+        if self.has_room(cx.rules.bounds.waiting_actions) {
+            self.push(participants, event);
         }
     }
 
@@ -230,7 +184,10 @@ impl Outbox {
         announced
     }
 
-    pub(crate) fn push_info(&mut self, request: InfoRequest) {
+    pub(crate) fn push_info(&mut self, cx: &Context<'_>, request: InfoRequest) {
+        if !self.holds_actions() {
+            self.happened_at = cx.now;
+        }
         if request.userdata.is_none() {
             self.waiting.push(Event::Info(request.answer));
         } else {
@@ -283,58 +240,41 @@ impl Outbox {
         backlog.force_saves.pop_front().expect("a request event has a request")
     }
 
-    /// Makes a new callback the outstanding one.
-    pub(crate) fn hand_out(&mut self, kind: Kind) {
-        self.outstanding = Some(kind);
-    }
-
-    /// Hands out a callback again whose pause is over.
-    pub(crate) fn take_retry(&mut self) -> Option<Box<Callback>> {
-        let state = &mut self.backlog.as_mut()?.retry.as_mut()?.state;
-        match std::mem::replace(state, RetryState::WithWorker) {
-            RetryState::Ready(callback) => Some(callback),
-            other => {
-                *state = other;
-                None
-            }
-        }
-    }
-
-    /// Ends the pause of a failed callback.
-    pub(crate) fn end_pause(&mut self) {
-        let retry = self.backlog.as_mut().and_then(|backlog| backlog.retry.as_mut());
-        if let Some(Retry { state, .. }) = retry {
-            *state = match std::mem::replace(state, RetryState::WithWorker) {
-                RetryState::WaitsUntil(_, callback) => RetryState::Ready(callback),
-                other => other,
-            };
-        }
-    }
-
-    /// The outstanding callback failed. It is handed out again at `at`, or at once.
-    pub(crate) fn retry(&mut self, callback: Box<Callback>, failures: usize, at: Option<Timestamp>) {
-        let state = match at {
-            Some(at) => RetryState::WaitsUntil(at, callback),
-            None => RetryState::Ready(callback),
-        };
-        self.backlog.get_or_insert_default().retry = Some(Retry { failures: failures + 1, state });
-    }
-
-    /// Replaces the outstanding save by the message that it was given up, to be handed out at once.
-    pub(crate) fn replace(&mut self, kind: Kind, callback: Box<Callback>) {
-        self.outstanding = Some(kind);
-        let state = RetryState::Ready(callback);
-        self.backlog.get_or_insert_default().retry = Some(Retry { failures: 0, state });
+    /// A worker takes a new callback.
+    pub(super) fn hand_out(&mut self, outstanding: Box<Outstanding>) {
+        self.outstanding = Some(outstanding);
     }
 
     /// Settles the outstanding callback.
-    pub(crate) fn settle(&mut self) {
-        self.outstanding = None;
-        if let Some(backlog) = &mut self.backlog {
-            backlog.retry = None;
-            if backlog.infos.is_empty() && backlog.force_saves.is_empty() && !backlog.behind {
-                self.backlog = None;
-            }
+    pub(super) fn settle(&mut self) -> Option<Box<Outstanding>> {
+        let outstanding = self.outstanding.take();
+        if let Some(backlog) = &self.backlog
+            && backlog.infos.is_empty()
+            && backlog.force_saves.is_empty()
+            && !backlog.behind
+        {
+            self.backlog = None;
         }
+        outstanding
+    }
+
+    /// Takes everything that waits.
+    pub(super) fn take_waiting(&mut self) -> Superseded {
+        Superseded { events: std::mem::take(&mut self.waiting), backlog: self.backlog.take() }
+    }
+}
+
+/// What a save or a closing went before. To be freed with no lock held, since it can be large.
+#[derive(Debug, Default)]
+pub(crate) struct Superseded {
+    #[expect(dead_code, reason = "kept to be freed with no lock held")]
+    events: Waiting,
+    backlog: Option<Box<Backlog>>,
+}
+
+impl Superseded {
+    /// The force saves among it.
+    pub(super) fn force_saves(&self) -> impl Iterator<Item = &ForceSaveRequest> {
+        self.backlog.iter().flat_map(|backlog| &backlog.force_saves)
     }
 }

@@ -1,30 +1,19 @@
 //! Who is in the document: one participant a user, with that user's connections.
 
-use std::hash::BuildHasher;
-
-use hashbrown::HashTable;
 use smallvec::SmallVec;
 
 use super::member::{Member, Tab};
+use super::member_list::MemberList;
+pub(crate) use super::member_list::ParticipantId;
 use crate::access::{Access, Participant};
 use crate::hash::Hasher;
 use crate::ids::{ConnectionId, User, UserId};
 use crate::seats::Seats;
 
-/// Names a participant within its session.
-pub(crate) type ParticipantId = u32;
-
 /// The participants of one document.
 #[derive(Debug, Default)]
 pub(crate) struct Participants {
-    /// A participant keeps its slot, so that its id stays valid. A vacant slot is used again.
-    slots: Vec<Option<Member>>,
-    /// Finds participants by user, once there are more than [`SCAN_MAX`].
-    index: Option<Box<HashTable<ParticipantId>>>,
-    /// How many slots are taken.
-    len: u32,
-    /// No slot below this one is vacant.
-    first_vacant: u32,
+    list: MemberList,
     /// The next number for `order` and `arrival`.
     next_number: u32,
     /// Connections with edit access.
@@ -35,22 +24,17 @@ pub(crate) struct Participants {
     connections: u32,
 }
 
-/// Room for so many participants is made one by one, and kept.
-const FEW: usize = 4;
-/// Up to so many participants are searched one by one.
-const SCAN_MAX: usize = 16;
-
 impl std::ops::Index<ParticipantId> for Participants {
     type Output = Member;
 
     fn index(&self, id: ParticipantId) -> &Member {
-        self.slots[id as usize].as_ref().expect("a participant that is referred to is kept")
+        &self.list[id]
     }
 }
 
 impl std::ops::IndexMut<ParticipantId> for Participants {
     fn index_mut(&mut self, id: ParticipantId) -> &mut Member {
-        self.slots[id as usize].as_mut().expect("a participant that is referred to is kept")
+        &mut self.list[id]
     }
 }
 
@@ -71,20 +55,22 @@ impl Participants {
         self.connections
     }
 
+    /// How many items a walk over the participants has.
+    pub(crate) fn slots(&self) -> usize {
+        self.list.slots()
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (ParticipantId, &Member)> {
-        (0..).zip(&self.slots).filter_map(|(id, slot)| Some((id, slot.as_ref()?)))
+        self.list.with_ids()
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Member> {
-        self.slots.iter_mut().flatten()
+        self.list.iter_mut()
     }
 
-    /// Finds a participant by user. Costs one lookup, or a scan of at most [`SCAN_MAX`].
+    /// Finds a participant by user. Costs one lookup, or a short scan.
     pub(crate) fn find(&self, user: &UserId, hasher: &Hasher) -> Option<ParticipantId> {
-        match &self.index {
-            None => self.iter().find(|(_, participant)| participant.user.id() == user).map(|(id, _)| id),
-            Some(index) => index.find(hasher.hash_one(user), |id| self[*id].user.id() == user).copied(),
-        }
+        self.list.find(user, hasher)
     }
 
     /// The participants that `which` picks, in the order in which they began to edit.
@@ -111,29 +97,27 @@ impl Participants {
     /// Appends the users that `which` picks to `users`, in the order in which they began to edit.
     pub(crate) fn append_users(&self, users: &mut Vec<UserId>, which: impl Fn(&Member) -> bool) {
         let (start, mut last, mut sorted) = (users.len(), None, true);
-        for participant in self.slots.iter().flatten().filter(|participant| which(participant)) {
+        for participant in self.list.iter().filter(|participant| which(participant)) {
             sorted &= last < Some(participant.order);
             last = Some(participant.order);
             users.push(participant.user.id().clone());
         }
-        // The slots are mostly in order already.
+        // The list is mostly in order already.
         if !sorted {
             users.truncate(start);
             users.extend(self.numbered(which).iter().map(|(_, id)| self[*id].user.id().clone()));
         }
     }
 
-    /// Every user with a connection, in order of arrival.
-    pub(crate) fn present(&self) -> Vec<Participant> {
-        let mut present: Vec<&Member> =
-            self.slots.iter().flatten().filter(|participant| !participant.tabs.is_empty()).collect();
-        present.sort_unstable_by_key(|participant| participant.arrival);
-        let info = |participant: &&Member| Participant {
+    /// Every user with a connection, each with a number that orders them by arrival.
+    pub(crate) fn present(&self) -> Vec<(u32, Participant)> {
+        let present = self.list.iter().filter(|participant| !participant.tabs.is_empty());
+        let info = |participant: &Member| Participant {
             user: participant.user.clone(),
             access: participant.tabs.iter().map(|tab| tab.access).max().unwrap_or(Access::View),
             connections: u32::try_from(participant.tabs.len()).unwrap_or(u32::MAX),
         };
-        present.iter().map(info).collect()
+        present.map(|participant| (participant.arrival, info(participant))).collect()
     }
 }
 
@@ -144,20 +128,21 @@ impl Participants {
         let number = self.number();
         let id = match self.find(user.id(), hasher) {
             Some(id) => id,
-            None => self.insert(Member::new(user, number), hasher),
+            None => self.list.insert(Member::new(user, number), hasher),
         };
         let edits = tab.access == Access::Edit;
         self.connections += 1;
         self.editing += u32::from(edits);
         let participant = &mut self[id];
         participant.user.learn_name(user);
-        if participant.tabs.is_empty() {
+        let comes = participant.tabs.is_empty();
+        if comes {
             participant.arrival = number;
         }
         let begins_to_edit = edits && !participant.is_editing();
         // A user whose leave was not handed out yet keeps its place: the callbacks that wait list who the storage counts,
         // sorted by the `order` of now.
-        if begins_to_edit && participant.is_unknown_to_storage() {
+        if (begins_to_edit || comes) && participant.is_unknown_to_storage() {
             participant.order = number;
         }
         participant.tabs.push(tab);
@@ -171,7 +156,7 @@ impl Participants {
         let participant = &mut self[id];
         let mut tab = participant.tabs.remove(participant.tab_position(connection));
         tab.seats = participant.pass_on_seats(&tab);
-        if participant.tabs.is_empty() {
+        if participant.tabs.len() * 4 < participant.tabs.capacity() {
             participant.tabs.shrink_to_fit();
         }
         self.connections -= 1;
@@ -204,83 +189,18 @@ impl Participants {
         if !participant.tabs.is_empty() || !participant.is_unknown_to_storage() {
             return;
         }
-        let hash = hasher.hash_one(participant.user.id());
-        if let Some(index) = &mut self.index {
-            index.find_entry(hash, |other| *other == id).expect("every participant is indexed").remove();
-        }
-        self.slots[id as usize] = None;
-        self.len -= 1;
-        self.first_vacant = self.first_vacant.min(id);
-        self.shrink(hasher);
-    }
-
-    fn insert(&mut self, participant: Member, hasher: &Hasher) -> ParticipantId {
-        let vacant = self.first_vacant as usize;
-        let at = self
-            .slots
-            .iter()
-            .skip(vacant)
-            .position(Option::is_none)
-            .map_or(self.slots.len(), |at| at + vacant);
-        if at == self.slots.len() {
-            if at == self.slots.capacity() {
-                // Most documents have a few users, where a vector would make room for four more.
-                self.slots.reserve_exact(if at < FEW { 1 } else { at });
-            }
-            self.slots.push(None);
-        }
-        self.slots[at] = Some(participant);
-        let id = u32::try_from(at).expect("a shard names fewer than 2^32 connections");
-        self.first_vacant = id + 1;
-        self.len += 1;
-        if self.index.is_some() {
-            self.add_to_index(id, hasher);
-        } else if self.len as usize > SCAN_MAX {
-            self.build_index(hasher);
-        }
-        id
-    }
-
-    fn build_index(&mut self, hasher: &Hasher) {
-        self.index = Some(Box::new(HashTable::with_capacity(self.len as usize)));
-        let ids: Vec<ParticipantId> = self.iter().map(|(id, _)| id).collect();
-        for id in ids {
-            self.add_to_index(id, hasher);
-        }
-    }
-
-    fn add_to_index(&mut self, id: ParticipantId, hasher: &Hasher) {
-        if let Some(index) = &mut self.index {
-            let hash = |id: &ParticipantId| {
-                let participant = self.slots[*id as usize].as_ref();
-                hasher.hash_one(participant.expect("an indexed participant is kept").user.id())
-            };
-            index.insert_unique(hash(&id), id, hash);
-        }
-    }
-
-    /// Gives memory back after many have left.
-    fn shrink(&mut self, hasher: &Hasher) {
-        while self.slots.last().is_some_and(Option::is_none) {
-            self.slots.pop();
-        }
-        if self.slots.capacity() > FEW && self.slots.len() * 4 < self.slots.capacity() {
-            self.slots.shrink_to_fit();
-            if self.index.take().is_some() && self.len as usize > SCAN_MAX {
-                self.build_index(hasher);
-            }
-        }
+        self.list.remove(id, hasher);
     }
 
     /// The next number for an order. When the numbers are used up, all participants are numbered anew.
     fn number(&mut self) -> u32 {
         if self.next_number == u32::MAX {
-            let mut all: Vec<&mut Member> = self.slots.iter_mut().flatten().collect();
+            let mut all: Vec<&mut Member> = self.list.iter_mut().collect();
             all.sort_unstable_by_key(|participant| participant.arrival);
             (0..).zip(&mut all).for_each(|(number, participant)| participant.arrival = number);
             all.sort_unstable_by_key(|participant| participant.order);
             (0..).zip(&mut all).for_each(|(number, participant)| participant.order = number);
-            self.next_number = self.len;
+            self.next_number = self.list.len();
         }
         self.next_number += 1;
         self.next_number - 1
@@ -290,27 +210,17 @@ impl Participants {
 impl Participants {
     /// Recounts every total.
     pub(crate) fn validate(&self, hasher: &Hasher) -> Result<(), String> {
-        let mut counted = [0; 4];
-        for (id, participant) in self.iter() {
+        self.list.validate(hasher)?;
+        let mut counted = [0; 3];
+        for participant in self.list.iter() {
             let edits = participant.edits();
-            if self.find(participant.user.id(), hasher) != Some(id) {
-                return Err(format!("participant {id} is not in order: {participant:?}"));
-            }
             let tabs = u32::try_from(participant.tabs.len()).unwrap_or(u32::MAX);
-            for (total, more) in counted.iter_mut().zip([1, edits, u32::from(edits > 0), tabs]) {
+            for (total, more) in counted.iter_mut().zip([edits, u32::from(edits > 0), tabs]) {
                 *total += more;
             }
         }
-        let totals = [self.len, self.editing, self.editors, self.connections];
-        let indexed = self.index.as_ref().map_or(self.len as usize, |index| index.len());
-        if counted != totals || indexed != self.len as usize {
-            return Err(format!("totals {totals:?}, counted {counted:?}, {indexed} indexed"));
-        }
-        let lowest = self.slots.iter().position(Option::is_none).unwrap_or(self.slots.len());
-        if (self.first_vacant as usize) > lowest {
-            return Err(format!("slot {lowest} is vacant and would not be found"));
-        }
-        Ok(())
+        let totals = [self.editing, self.editors, self.connections];
+        if counted == totals { Ok(()) } else { Err(format!("totals {totals:?}, counted {counted:?}")) }
     }
 }
 
@@ -318,9 +228,9 @@ impl Participants {
 mod tests {
     use super::*;
     use crate::hash::hasher;
-    use crate::time::Timestamp;
+    use crate::time::Moment;
 
-    const NOW: Timestamp = Timestamp::from_millis(0);
+    const NOW: Moment = Moment::from_millis(0);
 
     fn user(number: usize) -> User {
         User::new(&format!("user-{number}")).unwrap()
@@ -332,6 +242,12 @@ mod tests {
 
     fn tab(bits: u64, access: Access) -> Tab {
         Tab::new(id(bits), access, Seats::default(), NOW)
+    }
+
+    fn by_arrival(participants: &Participants) -> Vec<User> {
+        let mut present = participants.present();
+        present.sort_unstable_by_key(|(arrival, _)| *arrival);
+        present.into_iter().map(|(_, one)| one.user).collect()
     }
 
     #[test]
@@ -349,9 +265,7 @@ mod tests {
             participants.release(*participant, &hasher);
             participants.validate(&hasher).unwrap();
         }
-        assert!(
-            participants.len == 0 && participants.slots.capacity() <= FEW && participants.index.is_none()
-        );
+        assert_eq!((participants.list.len(), participants.slots()), (0, 0));
     }
 
     #[test]
@@ -363,7 +277,7 @@ mod tests {
             participants.join(&user(n), tab(n as u64, Access::Edit), &hasher);
         }
         participants.join(&user(0), tab(21, Access::Edit), &hasher);
-        let order: Vec<User> = participants.present().into_iter().map(|one| one.user).collect();
+        let order = by_arrival(&participants);
         assert_eq!(order, (0..=20).map(user).collect::<Vec<_>>());
         let mut editors = Vec::new();
         participants.append_users(&mut editors, Member::is_editing);
@@ -377,7 +291,7 @@ mod tests {
         for n in 0..6 {
             participants.join(&user(n), tab(n as u64, Access::Edit), &hasher);
         }
-        let order: Vec<User> = participants.present().into_iter().map(|one| one.user).collect();
+        let order = by_arrival(&participants);
         assert_eq!(order, (0..6).map(user).collect::<Vec<_>>());
         let mut editors = Vec::new();
         participants.append_users(&mut editors, |_| true);

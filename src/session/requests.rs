@@ -1,4 +1,4 @@
-//! Changes, requests and deadlines of a session.
+//! Changes, and requests of the command service.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::unsaved::Unsaved;
 use super::{Context, Session};
 use crate::access::Access;
 use crate::callback::ForceSaveType;
-use crate::error::{ChangeError, ForceSaveError};
+use crate::error::{ChangeError, ForceSaveError, RetryError};
 use crate::ids::{ConnectionId, UserId};
 
 /// Changes and requests.
@@ -29,11 +29,11 @@ impl Session {
         let member = &mut self.participants[participant];
         member.touch(id, cx.now);
         if cx.rules.callbacks {
+            let at = self.changed_at.max(cx.wall);
+            self.changed_at = at;
             match &mut self.unsaved {
-                Some(unsaved) => unsaved.changes.add(&member.user, cx.now, cx.rules.bounds.turns),
-                None => {
-                    self.unsaved = Some(Box::new(Unsaved::first(self.saved_changes, &member.user, cx.now)));
-                }
+                Some(unsaved) => unsaved.changes.add(&member.user, at, cx.rules.bounds.turns),
+                None => self.unsaved = Some(Box::new(Unsaved::first(self.saved_changes, &member.user, at))),
             }
             self.plan_force_save(cx);
         }
@@ -50,7 +50,7 @@ impl Session {
                 Phase::Viewed | Phase::Forgotten => InfoAnswer::Closed,
             };
             self.catch_up();
-            self.outbox.push_info(InfoRequest { userdata, answer });
+            self.outbox.push_info(cx, InfoRequest { userdata, answer });
         }
         self.editors()
     }
@@ -80,9 +80,21 @@ impl Session {
         Ok(())
     }
 
+    /// Makes the save of a forgotten document due again.
+    pub(crate) fn retry_forgotten(&mut self, cx: &Context<'_>) -> Result<(), RetryError> {
+        match &mut self.unsaved {
+            Some(unsaved) if unsaved.phase == Phase::Forgotten => {
+                unsaved.step(Step::TriedAgain { now: cx.now });
+                Ok(())
+            }
+            Some(unsaved) if unsaved.forgotten.is_some() => Err(RetryError::UnderWay),
+            _ => Err(RetryError::NotForgotten),
+        }
+    }
+
     /// Queues the timed force save. It holds all changes up to when it is taken. Where there is no room, it is planned
     /// again when a force save is settled.
-    fn timed_force_save(&mut self, cx: &Context<'_>) {
+    pub(super) fn timed_force_save(&mut self, cx: &Context<'_>) {
         if self.outbox.force_saves() >= cx.rules.bounds.asked {
             return;
         }
@@ -108,47 +120,8 @@ impl Session {
     }
 }
 
-/// Time.
+/// Documents that came and went.
 impl Session {
-    /// Runs what is due by now.
-    pub(crate) fn handle_timeout(&mut self, cx: &Context<'_>) {
-        if self.outbox.retry_at().is_some_and(|at| at <= cx.now) {
-            self.outbox.end_pause();
-        }
-        let Some(unsaved) = &mut self.unsaved else { return };
-        match unsaved.phase {
-            Phase::Closing { due: Some(due), .. } if due <= cx.now => unsaved.step(Step::SaveFellDue),
-            Phase::Edited if unsaved.force_save_at.is_some_and(|at| at <= cx.now) => {
-                unsaved.force_save_at = None;
-                if unsaved.changes.need_save() {
-                    self.timed_force_save(cx);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// Makes a save due that waits for the save delay or for its next attempt, and ends the pause of a failed callback.
-    pub(crate) fn hurry(&mut self) {
-        self.make_save_due();
-        self.outbox.end_pause();
-    }
-
-    /// Makes a save due that waits for the save delay.
-    pub(super) fn skip_save_delay(&mut self) {
-        if let Phase::Closing { failures: 0, .. } = self.phase() {
-            self.make_save_due();
-        }
-    }
-
-    fn make_save_due(&mut self) {
-        if let Some(unsaved) = &mut self.unsaved
-            && let Phase::Closing { due: Some(_), .. } = unsaved.phase
-        {
-            unsaved.step(Step::SaveFellDue);
-        }
-    }
-
     /// Returns true if nobody edits, nothing is unsaved, and the storage has not heard all of it yet.
     pub(crate) fn came_and_went(&self) -> bool {
         self.participants.editing() == 0 && self.unsaved.is_none() && !self.outbox.is_empty()

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use super::changes::Changes;
+use super::outstanding::Verdict;
 use super::phase::{Phase, Step};
+use crate::callback::Status;
 use crate::ids::User;
-use crate::time::Timestamp;
+use crate::time::{Moment, Timestamp};
 
 /// Changes that no acknowledged save of status 2 holds.
 #[derive(Debug)]
@@ -13,14 +15,18 @@ pub(crate) struct Unsaved {
     pub(crate) changes: Changes,
     pub(crate) phase: Phase,
     /// When the timer force saves them. It counts only while somebody edits.
-    pub(crate) force_save_at: Option<Timestamp>,
-    /// Whether the document is listed as forgotten: from the moment its save is given up until a later save is
-    /// acknowledged or the host deletes it.
-    pub(crate) forgotten: bool,
+    pub(crate) force_save_at: Option<Moment>,
+    /// The number of the last change of the save that was given up, while the document is listed as forgotten: until a
+    /// save that holds it is acknowledged, or the host deletes it.
+    pub(crate) forgotten: Option<u64>,
     /// Where the host keeps the file of the save that was given up.
     pub(crate) kept_at: Option<Arc<str>>,
     /// Where the host would keep the file of the save that is under way, should it be given up.
     pub(crate) would_keep_at: Option<Arc<str>>,
+    /// The number of the first delivery that is a save of these changes.
+    pub(crate) first_save: Option<u64>,
+    /// How often a save of these changes has failed.
+    pub(crate) failures: usize,
 }
 
 impl Unsaved {
@@ -30,7 +36,9 @@ impl Unsaved {
             changes: Changes::first(saved, user, now),
             phase: Phase::Edited,
             force_save_at: None,
-            forgotten: false,
+            forgotten: None,
+            first_save: None,
+            failures: 0,
             kept_at: None,
             would_keep_at: None,
         }
@@ -41,18 +49,20 @@ impl Unsaved {
         self.phase = self.phase.after(step);
     }
 
-    /// When the save or the timed force save falls due.
-    pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
-        match self.phase {
-            Phase::Closing { due, .. } => due,
-            Phase::Edited => self.force_save_at,
-            Phase::Viewed | Phase::Saving { .. } | Phase::Forgotten => None,
-        }
+    /// Returns true if a save that is acknowledged late holds something of these changes that is unsaved.
+    pub(super) fn lacks(&self, late: &Verdict) -> bool {
+        let of_these = self.first_save.is_some_and(|first| first <= late.number);
+        let holds_more = match late.status {
+            Status::Save => late.reach > self.changes.saved(),
+            Status::ForceSave => late.reach > self.changes.force_saved(),
+            _ => false,
+        };
+        of_these && holds_more
     }
 
     /// Takes the document off the list of forgotten ones.
     pub(crate) fn unlist(&mut self) {
         self.kept_at = None;
-        self.forgotten = false;
+        self.forgotten = None;
     }
 }

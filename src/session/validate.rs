@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::outstanding::Kind;
 use super::participants::ParticipantId;
 use super::phase::Phase;
 use super::{Context, Session};
@@ -18,7 +19,8 @@ impl Session {
         let holds = match self.phase() {
             Phase::Viewed => !edited && self.unsaved.is_none(),
             Phase::Edited => edited,
-            Phase::Closing { .. } | Phase::Saving { .. } => !edited,
+            Phase::Closing { .. } => !edited,
+            Phase::Saving { .. } => !edited && matches!(self.outbox.outstanding_kind(), Some(Kind::Save(_))),
             Phase::Forgotten => !edited && self.is_forgotten(),
         };
         if holds { Ok(()) } else { Err(in_context(format!("{:?} does not hold", self.phase()))) }
@@ -36,14 +38,17 @@ impl Session {
             }
         }
         let total = self.outbox.infos() + self.outbox.force_saves();
+        let outstanding = self.outbox.outstanding.as_ref().and_then(|one| one.kind.participant());
         if requests > total {
             return Err(format!("{total} requests, counted {requests}"));
         }
         for (id, member) in self.participants.iter() {
             let edits = i64::from(member.edits()) + i64::from(self.withheld() == Some(id));
             let counted = (announced.remove(&id).unwrap_or(0), waiting.remove(&id).unwrap_or(0));
-            let kept =
-                !member.tabs.is_empty() || !member.is_unknown_to_storage() || self.withheld() == Some(id);
+            let kept = !member.tabs.is_empty()
+                || !member.is_unknown_to_storage()
+                || self.withheld() == Some(id)
+                || outstanding == Some(id);
             if counted.1 != member.waiting || !(self.outbox.is_behind() || counted.0 == edits) || !kept {
                 return Err(format!("participant {id} edits {edits}, counted {counted:?}: {member:?}"));
             }

@@ -8,20 +8,67 @@ use super::Timestamp;
 
 /// Tells the engine the time.
 ///
-/// The engine calls it from any thread, and holds no lock while it does.
+/// The engine uses two kinds of time:
+///
+/// - *Wall time* ([`now`](Self::now)) labels what is told, such as `lastsave`, and counts calendar days and months. It may be
+///   set back or ahead at any moment.
+/// - *Steady time* ([`steady`](Self::steady)) runs save delays, pauses, time-outs, idle time, and the windows of
+///   [`Usage`](crate::Usage). It never goes back and never jumps.
+///
+/// A clock may show the wall time alone. The engine then adds up its forward steps: a step back adds nothing, but a step
+/// ahead counts as time that has passed, and delays end early. Implement `steady` to avoid that.
+///
+/// The engine calls a clock from any thread, and holds no lock while it does.
+///
+/// ```
+/// use coedit::{Clock, Timestamp};
+/// use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+///
+/// struct HostClock(Instant);
+///
+/// impl Clock for HostClock {
+///     fn now(&self) -> Timestamp {
+///         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+///         Timestamp::default().after(wall)
+///     }
+///
+///     fn steady(&self) -> Option<Duration> {
+///         Some(self.0.elapsed())
+///     }
+/// }
+///
+/// let clock = HostClock(Instant::now());
+/// assert!(clock.now() > Timestamp::default() && clock.steady() <= clock.steady());
+/// ```
 pub trait Clock: Send + Sync + 'static {
-    /// Returns the current time.
+    /// Returns what the wall clock shows. It may go back between two calls, or jump ahead.
     ///
-    /// It should cost tens of nanoseconds. It may go back between two calls; the engine's time of a document does not.
+    /// It should cost tens of nanoseconds.
     fn now(&self) -> Timestamp;
 
-    /// Returns the current time with an error of some milliseconds. Default: the same as [`now`](Self::now).
+    /// Returns the wall time with an error of some milliseconds. Default: the same as [`now`](Self::now).
     ///
-    /// The engine calls it in every open, close and change: for its usage statistics, for when a user was last active,
-    /// and for when a document was last changed. A save delay, or an interval of force saves, that begins with such a call
-    /// counts from it, and so may end some milliseconds early. Override it if there is a cheaper way.
+    /// The engine calls it in every open, close and change, unless the clock tells [`steady`](Self::steady) time. Then it
+    /// calls [`coarse_steady`](Self::coarse_steady) instead, and `now` once a second. Override it if there is a cheaper way.
     fn coarse(&self) -> Timestamp {
         self.now()
+    }
+
+    /// Returns the time since a fixed moment, on a clock that never goes back. Default: `None`, there is no such clock.
+    ///
+    /// A clock returns `Some` always or never. The moment may be any, such as the start of the machine. Whether the time
+    /// goes on while the machine is suspended is up to the clock.
+    fn steady(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Returns [`steady`](Self::steady) time with an error of some milliseconds. Default: the same as `steady`.
+    ///
+    /// The engine calls it in every open, close and change: for its usage statistics, for when a user was last active, and
+    /// for when a document was last changed. A delay that begins with such a call may be wrong by as much as the error.
+    /// Override it if there is a cheaper way.
+    fn coarse_steady(&self) -> Option<Duration> {
+        self.steady()
     }
 
     /// Returns true if the host sets the time, and so expects reproducible runs. Default: false.
@@ -33,24 +80,22 @@ pub trait Clock: Send + Sync + 'static {
     }
 }
 
-/// The system's clock. It reads the wall clock once, in [`new`](Self::new), and is monotonic from then on.
+/// The system's clocks: its wall clock, and its monotonic clock for steady time.
 ///
-/// So a wall clock that is set back delays no save. On the other hand the clock does not follow later corrections of the
-/// wall clock: the times in callbacks keep the error that the wall clock had at the start.
+/// It follows the wall clock: after a correction, or after the machine was suspended, labels are right again within a second.
+/// Delays do not notice. Whether a delay goes on while the machine is suspended depends on the system: on Linux and macOS
+/// it stands still, as the [`Instant`] of the standard library does.
 #[derive(Clone, Copy, Debug)]
 pub struct SystemClock {
     started: Instant,
     started_coarse: coarsetime::Instant,
-    wall_at_start: Timestamp,
 }
 
 impl SystemClock {
-    /// Makes a clock that starts at the current wall time.
+    /// Makes a clock. Its steady time begins now.
     pub fn new() -> Self {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let wall_at_start = Timestamp::from_millis(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX));
         let started_coarse = coarsetime::Instant::now_without_cache_update();
-        SystemClock { started: Instant::now(), started_coarse, wall_at_start }
+        SystemClock { started: Instant::now(), started_coarse }
     }
 }
 
@@ -62,18 +107,28 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        let millis = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Timestamp::from_millis(self.wall_at_start.0.saturating_add(millis))
+        // A wall clock before 1970 shows its first moment.
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp::from_millis(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX))
     }
 
-    /// Returns the time of the operating system's last tick, 1 to 10 ms ago. It costs a quarter of [`now`](Self::now).
-    fn coarse(&self) -> Timestamp {
+    fn steady(&self) -> Option<Duration> {
+        Some(self.started.elapsed())
+    }
+
+    /// Returns the time of the operating system's last tick, 1 to 10 ms ago. It costs a quarter of
+    /// [`steady`](Self::steady).
+    fn coarse_steady(&self) -> Option<Duration> {
+        if cfg!(target_vendor = "apple") {
+            // The coarse clock there goes on while the machine is suspended, and the precise one does not.
+            return self.steady();
+        }
         let passed = coarsetime::Instant::now_without_cache_update().duration_since(self.started_coarse);
-        Timestamp::from_millis(self.wall_at_start.0.saturating_add(passed.as_millis()))
+        Some(passed.into())
     }
 }
 
-/// A clock that moves only when it is told to: for tests, simulations and replays.
+/// A clock that moves only when it is told to: for tests, simulations and replays. Steady time and wall time are the same.
 ///
 /// ```
 /// use coedit::{Clock, ManualClock, Timestamp};
@@ -122,6 +177,14 @@ impl<C: Clock + ?Sized> Clock for Arc<C> {
 
     fn coarse(&self) -> Timestamp {
         (**self).coarse()
+    }
+
+    fn steady(&self) -> Option<Duration> {
+        (**self).steady()
+    }
+
+    fn coarse_steady(&self) -> Option<Duration> {
+        (**self).coarse_steady()
     }
 
     fn is_manual(&self) -> bool {

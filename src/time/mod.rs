@@ -1,9 +1,14 @@
 //! Timestamps, and the clocks that the engine reads.
 //!
 //! Time is an input. The engine reads its [`Clock`] at the start of a call, before it takes a lock, and passes the time
-//! down as a parameter.
+//! down as a parameter, in both kinds ([`Now`]): steady time for delays and windows, and wall time for labels and calendar
+//! days. Read `steady.rs` first, then `keeper.rs`.
 
 mod clock;
+mod follow;
+mod forward;
+mod keeper;
+mod steady;
 
 use std::fmt;
 use std::time::Duration;
@@ -11,6 +16,8 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 pub use clock::{Clock, ManualClock, SystemClock};
+pub(crate) use keeper::Timekeeper;
+pub(crate) use steady::{Moment, Now};
 
 /// Milliseconds in a day.
 const DAY: u64 = 86_400_000;

@@ -1,11 +1,16 @@
-//! The past of an engine in bounded memory: buckets for the last year, sketches for the last months.
+//! The past of an engine in bounded memory: buckets for the last year.
+//!
+//! Numbers of milliseconds are steady time. It becomes wall time in the report, by what the wall clock shows at the time of
+//! the report.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
+use super::months::Months;
 use super::sketch::Sketch;
-use super::{Level, Month, Usage, Window};
+use super::{Level, Usage, Window};
 use crate::access::{Access, REASONS};
-use crate::time::Timestamp;
+use crate::time::{Moment, Now, Timestamp};
 
 pub(super) const MINUTE: u64 = 60_000;
 const HOUR: u64 = 60 * MINUTE;
@@ -14,9 +19,6 @@ const DAY: u64 = 24 * HOUR;
 /// The length of each window and the width of its buckets, in milliseconds. A bucket begins at a multiple of its width.
 const WINDOWS: [(u64, u64); 5] =
     [(HOUR, MINUTE), (DAY, 15 * MINUTE), (7 * DAY, HOUR), (30 * DAY, 6 * HOUR), (365 * DAY, DAY)];
-
-/// The number of months in a report: the last twelve and the present one.
-const MONTHS: usize = 13;
 
 /// The number of connections with one access over a period.
 #[derive(Clone, Copy, Debug)]
@@ -66,7 +68,7 @@ impl CountSummary {
     }
 
     #[expect(clippy::cast_precision_loss, reason = "rounds to 53 bits")]
-    fn level(&self, from: u64, to: u64) -> Level {
+    fn level(&self, from: u64, to: u64, now: Now) -> Level {
         let average = if to > from { self.area as f64 / (to - from) as f64 } else { 0.0 };
         let [min, max] = [self.lowest.min(self.highest), self.highest];
         Level {
@@ -74,7 +76,7 @@ impl CountSummary {
             // A race between threads or a rounding can put the average outside the extremes.
             average: average.clamp(f64::from(min), f64::from(max)),
             max,
-            max_at: Timestamp::from_millis(self.highest_at),
+            max_at: wall_at(now, self.highest_at),
         }
     }
 }
@@ -146,18 +148,18 @@ impl WindowBuckets {
         first - first % self.width
     }
 
-    fn report(&self, since: u64, end: u64) -> Window {
+    fn report(&self, since: u64, end: u64, now: Now) -> Window {
         let mut totals = PeriodTotals::default();
         let beginning = self.beginning(end);
         for bucket in self.buckets.iter().filter(|bucket| bucket.index >= beginning / self.width) {
             totals.merge(&bucket.totals);
         }
         let from = beginning.max(since);
-        let level = |access: Access| totals.connections[access.index()].level(from, end);
+        let level = |access: Access| totals.connections[access.index()].level(from, end, now);
         let fallbacks = REASONS.into_iter().zip(totals.fallbacks).filter(|(_, count)| *count > 0);
         Window {
-            from: Timestamp::from_millis(from),
-            to: Timestamp::from_millis(end),
+            from: wall_at(now, from),
+            to: wall_at(now, end),
             edit: level(Access::Edit),
             live: level(Access::LiveView),
             view: level(Access::View),
@@ -176,12 +178,9 @@ const fn max_buckets(length: u64, width: u64) -> usize {
     full + 1
 }
 
-/// The users who got access in one calendar month.
-#[derive(Clone, Debug, Default)]
-struct MonthlyUsers {
-    month: Timestamp,
-    edit: Sketch,
-    live: Sketch,
+/// What the wall clock showed at a time, by what it shows now.
+fn wall_at(now: Now, millis: u64) -> Timestamp {
+    now.wall_at(Moment::from_millis(millis))
 }
 
 /// Everything up to the last collection.
@@ -191,16 +190,34 @@ pub(super) struct UsageHistory {
     since: u64,
     /// The time of the last collection.
     end: u64,
+    /// The time of the last look, in both kinds.
+    now: Now,
+    /// Two earlier looks, at least a minute apart. The first one is the older.
+    looks: [Now; 2],
     windows: [WindowBuckets; 5],
-    /// The months in which a user got access, the oldest first.
-    months: VecDeque<MonthlyUsers>,
+    months: Months,
 }
 
 impl UsageHistory {
-    pub(super) fn new(now: Timestamp) -> Self {
-        let since = now.as_millis();
-        let months = VecDeque::with_capacity(MONTHS);
-        UsageHistory { since, end: since, windows: WINDOWS.map(WindowBuckets::new), months }
+    pub(super) fn new(now: Now) -> Self {
+        let since = now.steady.as_millis();
+        UsageHistory {
+            since,
+            end: since,
+            now,
+            looks: [now; 2],
+            windows: WINDOWS.map(WindowBuckets::new),
+            months: Months::new(),
+        }
+    }
+
+    /// Follows the wall clock. Labels are right by what it shows now.
+    pub(super) fn follow(&mut self, now: Now) {
+        let [_, last] = self.looks;
+        if now.steady >= last.steady.after(Duration::from_millis(MINUTE)) {
+            self.looks = [last, now];
+        }
+        self.now = now;
     }
 
     /// The time of the last collection.
@@ -217,10 +234,8 @@ impl UsageHistory {
                 bucket.merge(totals);
             }
         }
-        let [_, live, edit] = users;
-        if !live.is_empty() || !edit.is_empty() {
-            self.add_monthly_users(Timestamp::from_millis(from).month(), edit, live);
-        }
+        // A wall clock that is ahead for less than a minute does not count.
+        self.months.add(wall_at(self.now, from).min(wall_at(self.looks[0], from)), users);
         self.end = self.end.max(end);
     }
 
@@ -232,19 +247,6 @@ impl UsageHistory {
         self.end = self.end.max(end);
     }
 
-    fn add_monthly_users(&mut self, month: Timestamp, edit: &Sketch, live: &Sketch) {
-        if self.months.back().is_none_or(|last| last.month < month) {
-            if self.months.len() == MONTHS {
-                self.months.pop_front();
-            }
-            self.months.push_back(MonthlyUsers { month, ..MonthlyUsers::default() });
-        }
-        if let Some(last) = self.months.back_mut() {
-            last.edit.merge(edit);
-            last.live.merge(live);
-        }
-    }
-
     /// The bytes that it uses, including itself.
     #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
@@ -253,38 +255,14 @@ impl UsageHistory {
             window.buckets.iter().map(|bucket| bucket.totals.users.bytes()).sum::<usize>()
         };
         let windows = self.windows.iter().map(|window| buckets(window) + sketches(window)).sum::<usize>();
-        let months = self.months.iter().map(|users| users.edit.bytes() + users.live.bytes()).sum::<usize>();
-        size_of::<Self>() + windows + self.months.capacity() * size_of::<MonthlyUsers>() + months
+        size_of::<Self>() + windows + self.months.bytes()
     }
 
     /// Returns the usage up to the last collection. Costs up to 9 µs for each bucket, 8 ms in all.
     pub(super) fn report(&self) -> Usage {
         let [hour, day, week, month, year] =
-            self.windows.each_ref().map(|window| window.report(self.since, self.end));
-        let (since, at) = (Timestamp::from_millis(self.since), Timestamp::from_millis(self.end));
-        Usage { at, since, hour, day, week, month, year, months: self.months() }
-    }
-
-    /// Returns the months of the engine's life, the oldest first. Months without users are included.
-    fn months(&self) -> Vec<Month> {
-        let since = Timestamp::from_millis(self.since).month();
-        let mut month = Timestamp::from_millis(self.end).month();
-        let mut months = Vec::with_capacity(MONTHS);
-        loop {
-            let users = self.months.iter().find(|users| users.month == month);
-            let count =
-                |sketch: fn(&MonthlyUsers) -> &Sketch| users.map_or(0, |users| sketch(users).estimate());
-            months.push(Month {
-                from: month,
-                edit: count(|users| &users.edit),
-                live: count(|users| &users.live),
-            });
-            if months.len() == MONTHS || month <= since {
-                break;
-            }
-            month = Timestamp::from_millis(month.as_millis() - 1).month();
-        }
-        months.reverse();
-        months
+            self.windows.each_ref().map(|window| window.report(self.since, self.end, self.now));
+        let (since, at) = (wall_at(self.now, self.since), wall_at(self.now, self.end));
+        Usage { at, since, hour, day, week, month, year, months: self.months.report(since, at) }
     }
 }

@@ -3,9 +3,9 @@
 use super::history::{CountSummary, PeriodTotals};
 use super::sketch::Sketch;
 use crate::access::{ACCESSES, Access, REASONS, Reason};
-use crate::time::Timestamp;
+use crate::time::Moment;
 
-/// The end of the period that is collected, in milliseconds.
+/// The end of the period that is collected, in milliseconds of steady time.
 ///
 /// The period begins at the last collection and ends at `end`, at the latest at the end of that minute. If the engine was
 /// idle for whole minutes after it, `idle_end` is the end of the last of them. Otherwise `idle_end` equals `end`.
@@ -22,9 +22,9 @@ pub(crate) struct Period {
 /// times the whole period, less the offset.
 #[derive(Debug)]
 pub(crate) struct Meter {
-    /// The time of the last collection.
+    /// The time of the last collection, in milliseconds of steady time.
     from: u64,
-    /// The time of the latest operation since, or `from`. If the clock goes backward, time stands still.
+    /// The time of the latest operation since, or `from`. An operation that comes late with an earlier time counts then.
     last: u64,
     /// The number of connections by access.
     counts: [u32; 3],
@@ -39,7 +39,7 @@ pub(crate) struct Meter {
 
 impl Meter {
     /// Creates a meter without connections.
-    pub(crate) fn new(now: Timestamp) -> Self {
+    pub(crate) fn new(now: Moment) -> Self {
         let now = now.as_millis();
         Meter {
             from: now,
@@ -60,7 +60,7 @@ impl Meter {
     #[inline]
     pub(crate) fn record_open(
         &mut self,
-        now: Timestamp,
+        now: Moment,
         access: Access,
         reason: Option<Reason>,
         user_hash: u64,
@@ -68,15 +68,20 @@ impl Meter {
         self.record_change(now, None, Some(access));
         self.opens += 1;
         self.edits += u64::from(access == Access::Edit);
-        if let Some(count) = reason.and_then(|reason| self.fallbacks.get_mut(reason.index())) {
-            *count += 1;
+        if let Some(reason) = reason {
+            self.record_refusal(reason);
         }
         self.users[access.index()].add(user_hash);
     }
 
+    /// Counts an open that got less access than it asked for, or none.
+    pub(crate) fn record_refusal(&mut self, reason: Reason) {
+        self.fallbacks[reason.index()] += 1;
+    }
+
     /// Records that a connection changed its access. `to` is `None` if the connection ended. Costs a few additions.
     #[inline]
-    pub(crate) fn record_change(&mut self, now: Timestamp, from: Option<Access>, to: Option<Access>) {
+    pub(crate) fn record_change(&mut self, now: Moment, from: Option<Access>, to: Option<Access>) {
         self.last = self.last.max(now.as_millis());
         let passed = (self.last - self.from).cast_signed();
         if let Some(access) = from {
@@ -158,8 +163,8 @@ impl Collected {
 mod tests {
     use super::*;
 
-    fn at(millis: u64) -> Timestamp {
-        Timestamp::from_millis(millis)
+    fn at(millis: u64) -> Moment {
+        Moment::from_millis(millis)
     }
 
     fn until(end: u64) -> Period {
@@ -181,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn time_stands_still_while_the_clock_goes_backward() {
+    fn an_operation_that_comes_late_counts_at_the_time_of_the_latest() {
         let mut meter = Meter::new(at(1_000));
         meter.record_open(at(900), Access::Edit, None, 1);
         meter.record_open(at(1_050), Access::Edit, None, 1);

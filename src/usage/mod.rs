@@ -3,8 +3,8 @@
 //! # Accuracy
 //!
 //! Connections are counted, not sampled. An average weighs each count by the milliseconds for which it lasted. A minimum or
-//! maximum includes counts that lasted for no time. If the clock goes backward, time stands still until it has caught up.
-//! With several threads, an operation is recorded too early by at most the time for which its thread waited between the
+//! maximum includes counts that lasted for no time. Time is steady time, so a wall clock that is set back or ahead changes
+//! no number. With several threads, an operation is recorded too early by at most the time for which its thread waited between the
 //! clock read and the lock.
 //!
 //! Up to 128 distinct users are counted. Above that the number is an estimate with a standard error of 2.3 %. See
@@ -17,7 +17,7 @@
 //! - `meter.rs` adds up the connections of one shard.
 //! - `gauge.rs` keeps the extremes of the whole engine.
 //! - `recorder.rs` collects both once a minute, before the first operation of the next minute.
-//! - `history.rs` keeps what was collected, in buckets.
+//! - `history.rs` keeps what was collected, in buckets, and `months.rs` the users of calendar months.
 //!
 //! Memory does not depend on the traffic: at most 2 MiB an engine and 7.5 KiB a shard. Nearly all of it is sketches of
 //! users. A sketch of no user allocates nothing.
@@ -25,6 +25,7 @@
 mod gauge;
 mod history;
 mod meter;
+mod months;
 mod recorder;
 mod sketch;
 #[cfg(test)]
@@ -43,10 +44,13 @@ pub(crate) use recorder::Recorder;
 ///
 /// Each window begins at the beginning of a bucket. So it is up to one bucket longer than its name says. No window begins
 /// before the engine was created.
+///
+/// The windows are cut by steady time, see [`Clock`](crate::Clock). Every time in here is what the wall clock showed then, by
+/// what it shows now: if it is corrected by an hour, all times move by an hour, and buckets begin an hour off.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Usage {
-    /// The time of the call. If the clock has gone backward, the latest time before that.
+    /// The time of the call.
     pub at: Timestamp,
     /// The time at which the engine was created.
     pub since: Timestamp,
@@ -60,8 +64,8 @@ pub struct Usage {
     pub month: Window,
     /// The last 365 days, in buckets of a day UTC.
     pub year: Window,
-    /// The named users of the last 12 calendar months and the present one, the oldest first. Months before the engine was
-    /// created are left out.
+    /// The named users of the last 12 calendar months and the present one, the oldest first, by the wall clock. Months
+    /// before the engine was created are left out.
     pub months: Vec<Month>,
 }
 
@@ -84,6 +88,7 @@ pub struct Window {
     /// The number of opens that got edit access.
     pub edits: u64,
     /// The number of opens that got less access than they asked for, by reason. Reasons without opens are left out.
+    /// [`ConnectionCap`](Reason::ConnectionCap) counts those that got no connection, which are not in `opens`.
     pub fallbacks: BTreeMap<Reason, u64>,
     /// The number of distinct users who opened. Above 128 it is an estimate with a standard error of 2.3 %.
     pub users: u64,

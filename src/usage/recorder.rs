@@ -6,7 +6,7 @@ use super::history::{MINUTE, UsageHistory};
 use super::meter::{Collected, Period};
 use crate::access::{ACCESSES, Access};
 use crate::sync::{AtomicU64, Mutex, Ordering};
-use crate::time::Timestamp;
+use crate::time::{Moment, Now};
 
 /// The usage of one engine.
 ///
@@ -17,7 +17,7 @@ use crate::time::Timestamp;
 #[derive(Debug)]
 #[repr(align(128))]
 pub(crate) struct Recorder {
-    /// The end of the present minute, in milliseconds. The alignment keeps it and the gauges away from words that are
+    /// The end of the present minute, in milliseconds of steady time. The alignment keeps it and the gauges away from words that are
     /// written often.
     due: AtomicU64,
     gauges: [Gauge; 3],
@@ -27,21 +27,21 @@ pub(crate) struct Recorder {
 
 impl Recorder {
     /// Creates the recorder of an engine without connections.
-    pub(crate) fn new(now: Timestamp) -> Self {
-        let due = AtomicU64::new(next_minute(now.as_millis()));
-        let gauges = std::array::from_fn(|_| Gauge::new(now.as_millis()));
+    pub(crate) fn new(now: Now) -> Self {
+        let due = AtomicU64::new(next_minute(now.steady));
+        let gauges = std::array::from_fn(|_| Gauge::new(now.steady.as_millis()));
         Recorder { due, gauges, history: Mutex::new(UsageHistory::new(now)) }
     }
 
     /// Returns true if a minute has ended that is not collected yet. Costs one load.
     #[inline]
-    pub(crate) fn is_due(&self, now: Timestamp) -> bool {
+    pub(crate) fn is_due(&self, now: Moment) -> bool {
         now.as_millis() >= self.due.load(Ordering::Acquire)
     }
 
     /// Records that the number of connections with this access, in the whole engine, has just risen to `count`. Nearly
     /// always costs one load.
-    pub(crate) fn record_rise(&self, access: Access, count: u32, now: Timestamp) {
+    pub(crate) fn record_rise(&self, access: Access, count: u32, now: Moment) {
         self.gauges[access.index()].record_rise(count, now.as_millis());
     }
 
@@ -59,12 +59,12 @@ impl Recorder {
     /// time.
     pub(crate) fn collect(
         &self,
-        now: Timestamp,
+        now: Now,
         present: impl Fn(Access) -> u32,
         shards: impl FnOnce(Period) -> Collected,
     ) {
         let mut history = self.history.lock();
-        if self.is_due(now) {
+        if self.is_due(now.steady) {
             self.end_minutes(&mut history, now, present, shards);
         }
     }
@@ -72,15 +72,16 @@ impl Recorder {
     /// Returns the usage up to `now`. See [`collect`](Self::collect) for `present` and `shards`.
     pub(crate) fn usage(
         &self,
-        now: Timestamp,
+        now: Now,
         present: impl Fn(Access) -> u32,
         shards: impl Fn(Period) -> Collected,
     ) -> Usage {
         let mut history = self.history.lock();
-        if self.is_due(now) {
+        if self.is_due(now.steady) {
             self.end_minutes(&mut history, now, &present, &shards);
         }
-        let end = now.as_millis().max(history.end());
+        history.follow(now);
+        let end = now.steady.as_millis().max(history.end());
         self.add_period(&mut history, Period { end, idle_end: end }, present, shards);
         // The report merges some hundred sketches. A copy is several times cheaper, so that other threads wait less.
         let copy = history.clone();
@@ -97,11 +98,12 @@ impl Recorder {
     fn end_minutes(
         &self,
         history: &mut UsageHistory,
-        now: Timestamp,
+        now: Now,
         present: impl Fn(Access) -> u32,
         shards: impl FnOnce(Period) -> Collected,
     ) {
-        let due = next_minute(now.as_millis());
+        history.follow(now);
+        let due = next_minute(now.steady);
         // Every operation after the end of that minute waits for this collection. So the minutes after it were idle.
         let period = Period { end: self.due.load(Ordering::Acquire), idle_end: due - MINUTE };
         self.add_period(history, period, present, shards);
@@ -128,6 +130,6 @@ impl Recorder {
 }
 
 /// Returns the end of the minute that contains `now`.
-fn next_minute(now: u64) -> u64 {
-    (now / MINUTE + 1) * MINUTE
+fn next_minute(now: Moment) -> u64 {
+    (now.as_millis() / MINUTE + 1).saturating_mul(MINUTE)
 }

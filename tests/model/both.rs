@@ -4,28 +4,32 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coedit::{
-    Access, Callbacks, ConnectionId, Delivery, DocumentKey, Engine, ForceSaveType, ManualClock, NamedUsers,
-    Notice, Timestamp, User, UserId,
+    Access, Answered, Callbacks, ConnectionId, Delivery, DocumentKey, Engine, ForceSaveType, Forgotten,
+    ManualClock, NamedUsers, Notice, PendingDocument, Timestamp, User, UserId,
 };
 use crossbeam_channel::Receiver;
 
-use super::Model;
 use super::op::Op;
 use super::settings::{CAPS, DAYS, LIMITS, SMALL, Settings};
-use super::settle::Settle;
+use super::{Model, Outcome, Pending};
 
 /// The engine and the model, side by side.
 pub struct Both {
-    engine: Engine,
+    /// `None` once the last handle is dropped.
+    engine: Option<Engine>,
     clock: Arc<ManualClock>,
     callbacks: Callbacks,
+    save_callbacks: Callbacks,
     notices: Receiver<Notice>,
     model: Model,
     keys: Vec<DocumentKey>,
     users: Vec<User>,
     /// Every connection that was ever opened.
     connections: Vec<ConnectionId>,
+    /// The deliveries that nobody settled, also those that ran out or were superseded.
     in_hand: Vec<Delivery>,
+    /// True once the end was seen.
+    ended: bool,
 }
 
 const START: u64 = 1_700_000_000_000;
@@ -40,7 +44,7 @@ fn pick<T: Copy>(choices: &[T], number: u8) -> T {
 impl Both {
     pub fn new(settings: Settings) -> Self {
         let clock = Arc::new(ManualClock::new(Timestamp::from_millis(START)));
-        let config = settings.config().shards(4).clock(clock.clone());
+        let config = settings.config().shards(64).clock(clock.clone());
         let engine = Engine::new(config).unwrap();
         let user = |n: usize| {
             let user = User::new(&format!("user-{n}")).unwrap();
@@ -48,14 +52,16 @@ impl Both {
         };
         Both {
             callbacks: engine.callbacks(),
+            save_callbacks: engine.save_callbacks(),
             notices: engine.notices(),
-            engine,
+            engine: Some(engine),
             clock,
             model: Model::new(settings, START),
             keys: (0..4).map(|n| DocumentKey::new(&format!("document-{n}")).unwrap()).collect(),
             users: (0..5).map(user).collect(),
             connections: Vec::new(),
             in_hand: Vec::new(),
+            ended: false,
         }
     }
 
@@ -74,9 +80,15 @@ impl Both {
         (count > 0).then(|| self.in_hand.remove(usize::from(number) % count))
     }
 
+    fn engine(&self) -> &Engine {
+        self.engine.as_ref().expect("there is a handle")
+    }
+
     pub fn run(&mut self, op: &Op) {
-        self.step(op);
-        self.compare(op);
+        if self.engine.is_some() || needs_no_handle(op) {
+            self.step(op);
+            self.compare(op);
+        }
     }
 
     #[expect(clippy::too_many_lines, reason = "one arm for each operation")]
@@ -88,16 +100,16 @@ impl Both {
             Op::WouldAdmit { document, user, asked } => self.would_admit(*document, *user, *asked),
             Op::Close(number) => {
                 let Some(id) = self.connection(*number) else { return };
-                assert_eq!(self.engine.close(id), self.model.close(id), "{op:?}");
+                assert_eq!(self.engine().close(id), self.model.close(id), "{op:?}");
             }
             Op::Change(number) => {
                 let Some(id) = self.connection(*number) else { return };
-                assert_eq!(self.engine.change(id), self.model.change(id), "{op:?}");
+                assert_eq!(self.engine().change(id), self.model.change(id), "{op:?}");
             }
             Op::Info { document, userdata: given } => {
                 let key = self.key(*document);
                 let expected = self.model.info(&key, userdata(given));
-                assert_eq!(self.engine.info(&key, userdata(given)), expected, "{op:?}");
+                assert_eq!(self.engine().info(&key, userdata(given)), expected, "{op:?}");
             }
             Op::DropUsers { document, users } => {
                 let key = self.key(*document);
@@ -108,66 +120,66 @@ impl Both {
                     })
                     .collect();
                 let expected = self.model.drop_access(&key, Some(&chosen));
-                assert_eq!(self.engine.drop_users(&key, &chosen), expected, "{op:?}");
+                assert_eq!(self.engine().drop_users(&key, &chosen), expected, "{op:?}");
             }
             Op::DropAll(document) => {
                 let key = self.key(*document);
-                assert_eq!(self.engine.drop_all(&key), self.model.drop_access(&key, None), "{op:?}");
+                assert_eq!(self.engine().drop_all(&key), self.model.drop_access(&key, None), "{op:?}");
             }
             Op::DropConnection(number) => {
                 let Some(id) = self.connection(*number) else { return };
-                assert_eq!(self.engine.drop_connection(id), self.model.drop_connection(id), "{op:?}");
+                assert_eq!(self.engine().drop_connection(id), self.model.drop_connection(id), "{op:?}");
             }
             Op::ForceSave { document, userdata: given } => {
                 let key = self.key(*document);
                 let expected = self.model.force_save(&key, userdata(given));
-                assert_eq!(self.engine.force_save(&key, userdata(given)), expected, "{op:?}");
+                assert_eq!(self.engine().force_save(&key, userdata(given)), expected, "{op:?}");
             }
             Op::PressSave(number) => {
                 let Some(id) = self.connection(*number) else { return };
                 let expected = self.model.force_save_by(id, ForceSaveType::Button);
-                assert_eq!(self.engine.press_save(id), expected, "{op:?}");
+                assert_eq!(self.engine().press_save(id), expected, "{op:?}");
             }
             Op::SubmitForm(number) => {
                 let Some(id) = self.connection(*number) else { return };
                 let expected = self.model.force_save_by(id, ForceSaveType::Form);
-                assert_eq!(self.engine.submit_form(id), expected, "{op:?}");
+                assert_eq!(self.engine().submit_form(id), expected, "{op:?}");
             }
             Op::Rename(document) => {
                 let key = self.key(*document);
-                self.engine.rename(&key, title).unwrap();
+                self.engine().rename(&key, title).unwrap();
                 self.model.rename(&key, title);
             }
             Op::EditLimit(number) => {
                 let limit = pick(&LIMITS, *number);
-                self.engine.set_edit_limit(limit).unwrap();
+                self.engine().set_edit_limit(limit).unwrap();
                 self.model.set_edit_limit(limit);
             }
             Op::LiveLimit(number) => {
                 let limit = pick(&LIMITS, *number);
-                self.engine.set_live_limit(limit).unwrap();
+                self.engine().set_live_limit(limit).unwrap();
                 self.model.set_live_limit(limit);
             }
             Op::DocumentLimit(number) => {
                 let limit = pick(&SMALL, *number);
-                self.engine.set_document_limit(limit).unwrap();
+                self.engine().set_document_limit(limit).unwrap();
                 self.model.settings.document_limit = limit;
             }
             Op::UserLimit(number) => {
                 let limit = pick(&SMALL, *number);
-                self.engine.set_user_limit(limit).unwrap();
+                self.engine().set_user_limit(limit).unwrap();
                 self.model.settings.user_limit = limit;
             }
             Op::NamedUsers { edit, live, days } => {
                 let (edit, live) = (pick(&SMALL, *edit), pick(&SMALL, *live));
                 let quota = NamedUsers { edit, live, expire_days: pick(&DAYS, *days) };
-                self.engine.set_named_users(quota).unwrap();
+                self.engine().set_named_users(quota).unwrap();
                 self.model.set_named_users(quota);
             }
             Op::MaxConnections(number) => {
                 let cap = pick(&CAPS, *number);
-                self.engine.set_max_connections(cap).unwrap();
-                self.model.settings.max_connections = cap;
+                self.engine().set_max_connections(cap).unwrap();
+                self.model.set_max_connections(cap);
             }
             Op::Holders(max) => self.compare_holders(usize::from(*max % 16)),
             Op::License => self.compare_license(),
@@ -189,31 +201,76 @@ impl Both {
                     _ => 31 * DAY,
                 });
             }
-            Op::Take => {
-                let delivery = self.callbacks.try_recv().ok();
-                assert_eq!(delivery.as_ref().map(|delivery| delivery.callback().clone()), self.model.take());
-                self.in_hand.extend(delivery);
+            Op::Take => drop(self.take(false)),
+            Op::TakeSave => drop(self.take(true)),
+            Op::Extend { delivery, millis } => self.extend(*delivery, u64::from(*millis)),
+            Op::Ack { delivery, url } => self.settle(*delivery, Outcome::Done, *url, Delivery::ack),
+            Op::AckKept { delivery, url } => self.settle(*delivery, Outcome::Kept, *url, Delivery::ack_kept),
+            Op::Fail { delivery, url } => self.settle(*delivery, Outcome::Failed, *url, Delivery::fail),
+            Op::Die(delivery) => {
+                let Some(delivery) = self.delivery(*delivery) else { return };
+                self.model.settle(delivery.number(), Outcome::Failed, None);
+                drop(delivery);
             }
-            Op::Ack { delivery, url } => {
-                self.settle(*delivery, true, *url, |delivery| drop(delivery.acked()));
-            }
-            Op::Fail { delivery, url } => {
-                self.settle(*delivery, false, *url, |delivery| drop(delivery.failed()));
-            }
-            Op::Die(delivery) => self.settle(*delivery, false, false, drop),
             Op::DeleteForgotten(document) => {
                 let key = self.key(*document);
                 assert_eq!(
-                    self.engine.delete_forgotten(&key).is_ok(),
+                    self.engine().delete_forgotten(&key).is_ok(),
                     self.model.delete_forgotten(&key),
                     "{op:?}"
                 );
             }
+            Op::RetryForgotten(document) => {
+                let key = self.key(*document);
+                let expected = self.model.retry_forgotten(&key);
+                assert_eq!(self.engine().retry_forgotten(&key), expected, "{op:?}");
+            }
+            Op::Version => assert_eq!(self.engine().version(), self.model.settings.version),
             Op::Drain => {
-                self.engine.drain();
+                self.engine().drain();
                 self.model.drain();
             }
+            Op::Undrain => {
+                self.engine().undrain();
+                self.model.undrain();
+            }
+            Op::ShutDown(millis) => {
+                let millis = u64::from(*millis);
+                self.shut_down(millis, |both| {
+                    let _ = both.engine().begin_shutdown(Duration::from_millis(millis));
+                });
+            }
+            Op::DropHandle => {
+                let millis = self.model.settings.drop_deadline;
+                self.shut_down(millis, |both| both.engine = None);
+            }
         }
+    }
+
+    /// Begins a shutdown. The contract does not say in which order the documents are closed, so the model takes the order
+    /// from the notices.
+    fn shut_down(&mut self, millis: u64, begin: impl FnOnce(&mut Self)) {
+        begin(self);
+        let notices: Vec<Notice> = self.notices.try_iter().collect();
+        let mut order: Vec<DocumentKey> = notices.iter().filter_map(disconnected).collect();
+        order.dedup();
+        self.model.begin_shutdown(millis, &order);
+        assert_eq!(notices, std::mem::take(&mut self.model.notices), "notices of the shutdown");
+    }
+
+    fn take(&mut self, saves_only: bool) -> Option<u64> {
+        if self.engine.is_none() {
+            // Where no handle is left, the receivers run what is due.
+            self.model.pass(0);
+        }
+        let receiver = if saves_only { &self.save_callbacks } else { &self.callbacks };
+        let delivery = receiver.try_recv();
+        let of = |one: &Delivery| (one.callback().clone(), one.number(), one.attempt());
+        assert_eq!(delivery.as_ref().map(of).map_err(|error| *error), self.model.take(saves_only));
+        let delivery = delivery.ok()?;
+        let number = delivery.number();
+        self.in_hand.push(delivery);
+        Some(number)
     }
 
     fn pick(&self, document: u8, user: u8, asked: u8) -> (DocumentKey, User, Access) {
@@ -224,7 +281,7 @@ impl Both {
     fn would_admit(&mut self, document: u8, user: u8, asked: u8) {
         let (key, user, asked) = self.pick(document, user, asked);
         let expected = self.model.grant(&key, user.id(), asked, false);
-        assert_eq!(self.engine.would_admit(&key, user.id(), asked), expected, "{asked} for {user:?}");
+        assert_eq!(self.engine().would_admit(&key, user.id(), asked), expected, "{asked} for {user:?}");
     }
 
     fn open(&mut self, document: u8, user: u8, asked: u8) {
@@ -233,7 +290,7 @@ impl Both {
         }
         let (key, user, asked) = self.pick(document, user, asked);
         let expected = self.model.grant(&key, user.id(), asked, true);
-        let opened = self.engine.open(&key, &user, asked);
+        let opened = self.engine().open(&key, &user, asked);
         assert_eq!(opened.as_ref().map(coedit::Connection::granted).map_err(|error| *error), expected);
         let (Ok(connection), Ok(grant)) = (opened, expected) else { return };
         let id = connection.into_id();
@@ -243,56 +300,107 @@ impl Both {
 
     fn pass(&mut self, millis: u64) {
         self.clock.advance(Duration::from_millis(millis));
-        self.engine.tick();
         self.model.pass(millis);
+        match &self.engine {
+            Some(engine) => drop(engine.tick()),
+            // The receiver runs what is due.
+            None => drop(self.take(false)),
+        }
     }
 
-    fn settle(&mut self, delivery: u8, acknowledged: bool, url: bool, settle: impl FnOnce(Delivery)) {
+    fn extend(&mut self, delivery: u8, millis: u64) {
+        let count = self.in_hand.len();
+        if count > 0 {
+            let delivery = &self.in_hand[usize::from(delivery) % count];
+            let expected = self.model.extend(delivery.number(), millis);
+            assert_eq!(delivery.extend(Duration::from_millis(millis)), expected);
+        }
+    }
+
+    fn settle(
+        &mut self,
+        delivery: u8,
+        outcome: Outcome,
+        url: bool,
+        settle: impl FnOnce(Delivery) -> Answered,
+    ) {
         let Some(mut delivery) = self.delivery(delivery) else { return };
         let url = url.then_some("file:///kept");
         if let Some(url) = url {
             delivery.kept_at(url).unwrap();
         }
-        let key = delivery.callback().key.clone();
-        settle(delivery);
-        self.model.settle(&key, acknowledged, url);
+        let expected = self.model.settle(delivery.number(), outcome, url);
+        let given = format!("{outcome:?} of {:?}", delivery.callback());
+        assert_eq!(settle(delivery), expected, "{given}");
     }
 
     fn compare(&mut self, op: &Op) {
-        self.engine.validate().unwrap_or_else(|error| panic!("after {op:?}: {error}"));
-        let notices: Vec<Notice> = self.notices.try_iter().collect();
-        assert_eq!(notices, std::mem::take(&mut self.model.notices), "notices after {op:?}");
+        self.compare_notices(op);
+        let report = self.callbacks.report();
+        let forgotten = |all: &[Forgotten]| -> Vec<_> {
+            all.iter().map(|one| (one.key.clone(), one.url.as_ref().map(ToString::to_string))).collect()
+        };
+        assert_eq!(report.is_some(), self.model.report().is_some(), "the end after {op:?}");
+        if let (Some(report), Some(end)) = (report, self.model.report()) {
+            assert_eq!(report.saved, end.saved, "saved at the end");
+            assert_pending(&report.unsaved, &end.unsaved, "at the end");
+            assert_eq!(forgotten(&report.forgotten), end.forgotten, "forgotten at the end");
+        }
+        for delivery in &self.in_hand {
+            let expected = self.model.deadline_of(delivery.number());
+            let expected = expected.map(|due| due.map_or(Timestamp::MAX, Timestamp::from_millis));
+            assert_eq!(delivery.deadline(), expected, "{:?} after {op:?}", delivery.callback());
+        }
+        let Some(engine) = &self.engine else { return };
+        engine.validate().unwrap_or_else(|error| panic!("after {op:?}: {error}"));
         for key in &self.keys {
-            assert_eq!(self.engine.editors(key), self.model.editors(key), "editors after {op:?}");
-            assert_eq!(self.engine.is_open(key), self.model.is_open(key), "{key} open after {op:?}");
+            assert_eq!(engine.editors(key), self.model.editors(key), "editors after {op:?}");
+            assert_eq!(engine.is_open(key), self.model.is_open(key), "{key} open after {op:?}");
             let fields = |all: Vec<coedit::Participant>| -> Vec<(UserId, Access, u32)> {
                 all.into_iter().map(|one| (one.user.id().clone(), one.access, one.connections)).collect()
             };
-            let (engine, model) = (self.engine.participants(key), self.model.participants(key));
+            let (engine, model) = (engine.participants(key), self.model.participants(key));
             assert_eq!(fields(engine), fields(model), "participants after {op:?}");
         }
         self.compare_limits(op);
-        assert_eq!(self.engine.documents(), self.model.open_documents(), "documents after {op:?}");
-        let forgotten: Vec<_> = self
-            .engine
-            .forgotten()
-            .into_iter()
-            .map(|one| (one.key, one.url.map(|url| url.to_string())))
-            .collect();
-        assert_eq!(forgotten, self.model.forgotten(), "forgotten after {op:?}");
-        let (engine, model) =
-            (self.engine.next_deadline().map(Timestamp::as_millis), self.model.next_deadline());
+        assert_eq!(engine.documents(), self.model.open_documents(), "documents after {op:?}");
+        assert_eq!(engine.is_draining(), self.model.is_draining());
+        assert_eq!(forgotten(&engine.forgotten()), self.model.forgotten(), "forgotten after {op:?}");
+        assert_pending(&engine.unsaved(), &self.model.unsaved(), &format!("unsaved after {op:?}"));
+        let remaining = engine.remaining();
+        assert_eq!(remaining.connections, self.model.limits()[2].in_use);
+        assert_pending(&remaining.documents, &self.model.remaining(), &format!("remaining after {op:?}"));
+        let (engine, model) = (engine.next_deadline().map(Timestamp::as_millis), self.model.next_deadline());
         assert!(
             model.is_none_or(|due| engine.is_some_and(|engine| engine <= due)),
             "deadline {engine:?} later than {model:?} after {op:?}"
         );
         for id in self.connections.iter().rev().take(24) {
-            assert_eq!(self.engine.access(*id), self.model.access(*id), "access after {op:?}");
+            assert_eq!(self.engine().access(*id), self.model.access(*id), "access after {op:?}");
         }
     }
 
+    /// Compares the notices. What falls due in several documents at once may be told in any order of documents. After the
+    /// end nothing is told.
+    fn compare_notices(&mut self, op: &Op) {
+        let mut engine: Vec<Notice> = self.notices.try_iter().collect();
+        let mut model = std::mem::take(&mut self.model.notices);
+        if self.model.report().is_some() && !self.ended {
+            self.ended = true;
+        } else if self.ended {
+            model.clear();
+        }
+        // Without a handle a receiver runs what is due.
+        let runs_due = matches!(op, Op::Pass(_) | Op::PassToDeadline | Op::PassFar { .. });
+        if runs_due || self.engine.is_none() {
+            engine.sort_by_key(key_of);
+            model.sort_by_key(key_of);
+        }
+        assert_eq!(engine, model, "notices after {op:?}");
+    }
+
     fn compare_limits(&self, op: &Op) {
-        let (limits, settings) = (self.engine.limits(), &self.model.settings);
+        let (limits, settings) = (self.engine().limits(), &self.model.settings);
         assert_eq!(
             [limits.edit, limits.live, limits.connections],
             self.model.limits(),
@@ -303,12 +411,12 @@ impl Both {
     }
 
     fn compare_holders(&self, max: usize) {
-        let holders: Vec<_> = self.engine.holders(max).into_iter().map(Model::holder).collect();
+        let holders: Vec<_> = self.engine().holders(max).into_iter().map(Model::holder).collect();
         assert_eq!(holders, self.model.holders(max), "{max} holders");
     }
 
     fn compare_license(&mut self) {
-        let license = self.engine.license();
+        let license = self.engine().license();
         let named = |list: Vec<coedit::NamedUser>| -> Vec<_> {
             list.into_iter().map(|one| (one.userid, one.expire)).collect()
         };
@@ -324,7 +432,7 @@ impl Both {
     }
 
     fn compare_usage(&self) {
-        let usage = self.engine.usage();
+        let usage = self.engine().usage();
         assert_eq!(usage.is_some(), self.model.settings.usage);
         if let Some(usage) = usage {
             self.model.usage.check(&usage, self.model.now);
@@ -333,33 +441,90 @@ impl Both {
 
     /// Closes every connection and acknowledges every callback. Checks that nothing is left.
     pub fn finish(mut self) {
-        self.compare_holders(usize::MAX);
-        for number in (0..self.connections.len()).rev() {
-            let id = self.connections[number];
-            assert_eq!(self.engine.close(id), self.model.close(id));
+        if self.engine.is_some() {
+            self.compare_holders(usize::MAX);
+            for number in (0..self.connections.len()).rev() {
+                let id = self.connections[number];
+                assert_eq!(self.engine().close(id), self.model.close(id));
+            }
         }
-        while let Some(delivery) = self.in_hand.pop() {
-            let key = delivery.callback().key.clone();
-            delivery.acked();
-            self.model.settle(&key, true, None);
+        while !self.in_hand.is_empty() {
+            self.settle(0, Outcome::Done, false, Delivery::ack);
         }
         loop {
-            while let Ok(delivery) = self.callbacks.try_recv() {
-                let key = delivery.callback().key.clone();
-                assert_eq!(Some(&*delivery.acked()), self.model.take().as_ref());
-                self.model.settle(&key, true, None);
+            while self.take(false).is_some() {
+                self.settle(0, Outcome::Done, false, Delivery::ack);
             }
-            let Some(due) = self.model.next_deadline() else { break };
+            self.compare(&Op::PassToDeadline);
+            let due = self.model.next_deadline().filter(|_| self.model.report().is_none());
+            let Some(due) = due else { break };
             self.pass(due.saturating_sub(self.model.now));
+            while !self.in_hand.is_empty() {
+                self.settle(0, Outcome::Done, false, Delivery::ack);
+            }
         }
+        let Some(engine) = self.engine.take() else {
+            assert!(self.callbacks.report().is_some(), "an engine without a handle ends");
+            return;
+        };
+        if let Some(report) = self.callbacks.report() {
+            assert_eq!(*engine.shutdown(Duration::ZERO), *report, "there is one report");
+            return;
+        }
+        self.engine = Some(engine);
         self.compare_license();
         self.compare_usage();
-        self.compare(&Op::Take);
+        let engine = self.engine();
         // A forgotten document is open until it is deleted.
-        for forgotten in self.engine.forgotten() {
-            self.engine.delete_forgotten(&forgotten.key).unwrap();
+        for forgotten in engine.forgotten() {
+            engine.delete_forgotten(&forgotten.key).unwrap();
         }
-        assert_eq!((self.engine.documents(), self.engine.limits().edit.in_use), (0, 0));
-        self.engine.validate().unwrap();
+        assert_eq!((engine.documents(), engine.limits().edit.in_use), (0, 0));
+        engine.validate().unwrap();
+    }
+}
+
+/// Returns true if the operation can be run where no handle of the engine is left.
+fn needs_no_handle(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::Pass(_)
+            | Op::PassToDeadline
+            | Op::PassFar { .. }
+            | Op::Take
+            | Op::TakeSave
+            | Op::Extend { .. }
+            | Op::Ack { .. }
+            | Op::AckKept { .. }
+            | Op::Fail { .. }
+            | Op::Die(_)
+    )
+}
+
+fn assert_pending(engine: &[PendingDocument], model: &[Pending], context: &str) {
+    let fields = |one: &PendingDocument| (one.key.clone(), one.state, one.since.as_millis(), one.failures);
+    let engine: Vec<_> = engine.iter().map(fields).collect();
+    let is_same = |((key, state, since, failures), expected): (&(DocumentKey, _, u64, usize), &Pending)| {
+        (key, state, failures) == (&expected.0, &expected.1, &expected.3)
+            && expected.2.is_none_or(|expected| expected == *since)
+    };
+    assert!(
+        engine.len() == model.len() && engine.iter().zip(model).all(is_same),
+        "{context}: {engine:?}, expected {model:?}"
+    );
+}
+
+fn disconnected(notice: &Notice) -> Option<DocumentKey> {
+    match notice {
+        Notice::Disconnected { key, .. } => Some(key.clone()),
+        _ => None,
+    }
+}
+
+/// Returns the document that a notice is about.
+fn key_of(notice: &Notice) -> Option<DocumentKey> {
+    match notice {
+        Notice::Storage { key, .. } | Notice::Saved { key, .. } => Some(key.clone()),
+        _ => None,
     }
 }

@@ -3,11 +3,13 @@
 mod storage;
 
 use coedit::{
-    Access, Action, ActionKind, Author, Callback, ChangeError, ConnectionId, DocumentKey, ForceSaveError,
-    ForceSaveType, History, Participant, Status, Timestamp, Turn, User, UserId, VERSION,
+    Access, Action, ActionKind, Author, Callback, ChangeError, ConnectionId, DocumentKey, DocumentState,
+    ForceSaveError, ForceSaveType, History, Notice, Participant, RetryError, Status, Timestamp, Turn, User,
+    UserId,
 };
 
 use super::settings::Settings;
+pub use storage::{Given, Outcome};
 
 #[derive(Clone)]
 pub struct Connection {
@@ -18,38 +20,46 @@ pub struct Connection {
     pub active: u64,
 }
 
+/// A change. Changes are numbered over all documents, and no number is used twice.
+struct Change {
+    number: u64,
+    user: User,
+    at: u64,
+}
+
 /// Something that the storage has not been told yet. Events wait in order.
 #[expect(clippy::large_enum_variant, reason = "a model may waste memory")]
 enum Event {
     Joined(UserId),
     Left(UserId),
-    Closed(UserId),
+    /// The last leave of an unchanged document, and when it was.
+    Closed(UserId, u64),
     /// The answer if nobody edits at the time of the request. `None` if somebody does: then the answer lists the editors
     /// that the storage knows when the callback is taken.
     Info {
         userdata: Option<String>,
         fixed: Option<(Status, Option<Vec<UserId>>)>,
     },
+    /// `reach` is the number of the last change that it holds.
     ForceSave {
         callback: Callback,
-        reach: usize,
-        generation: u32,
+        reach: u64,
     },
     /// The force save of the timer. It holds every change up to when it is taken.
     TimedForceSave,
 }
 
+/// A save holds every change up to a number.
+#[derive(Clone, Copy)]
 enum Kind {
     Action,
+    Closed,
     /// An answer to `info`.
     Answer,
-    ForceSaveFailed,
-    ForceSave {
-        reach: usize,
-        generation: u32,
-    },
-    Save,
-    SaveFailed,
+    ForceSaveFailed(u64),
+    ForceSave(u64),
+    Save(u64),
+    SaveFailed(u64),
 }
 
 enum State {
@@ -62,22 +72,48 @@ enum State {
 struct Outstanding {
     callback: Callback,
     kind: Kind,
+    /// The number of its latest delivery.
+    delivery: u64,
+    /// Since when the storage owes an answer, or is to be told.
+    since: u64,
+    /// When it has failed if nobody answers.
+    deadline: Option<u64>,
     failures: usize,
     state: State,
 }
 
+/// When the save of a closed document is handed out.
+#[derive(Clone, Copy, PartialEq)]
+enum SaveTurn {
+    /// It is not due.
+    Later,
+    /// It is due, after what waits.
+    InOrder,
+    /// It is due, and goes before what waits.
+    First,
+}
+
+/// Nobody edits, and a save is to come.
 struct Closing {
-    last_editor: UserId,
-    /// When the save is due. `None` once it is.
-    due: Option<u64>,
+    /// The last editor. `None` for the save of a forgotten document that is tried again.
+    leaver: Option<UserId>,
+    /// When the save falls due or fell due.
+    due: u64,
+    turn: SaveTurn,
+    /// True if the save was handed out before.
+    tried: bool,
+    /// Counts for the next pause.
     failures: usize,
 }
 
-/// What the notice after a settled callback says.
-pub enum Settled {
-    WithoutNotice,
-    Saved(Callback),
-    GivenUp(Callback),
+/// Which documents are handed out first.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Lane {
+    /// The next callback is a 2, 3 or 4.
+    Saves,
+    /// A 2 or 4 is due behind something else.
+    BeforeSaves,
+    Rest,
 }
 
 pub struct Document {
@@ -89,23 +125,24 @@ pub struct Document {
     /// The users who are connected or whom the storage has heard of, in the order in which they began to edit. A user who
     /// comes back before the leave was handed out keeps the place.
     order: Vec<UserId>,
-    /// The edit connections whose joins were handed out.
+    /// The edit connections that the storage counts by what was handed out.
     handed_out: Vec<UserId>,
     /// One entry for each connection of any access, kept in the same way as `accesses`.
     connected: Vec<UserId>,
     waiting: Vec<Event>,
     outstanding: Option<Outstanding>,
     /// Every change since the last acknowledged save of status 2.
-    changes: Vec<(User, u64)>,
-    /// The number of times that `changes` was cleared.
-    generation: u32,
-    /// The number of changes in the last acknowledged force save.
-    force_saved: usize,
-    /// The number of changes in each unfinished force save.
-    unfinished_force_saves: Vec<usize>,
+    changes: Vec<Change>,
+    /// The last change in an acknowledged force save.
+    force_saved: u64,
+    /// The last change of each unfinished force save.
+    unfinished_force_saves: Vec<u64>,
+    /// How often a save of these changes has failed.
+    save_failures: usize,
     closing: Option<Closing>,
     pub saving: bool,
-    pub forgotten: bool,
+    /// The last change of the save that was given up, while the document is listed as forgotten.
+    forgotten: Option<u64>,
     pub url: Option<String>,
     /// The URL that the worker gave for the file of the outstanding save.
     offered_url: Option<String>,
@@ -139,12 +176,12 @@ impl Document {
             waiting: Vec::new(),
             outstanding: None,
             changes: Vec::new(),
-            generation: 0,
             force_saved: 0,
             unfinished_force_saves: Vec::new(),
+            save_failures: 0,
             closing: None,
             saving: false,
-            forgotten: false,
+            forgotten: None,
             url: None,
             offered_url: None,
             force_at: None,
@@ -159,18 +196,80 @@ impl Document {
 
     /// Returns true if nothing of the document is left.
     pub fn is_finished(&self) -> bool {
-        !self.is_open() && self.waiting.is_empty() && self.outstanding.is_none() && !self.forgotten
+        !self.is_open() && self.waiting.is_empty() && self.outstanding.is_none() && !self.is_forgotten()
     }
 
-    /// Returns true if a callback can be taken.
-    pub fn is_ready(&self) -> bool {
-        match (&self.outstanding, &self.closing) {
-            (Some(outstanding), _) => matches!(outstanding.state, State::Ready),
-            (None, Some(closing)) => {
-                closing.due.is_none() || (closing.failures == 0 && !self.waiting.is_empty())
+    pub fn is_forgotten(&self) -> bool {
+        self.forgotten.is_some()
+    }
+
+    /// Returns true if the storage has nothing to hear and nothing to answer.
+    pub fn is_settled(&self) -> bool {
+        self.waiting.is_empty() && self.outstanding.is_none() && self.closing.is_none()
+    }
+
+    pub fn is_unsaved(&self) -> bool {
+        !self.changes.is_empty()
+    }
+
+    /// Returns the state of a document that is not settled, since when, and how often its save has failed. The time is
+    /// `None` where the contract does not fix it.
+    pub fn pending(&self) -> (DocumentState, Option<u64>, usize) {
+        let state = match &self.closing {
+            _ if !self.is_unsaved() => {
+                return (DocumentState::Telling, self.outstanding.as_ref().map(|one| one.since), 0);
             }
-            (None, None) => !self.waiting.is_empty(),
+            Some(_) if self.saving => DocumentState::Saving,
+            Some(closing) if closing.tried => DocumentState::Retrying,
+            Some(_) => DocumentState::Closing,
+            None if self.has_editors() => DocumentState::Edited,
+            None => DocumentState::Forgotten,
+        };
+        (state, Some(self.changes[0].at / 1000 * 1000), self.save_failures)
+    }
+
+    /// Returns since when a 2 or 4 is due that what waits is handed out before. Only while nobody edits.
+    fn closing_due(&self) -> Option<u64> {
+        match &self.closing {
+            Some(closing) => (closing.turn == SaveTurn::InOrder && !self.saving).then_some(closing.due),
+            None if self.has_editors() => None,
+            None => self.waiting.iter().rev().find_map(|event| match event {
+                Event::Closed(_, at) => Some(*at),
+                _ => None,
+            }),
         }
+    }
+
+    /// Returns when a due 2 or 4 goes before everything else. `None` if nothing is before it.
+    fn supersedes_at(&self, patience: u64) -> Option<u64> {
+        let due = self.closing_due()?;
+        let is_before = match self.closing {
+            Some(_) => !self.waiting.is_empty(),
+            None => self.waiting.iter().rposition(|event| matches!(event, Event::Closed(..))) != Some(0),
+        };
+        (is_before || self.outstanding.is_some()).then_some(due + patience)
+    }
+
+    /// Returns the lane of a document with a callback that can be taken.
+    pub fn lane(&self) -> Option<Lane> {
+        let closed = matches!(self.waiting.first(), Some(Event::Closed(..)));
+        let is_save = match (&self.outstanding, &self.closing) {
+            (Some(one), _) if !matches!(one.state, State::Ready) => return None,
+            (Some(one), _) => matches!(one.kind, Kind::SaveFailed(_) | Kind::Closed),
+            (None, Some(closing)) => match closing.turn {
+                SaveTurn::First => true,
+                SaveTurn::InOrder => closed || self.waiting.is_empty(),
+                SaveTurn::Later if closing.tried || self.waiting.is_empty() => return None,
+                SaveTurn::Later => closed,
+            },
+            (None, None) if self.waiting.is_empty() => return None,
+            (None, None) => closed,
+        };
+        Some(match (is_save, self.closing_due()) {
+            (true, _) => Lane::Saves,
+            (false, Some(_)) => Lane::BeforeSaves,
+            (false, None) => Lane::Rest,
+        })
     }
 
     pub fn connection(&self, id: ConnectionId) -> &Connection {
@@ -195,7 +294,7 @@ impl Document {
     /// Returns true if the storage was told of the user's editing or is to be told of it.
     fn storage_knows(&self, user: &UserId) -> bool {
         let names_user = |event: &Event| match event {
-            Event::Joined(other) | Event::Left(other) | Event::Closed(other) => other == user,
+            Event::Joined(other) | Event::Left(other) | Event::Closed(other, _) => other == user,
             Event::Info { .. } | Event::ForceSave { .. } | Event::TimedForceSave => false,
         };
         self.handed_out.contains(user) || self.waiting.iter().any(names_user)
@@ -246,8 +345,8 @@ impl Document {
         self.connections.push(Connection { id, user: user.clone(), access, active: now });
         self.connected.push(user.id().clone());
         if access == Access::Edit && settings.callbacks {
-            if let Some(closing) = self.closing.take() {
-                self.waiting.push(Event::Left(closing.last_editor));
+            if let Some(leaver) = self.closing.take().and_then(|closing| closing.leaver) {
+                self.waiting.push(Event::Left(leaver));
             }
             self.waiting.push(Event::Joined(user.id().clone()));
         }
@@ -272,11 +371,12 @@ impl Document {
         if self.has_editors() {
             self.waiting.push(Event::Left(user.clone()));
         } else if self.changes.is_empty() {
-            self.waiting.push(Event::Closed(user.clone()));
+            self.waiting.push(Event::Closed(user.clone(), now));
         } else {
             self.offered_url = None;
-            let due = (!at_once && settings.save_delay > 0).then_some(now + settings.save_delay);
-            self.closing = Some(Closing { last_editor: user.clone(), due, failures: 0 });
+            let due = now + if at_once { 0 } else { settings.save_delay };
+            let turn = if due > now { SaveTurn::Later } else { SaveTurn::InOrder };
+            self.closing = Some(Closing { leaver: Some(user.clone()), due, turn, tried: false, failures: 0 });
         }
     }
 
@@ -284,6 +384,15 @@ impl Document {
     pub fn connections_above_view(&self, user: &UserId) -> Vec<ConnectionId> {
         let theirs = self.connections.iter().filter(|one| one.user.id() == user && one.access > Access::View);
         theirs.map(|one| one.id).collect()
+    }
+
+    /// Returns all connections, user by user in the order in which they began to edit.
+    pub fn connections_in_order(&self) -> Vec<ConnectionId> {
+        let of = |user: UserId| {
+            let theirs = self.connections.iter().filter(move |one| *one.user.id() == user);
+            theirs.map(|one| one.id)
+        };
+        self.users_in_order().into_iter().flat_map(of).collect()
     }
 
     /// Returns all users who are connected, in the order in which they began to edit.
@@ -307,7 +416,14 @@ impl Document {
         before
     }
 
-    pub fn change(&mut self, id: ConnectionId, settings: &Settings, now: u64) -> Result<(), ChangeError> {
+    /// Records a change with a number that is higher than all before.
+    pub fn change(
+        &mut self,
+        id: ConnectionId,
+        number: u64,
+        settings: &Settings,
+        now: u64,
+    ) -> Result<(), ChangeError> {
         let connection = self.connection(id).clone();
         if connection.access != Access::Edit {
             return Err(ChangeError::ViewOnly);
@@ -315,7 +431,7 @@ impl Document {
         let open = self.connections.iter_mut().find(|one| one.id == id).expect("the connection is open");
         open.active = now;
         if settings.callbacks {
-            self.changes.push((connection.user, now));
+            self.changes.push(Change { number, user: connection.user, at: now });
             self.schedule_force_save(settings, now);
         }
         Ok(())
@@ -339,7 +455,7 @@ impl Document {
     fn force_saves(&self) -> usize {
         let is_waiting = |event: &&Event| matches!(event, Event::ForceSave { .. } | Event::TimedForceSave);
         let is_outstanding =
-            |one: &Outstanding| matches!(one.kind, Kind::ForceSave { .. } | Kind::ForceSaveFailed);
+            |one: &Outstanding| matches!(one.kind, Kind::ForceSave(_) | Kind::ForceSaveFailed(_));
         let outstanding = self.outstanding.as_ref().is_some_and(is_outstanding);
         self.waiting.iter().filter(is_waiting).count() + usize::from(outstanding)
     }
@@ -357,9 +473,15 @@ impl Document {
         self.editors()
     }
 
+    /// Returns the number of the last unsaved change.
+    fn last_change(&self) -> u64 {
+        self.changes.last().map_or(0, |change| change.number)
+    }
+
+    /// Returns true if there are changes that neither an acknowledged force save nor one under way holds.
     fn has_unsaved(&self) -> bool {
         let covered = self.unfinished_force_saves.iter().copied().max().unwrap_or(0).max(self.force_saved);
-        self.changes.len() > covered
+        self.last_change() > covered
     }
 
     pub fn force_save(
@@ -369,9 +491,9 @@ impl Document {
         userdata: Option<&str>,
         settings: &Settings,
     ) -> Result<(), ForceSaveError> {
-        let under_way =
-            self.closing.as_ref().is_some_and(|closing| closing.due.is_none() || closing.failures > 0);
-        if under_way || !self.has_unsaved() {
+        let is_under_way = |closing: &Closing| closing.turn != SaveTurn::Later || closing.tried;
+        let under_way = self.closing.as_ref().is_some_and(is_under_way);
+        if under_way || self.saving || !self.has_unsaved() {
             return Err(ForceSaveError::NotChanged);
         }
         if self.force_saves() >= settings.asked {
@@ -381,33 +503,42 @@ impl Document {
         callback.userdata = userdata.map(Into::into);
         callback.action = asked_by.map(|user| Action { kind: ActionKind::ForceSaveRequested, user });
         self.force_at = None;
-        let (reach, generation) = (self.changes.len(), self.generation);
-        self.waiting.push(Event::ForceSave { callback, reach, generation });
+        self.waiting.push(Event::ForceSave { callback, reach: self.last_change() });
         Ok(())
     }
 
     /// Returns a force save of all changes up to now, which is unfinished from now on.
     fn force_save_callback(&mut self, kind: ForceSaveType, settings: &Settings) -> Callback {
-        let mut callback = self.last_change(Status::ForceSave);
+        let mut callback = self.save_callback(Status::ForceSave, settings);
         callback.forcesavetype = Some(kind);
-        callback.history =
-            Some(History { changes: self.turns(settings.turns), server_version: VERSION.to_owned() });
-        self.unfinished_force_saves.push(self.changes.len());
+        self.unfinished_force_saves.push(self.last_change());
         callback
     }
 
-    fn last_change(&self, status: Status) -> Callback {
-        let (user, at) = self.changes.last().expect("the document has a change");
+    /// Returns what all saves have in common.
+    fn save_callback(&self, status: Status, settings: &Settings) -> Callback {
+        let change = self.changes.last().expect("the document has a change");
         let mut callback = Callback::new(self.key.clone(), status);
-        callback.users = Some(vec![user.id().clone()]);
-        callback.lastsave = Some(Timestamp::from_millis(*at));
+        callback.users = Some(vec![change.user.id().clone()]);
+        callback.lastsave = Some(Timestamp::from_millis(change.at));
+        let server_version = settings.version.to_owned();
+        callback.history = Some(History { changes: self.turns(settings.turns), server_version });
+        callback
+    }
+
+    /// Returns the callback of the save after the last leave.
+    fn closing_callback(&self, status: Status, settings: &Settings) -> Callback {
+        let leaver = self.closing.as_ref().and_then(|closing| closing.leaver.clone());
+        let mut callback = self.save_callback(status, settings);
+        callback.action = leaver.map(|user| Action { kind: ActionKind::Left, user });
+        callback.notmodified = Some(self.force_saved >= self.last_change());
         callback
     }
 
     fn turns(&self, max: usize) -> Vec<Turn> {
         let mut turns: Vec<Turn> = Vec::new();
         let mut last: Option<&UserId> = None;
-        for (user, at) in &self.changes {
+        for Change { user, at, .. } in &self.changes {
             if last != Some(user.id()) {
                 let author = Author {
                     id: user.id().clone(),
@@ -427,69 +558,111 @@ impl Document {
     }
 
     pub fn delete_forgotten(&mut self) -> bool {
-        if !self.forgotten {
-            return false;
+        let was_forgotten = self.is_forgotten();
+        if was_forgotten {
+            self.end_forgotten();
         }
+        was_forgotten
+    }
+
+    /// The document is not listed as forgotten any more. Where nobody edits again and no save is to come, nothing is
+    /// unsaved either.
+    fn end_forgotten(&mut self) {
+        (self.forgotten, self.url) = (None, None);
         if !self.has_editors() && self.closing.is_none() {
             self.clear_changes();
         }
-        (self.forgotten, self.url) = (false, None);
-        true
+    }
+
+    /// Makes the save of a forgotten document due again.
+    pub fn retry_forgotten(&mut self, now: u64) -> Result<(), RetryError> {
+        if !self.is_forgotten() {
+            return Err(RetryError::NotForgotten);
+        }
+        if self.has_editors() || self.closing.is_some() {
+            return Err(RetryError::UnderWay);
+        }
+        let turn = SaveTurn::InOrder;
+        self.closing = Some(Closing { leaver: None, due: now, turn, tried: false, failures: 0 });
+        Ok(())
     }
 
     fn clear_changes(&mut self) {
-        // A force save that is under way covers only cleared changes.
-        self.generation += 1;
         self.changes.clear();
-        self.force_saved = 0;
+        self.save_failures = 0;
         self.force_at = None;
         self.unfinished_force_saves.clear();
     }
 
-    pub fn next_deadline(&self) -> Option<u64> {
-        let retry = self.outstanding.as_ref().and_then(|outstanding| match outstanding.state {
+    pub fn next_deadline(&self, patience: u64) -> Option<u64> {
+        let outstanding = self.outstanding.as_ref().and_then(|outstanding| match outstanding.state {
             State::WaitsUntil(until) => Some(until),
-            _ => None,
+            State::HandedOut => outstanding.deadline,
+            State::Ready => None,
         });
-        let save = self.closing.as_ref().and_then(|closing| closing.due);
+        let is_later = |closing: &&Closing| closing.turn == SaveTurn::Later && !self.saving;
+        let save = self.closing.as_ref().filter(is_later).map(|closing| closing.due);
         let force = self.force_at.filter(|_| self.has_editors());
-        [retry, save, force].into_iter().flatten().min()
+        [outstanding, save, force, self.supersedes_at(patience)].into_iter().flatten().min()
     }
 
-    /// Runs what is due at `now`.
-    pub fn run_due(&mut self, settings: &Settings, now: u64) {
-        if let Some(closing) = &mut self.closing {
-            closing.due = closing.due.filter(|due| *due > now);
+    /// Runs what is due at `now`: first what the storage owes, then the save, then the patience of the save.
+    pub fn run_due(&mut self, settings: &Settings, now: u64, patience: u64) -> Vec<Notice> {
+        let mut notices = Vec::new();
+        let had_editors = self.has_editors();
+        match &mut self.outstanding {
+            Some(one) if matches!(one.state, State::WaitsUntil(until) if until <= now) => {
+                one.state = State::Ready;
+            }
+            Some(one)
+                if matches!(one.state, State::HandedOut) && one.deadline.is_some_and(|due| due <= now) =>
+            {
+                self.fail(settings, now, &mut notices);
+            }
+            _ => {}
         }
-        if let Some(outstanding) = &mut self.outstanding
-            && matches!(outstanding.state, State::WaitsUntil(until) if until <= now)
-        {
-            outstanding.state = State::Ready;
+        if self.closing.as_ref().is_some_and(|closing| closing.due <= now) {
+            self.make_save_due(now);
         }
-        if self.has_editors() && self.force_at.is_some_and(|at| at <= now) {
+        if had_editors && self.force_at.is_some_and(|at| at <= now) {
             self.force_at = None;
             if self.has_unsaved() && self.force_saves() < settings.asked {
                 self.waiting.push(Event::TimedForceSave);
             }
         }
+        if self.supersedes_at(patience).is_some_and(|at| at <= now) {
+            self.supersede(&mut notices);
+        }
+        notices
     }
 
-    /// Makes a save due that waits for the save delay.
-    pub fn skip_save_delay(&mut self) {
-        if let Some(closing) = self.closing.as_mut().filter(|closing| closing.failures == 0) {
-            closing.due = None;
-        }
-    }
-
-    /// Makes a waiting save and a waiting retry due at once.
-    pub fn skip_delays(&mut self) {
-        if let Some(closing) = &mut self.closing {
-            closing.due = None;
-        }
-        if let Some(outstanding) = &mut self.outstanding
-            && matches!(outstanding.state, State::WaitsUntil(_))
+    fn make_save_due(&mut self, now: u64) {
+        if let Some(closing) = self.closing.as_mut().filter(|closing| closing.turn == SaveTurn::Later)
+            && !self.saving
         {
-            outstanding.state = State::Ready;
+            closing.turn = if closing.tried { SaveTurn::First } else { SaveTurn::InOrder };
+            closing.due = closing.due.min(now);
+        }
+    }
+
+    /// Makes a save due that waits for the save delay, but not one that waits for its retry.
+    pub fn skip_save_delay(&mut self, now: u64) {
+        if self.closing.as_ref().is_some_and(|closing| !closing.tried) {
+            self.make_save_due(now);
+        }
+    }
+
+    /// The engine shuts down: every save is due, every retry is due, and the pauses begin again.
+    pub fn hurry(&mut self, now: u64) {
+        self.make_save_due(now);
+        if let Some(closing) = &mut self.closing {
+            closing.failures = 0;
+        }
+        if let Some(outstanding) = &mut self.outstanding {
+            outstanding.failures = 0;
+            if matches!(outstanding.state, State::WaitsUntil(_)) {
+                outstanding.state = State::Ready;
+            }
         }
     }
 }

@@ -59,6 +59,7 @@ impl Model {
             Pool::Edit => (settings.edit_limit, self.seats(Access::Edit, |_, _| true)),
             Pool::Live => (settings.live_limit, self.seats(Access::LiveView, |_, _| true)),
             Pool::Users => (settings.named_users.edit, named(Access::Edit)),
+            Pool::Max => (settings.max_connections, self.connections(None)),
             _ => (settings.named_users.live, named(Access::LiveView)),
         };
         Limit { limit, in_use }
@@ -66,9 +67,7 @@ impl Model {
 
     /// Returns the limits of edit access, of live view and of all connections.
     pub fn limits(&self) -> [Limit; 3] {
-        let limit = self.settings.max_connections;
-        let in_use = self.connections(None);
-        [self.pool(Pool::Edit), self.pool(Pool::Live), Limit { limit, in_use }]
+        [Pool::Edit, Pool::Live, Pool::Max].map(|pool| self.pool(pool))
     }
 
     pub fn holders(&self, max: usize) -> Vec<(DocumentKey, UserId, Access, u32, Timestamp)> {
@@ -181,6 +180,11 @@ impl Model {
         self.check_limit_change(Pool::Live);
     }
 
+    pub fn set_max_connections(&mut self, cap: Option<u32>) {
+        self.settings.max_connections = cap;
+        self.check_limit_change(Pool::Max);
+    }
+
     pub fn set_named_users(&mut self, quota: NamedUsers) {
         self.expire();
         self.settings.named_users = quota;
@@ -206,7 +210,14 @@ impl Model {
         asked: Access,
         opens: bool,
     ) -> Result<Grant, OpenError> {
+        if self.shutdown.is_some() {
+            return Err(OpenError::ShutDown);
+        }
         if is_full(self.settings.max_connections, self.connections(None)) {
+            if opens {
+                self.check_refusal(Pool::Max);
+                self.usage.add_cap_refusal(self.now);
+            }
             return Err(OpenError::TooMany);
         }
         let reason = if asked == Access::View { None } else { self.refusal(key, user, asked, opens) };
@@ -268,6 +279,7 @@ impl Model {
             self.check_increase(pools(access).0);
             self.count_named(user.id(), access);
         }
+        self.check_increase(Pool::Max);
         self.record_usage(Some(Opened { user: user.id().clone(), access, reason }));
         self.follow_up(key);
     }

@@ -14,10 +14,12 @@ mod settle;
 mod usage;
 
 use coedit::{
-    Access, Callback, ChangeError, ConnectionError, ConnectionId, DocumentError, DocumentKey, Dropped,
-    ForceSaveError, ForceSaveType, InfoError, LimitLevel, Notice, Participant, Pool, UserId,
+    Access, Answered, Callback, ChangeError, ConnectionError, ConnectionId, DisconnectCause, DocumentError,
+    DocumentKey, DocumentState, DropCause, Dropped, ForceSaveError, ForceSaveType, InfoError, LimitLevel,
+    Notice, Participant, Pool, RetryError, TryRecvError, UserId,
 };
-use document::{Connection, Document, Settled};
+pub use document::Outcome;
+use document::{Connection, Document, Given, Lane};
 use limits::Named;
 use settings::Settings;
 use usage::Record;
@@ -28,14 +30,44 @@ pub struct Model {
     pub notices: Vec<Notice>,
     draining: bool,
     documents: Vec<Document>,
-    /// The documents with a callback that can be taken, in the order in which they became ready.
-    ready: Vec<DocumentKey>,
+    /// The documents with a callback that can be taken, by lane, in the order in which they became ready. An entry stays
+    /// when its document is handed out from an earlier lane.
+    ready: [Vec<DocumentKey>; 3],
+    /// How many callbacks were handed out.
+    handed_out: u64,
+    /// The deliveries that nobody has settled, by number.
+    given: Vec<(u64, Given)>,
+    /// How many changes were made.
+    changes: u64,
+    shutdown: Option<Shutdown>,
+    ended: Option<End>,
     /// The named users. An expired one stays listed until the model next checks for expiry.
     named: Vec<Named>,
     /// The level in the last notice about each limit.
-    levels: [(Pool, LimitLevel); 4],
+    levels: [(Pool, LimitLevel); 5],
     pub usage: Record,
 }
+
+/// The engine shuts down.
+struct Shutdown {
+    deadline: u64,
+    /// The save patience is not longer than this.
+    patience: u64,
+    /// How many documents were saved since.
+    saved: usize,
+}
+
+/// What the report of the end says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct End {
+    pub saved: usize,
+    pub unsaved: Vec<Pending>,
+    pub forgotten: Vec<(DocumentKey, Option<String>)>,
+}
+
+/// A document that is not settled: its state, since when, and its failures. The time is `None` where the contract does
+/// not fix it.
+pub type Pending = (DocumentKey, DocumentState, Option<u64>, usize);
 
 impl Model {
     pub fn new(settings: Settings, now: u64) -> Self {
@@ -45,9 +77,14 @@ impl Model {
             notices: Vec::new(),
             draining: false,
             documents: Vec::new(),
-            ready: Vec::new(),
+            ready: [const { Vec::new() }; 3],
+            handed_out: 0,
+            given: Vec::new(),
+            changes: 0,
+            shutdown: None,
+            ended: None,
             named: Vec::new(),
-            levels: [Pool::Edit, Pool::Live, Pool::Users, Pool::UsersView]
+            levels: [Pool::Edit, Pool::Live, Pool::Users, Pool::UsersView, Pool::Max]
                 .map(|pool| (pool, LimitLevel::Clear)),
             usage: Record::new(now),
         }
@@ -67,13 +104,44 @@ impl Model {
 
     /// Runs after every step on a document. Queues the document if it is ready and removes it if nothing of it is left.
     fn follow_up(&mut self, key: &DocumentKey) {
+        self.queue(key);
+        self.end_if_settled();
+    }
+
+    fn queue(&mut self, key: &DocumentKey) {
         let Some(document) = self.documents.iter().find(|document| document.key == *key) else { return };
-        if document.is_ready() && !self.ready.contains(key) {
-            self.ready.push(key.clone());
+        if let Some(lane) = document.lane().map(|lane| &mut self.ready[lane as usize])
+            && !lane.contains(key)
+        {
+            lane.push(key.clone());
         }
         if document.is_finished() {
             self.documents.retain(|document| document.key != *key);
         }
+    }
+
+    /// Ends the engine if it shuts down and all is settled.
+    fn end_if_settled(&mut self) {
+        if self.documents.iter().all(Document::is_settled) {
+            self.end();
+        }
+    }
+
+    fn end(&mut self) {
+        let Some(shutdown) = self.shutdown.as_ref().filter(|_| self.ended.is_none()) else { return };
+        let unsaved = |document: &&Document| document.is_unsaved() && !document.is_forgotten();
+        self.ended =
+            Some(End { saved: shutdown.saved, unsaved: self.pending(unsaved), forgotten: self.forgotten() });
+    }
+
+    /// Returns how the engine ended.
+    pub fn report(&self) -> Option<&End> {
+        self.ended.as_ref()
+    }
+
+    fn patience(&self) -> u64 {
+        let most = self.shutdown.as_ref().map_or(u64::MAX, |shutdown| shutdown.patience);
+        self.settings.save_patience.min(most)
     }
 
     /// Runs a step on the document of a connection.
@@ -96,12 +164,15 @@ impl Model {
             document.leave(id, settings, now, draining);
         });
         self.check_decrease_of(access);
+        self.check_decrease(Pool::Max);
         self.record_usage(None);
         Ok(())
     }
 
     pub fn change(&mut self, id: ConnectionId) -> Result<(), ChangeError> {
-        self.on_document_of(id, |document, settings, now, _| document.change(id, settings, now))
+        self.changes += 1;
+        let number = self.changes;
+        self.on_document_of(id, |document, settings, now, _| document.change(id, number, settings, now))
             .ok_or(ChangeError::Unknown)?
     }
 
@@ -185,10 +256,15 @@ impl Model {
             self.record_usage(None);
         }
         if let Some(document) = self.document(key) {
-            document.skip_save_delay();
+            document.skip_save_delay(now);
         }
         for (id, user) in dropped.connections.iter().zip(users) {
-            self.notices.push(Notice::Dropped { connection: *id, key: key.clone(), user });
+            self.notices.push(Notice::Dropped {
+                connection: *id,
+                key: key.clone(),
+                user,
+                cause: DropCause::Drop,
+            });
         }
         self.follow_up(key);
     }
@@ -218,7 +294,7 @@ impl Model {
     }
 
     pub fn forgotten(&self) -> Vec<(DocumentKey, Option<String>)> {
-        let forgotten = self.documents.iter().filter(|document| document.forgotten);
+        let forgotten = self.documents.iter().filter(|document| document.is_forgotten());
         let mut all: Vec<_> =
             forgotten.map(|document| (document.key.clone(), document.url.clone())).collect();
         all.sort();
@@ -231,65 +307,221 @@ impl Model {
         deleted
     }
 
+    pub fn retry_forgotten(&mut self, key: &DocumentKey) -> Result<(), RetryError> {
+        let now = self.now;
+        let result = self
+            .document(key)
+            .ok_or(RetryError::NotForgotten)
+            .and_then(|document| document.retry_forgotten(now));
+        self.follow_up(key);
+        result
+    }
+
+    fn pending(&self, which: impl Fn(&&Document) -> bool) -> Vec<Pending> {
+        let pending = |document: &Document| {
+            let (state, since, failures) = document.pending();
+            (document.key.clone(), state, since, failures)
+        };
+        let mut all: Vec<Pending> = self.documents.iter().filter(which).map(pending).collect();
+        all.sort();
+        all
+    }
+
+    /// Returns the documents with unsaved changes.
+    pub fn unsaved(&self) -> Vec<Pending> {
+        self.pending(|document| document.is_unsaved())
+    }
+
+    /// Returns the documents that are not settled.
+    pub fn remaining(&self) -> Vec<Pending> {
+        self.pending(|document| document.is_unsaved() || !document.is_settled())
+    }
+
     pub fn next_deadline(&self) -> Option<u64> {
-        self.documents.iter().filter_map(Document::next_deadline).min()
+        if self.ended.is_some() {
+            return None;
+        }
+        let patience = self.patience();
+        let shutdown = self.shutdown.as_ref().map(|one| one.deadline);
+        let of_documents = self.documents.iter().filter_map(|document| document.next_deadline(patience));
+        of_documents.chain(shutdown).min()
     }
 
     pub fn pass(&mut self, millis: u64) {
         self.now += millis;
-        let now = self.now;
-        let settings = self.settings.clone();
-        for key in self.by_deadline(|due| due <= now) {
-            if let Some(document) = self.document(&key) {
-                document.run_due(&settings, now);
+        if self.ended.is_some() {
+            return;
+        }
+        let (now, patience, settings) = (self.now, self.patience(), self.settings.clone());
+        let due = self.by_deadline(|due| due <= now);
+        for key in &due {
+            if let Some(document) = self.document(key) {
+                let notices = document.run_due(&settings, now, patience);
+                self.notices.extend(notices);
             }
-            self.follow_up(&key);
+            self.queue(key);
+        }
+        self.end_if_settled();
+        if self.shutdown.as_ref().is_some_and(|shutdown| shutdown.deadline <= now) {
+            self.end();
         }
     }
 
     pub fn drain(&mut self) {
         self.draining = true;
+        let now = self.now;
         for key in self.by_deadline(|_| true) {
             if let Some(document) = self.document(&key) {
-                document.skip_delays();
+                document.skip_save_delay(now);
             }
             self.follow_up(&key);
         }
     }
 
+    pub fn undrain(&mut self) {
+        self.draining = self.shutdown.is_some();
+    }
+
+    pub fn is_draining(&self) -> bool {
+        self.draining
+    }
+
     fn by_deadline(&self, which: impl Fn(u64) -> bool) -> Vec<DocumentKey> {
-        let with = |document: &Document| Some((document.next_deadline()?, document.key.clone()));
+        let patience = self.patience();
+        let with = |document: &Document| Some((document.next_deadline(patience)?, document.key.clone()));
         let mut due: Vec<_> = self.documents.iter().filter_map(with).filter(|(due, _)| which(*due)).collect();
         due.sort();
         due.into_iter().map(|(_, key)| key).collect()
     }
+}
 
-    /// Takes the next callback, as a worker does.
-    pub fn take(&mut self) -> Option<Callback> {
-        while !self.ready.is_empty() {
-            let key = self.ready.remove(0);
-            let settings = self.settings.clone();
-            let callback = self.document(&key).and_then(|document| document.take(&settings));
+/// Deliveries.
+impl Model {
+    /// Takes the next callback, as a worker does. Also returns its number and counts the attempt.
+    pub fn take(&mut self, saves_only: bool) -> Result<(Callback, u64, usize), TryRecvError> {
+        if self.ended.is_some() {
+            return Err(TryRecvError::Disconnected);
+        }
+        let (settings, now) = (self.settings.clone(), self.now);
+        let lanes = if saves_only { Lane::Saves as usize + 1 } else { self.ready.len() };
+        while let Some(lane) = (0..lanes).find(|lane| !self.ready[*lane].is_empty()) {
+            let key = self.ready[lane].remove(0);
+            let number = self.handed_out + 1;
+            let taken =
+                self.document(&key).and_then(|document| document.take(saves_only, number, &settings, now));
+            if let Some(taken) = &taken {
+                self.handed_out = number;
+                self.given.push((number, taken.given()));
+            }
             self.follow_up(&key);
-            if callback.is_some() {
-                return callback;
+            if let Some(taken) = taken {
+                return Ok((taken.callback, number, taken.attempt));
+            }
+            if self.ended.is_some() {
+                return Err(TryRecvError::Disconnected);
             }
         }
-        None
+        Err(TryRecvError::Empty)
     }
 
-    pub fn settle(&mut self, key: &DocumentKey, acknowledged: bool, url: Option<&str>) {
-        let (settings, now) = (self.settings.clone(), self.now);
-        let Some(document) = self.document(key) else { return };
-        match document.settle(acknowledged, url, &settings, now) {
-            Settled::WithoutNotice => {}
-            Settled::Saved(Callback { key, status, userdata, .. }) => {
-                self.notices.push(Notice::Saved { key, status, userdata });
-            }
-            Settled::GivenUp(Callback { key, status, userdata, .. }) => {
-                self.notices.push(Notice::Storage { key, status, userdata });
-            }
+    fn key_of(&self, number: u64) -> DocumentKey {
+        self.given.iter().find(|(other, _)| *other == number).expect("it was handed out").1.key.clone()
+    }
+
+    /// Settles a delivery.
+    pub fn settle(&mut self, number: u64, outcome: Outcome, url: Option<&str>) -> Answered {
+        let place = self.given.iter().position(|(other, _)| *other == number).expect("it was handed out");
+        let (_, given) = self.given.remove(place);
+        if self.ended.is_some() {
+            return Answered::Late;
         }
-        self.follow_up(key);
+        let (settings, now) = (self.settings.clone(), self.now);
+        let mut notices = Vec::new();
+        let Some(document) = self.document(&given.key) else { return Answered::Late };
+        let was_unsaved = document.is_unsaved();
+        let answered = if document.settle(number, outcome, url, (&settings, now), &mut notices) {
+            Answered::InTime
+        } else if outcome != Outcome::Failed
+            && document.acknowledge_late(&given, &settings, now, &mut notices)
+        {
+            Answered::LateSave
+        } else {
+            Answered::Late
+        };
+        let saved = was_unsaved && !document.is_unsaved();
+        if let Some(shutdown) = &mut self.shutdown {
+            shutdown.saved += usize::from(saved);
+        }
+        self.notices.extend(notices);
+        self.follow_up(&given.key);
+        answered
+    }
+
+    /// Returns when a delivery has failed: `None` if it counts no longer, `Some(None)` if it has any time.
+    #[expect(clippy::option_option, reason = "late, without a limit, or until a time")]
+    pub fn deadline_of(&mut self, number: u64) -> Option<Option<u64>> {
+        let (key, patience) = (self.key_of(number), self.patience());
+        let counts = self.ended.is_none();
+        self.document(&key).filter(|_| counts)?.deadline_of(number, patience)
+    }
+
+    /// Gives a delivery so much time from now on.
+    pub fn extend(&mut self, number: u64, millis: u64) -> bool {
+        let (key, until) = (self.key_of(number), self.now + millis);
+        let counts = self.ended.is_none();
+        self.document(&key).is_some_and(|document| counts && document.extend(number, until))
+    }
+}
+
+/// The end.
+impl Model {
+    /// Begins a shutdown. The engine closes the connections document by document, in an order that the contract leaves
+    /// open: `order`.
+    pub fn begin_shutdown(&mut self, millis: u64, order: &[DocumentKey]) {
+        if self.shutdown.is_some() {
+            return;
+        }
+        let (deadline, patience) = (self.now + millis, millis / 4);
+        self.draining = true;
+        let mut documents: Vec<DocumentKey> = order.to_vec();
+        documents.retain(|key| self.document(key).is_some());
+        for key in &documents {
+            self.disconnect_all(key);
+        }
+        self.shutdown = Some(Shutdown { deadline, patience, saved: 0 });
+        let now = self.now;
+        let mut all: Vec<DocumentKey> = self.documents.iter().map(|document| document.key.clone()).collect();
+        all.sort();
+        for key in &all {
+            if let Some(document) = self.document(key) {
+                document.hurry(now);
+            }
+            self.queue(key);
+        }
+        self.end_if_settled();
+    }
+
+    fn disconnect_all(&mut self, key: &DocumentKey) {
+        let Some(document) = self.document(key) else { return };
+        let all = document.connections_in_order();
+        for id in all {
+            let access = self.access(id).expect("the connection is open");
+            let user = self.on_document_of(id, |document, settings, now, _| {
+                let user = document.connection(id).user.id().clone();
+                document.leave(id, settings, now, true);
+                user
+            });
+            self.check_decrease_of(access);
+            self.check_decrease(Pool::Max);
+            self.record_usage(None);
+            let cause = DisconnectCause::ShutDown;
+            self.notices.push(Notice::Disconnected {
+                connection: id,
+                key: key.clone(),
+                user: user.expect("the connection is open"),
+                cause,
+                code: 4001,
+            });
+        }
     }
 }

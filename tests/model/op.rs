@@ -55,6 +55,13 @@ pub enum Op {
         count: u8,
     },
     Take,
+    /// Takes a save, a closing or the message that a save was given up.
+    TakeSave,
+    /// Milliseconds.
+    Extend {
+        delivery: u8,
+        millis: u16,
+    },
     Ack {
         delivery: u8,
         url: bool,
@@ -63,10 +70,20 @@ pub enum Op {
         delivery: u8,
         url: bool,
     },
+    AckKept {
+        delivery: u8,
+        url: bool,
+    },
     /// A worker panics while it holds the delivery.
     Die(u8),
     DeleteForgotten(u8),
+    RetryForgotten(u8),
+    Version,
     Drain,
+    Undrain,
+    /// Milliseconds.
+    ShutDown(u16),
+    DropHandle,
 }
 
 impl Op {
@@ -96,21 +113,26 @@ impl Op {
             78 => Op::License,
             79..81 => Op::Usage,
             81..87 => Op::Pass(u16::from_be_bytes([a % 64, b])),
-            87..89 => Op::PassFar { unit: a, count: b },
-            89..94 => Op::PassToDeadline,
-            94..108 => Op::Take,
-            108..118 => Op::Ack { delivery: a, url: flag },
-            118..122 => Op::Fail { delivery: a, url: flag },
-            122..124 => Op::Die(a),
-            124..126 => Op::DeleteForgotten(a),
-            // Draining cannot be undone, so it must be rare.
-            _ => {
-                if a < 16 {
-                    Op::Drain
-                } else {
-                    Op::Take
-                }
-            }
+            87 => Op::PassFar { unit: a, count: b },
+            88..92 => Op::PassToDeadline,
+            92..103 => Op::Take,
+            103..106 => Op::TakeSave,
+            106 => Op::Extend { delivery: a, millis: u16::from_be_bytes([b, c]) },
+            107..116 => Op::Ack { delivery: a, url: flag },
+            116 => Op::AckKept { delivery: a, url: flag },
+            117..121 => Op::Fail { delivery: a, url: flag },
+            121 => Op::Die(a),
+            122 => Op::DeleteForgotten(a),
+            123..125 => Op::RetryForgotten(a),
+            // The end cannot be undone, so it must be rare.
+            125 => match b {
+                0..8 => Op::ShutDown(u16::from_be_bytes([a % 64, c])),
+                8..10 => Op::DropHandle,
+                10..20 => Op::Version,
+                20..36 => Op::Drain,
+                _ => Op::Undrain,
+            },
+            _ => Op::Take,
         }
     }
 }

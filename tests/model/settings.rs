@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use coedit::{Bounds, Config, NamedUsers, SeatCount};
+use coedit::{Bounds, Config, NamedUsers, SeatCount, VERSION};
 
 /// Times in milliseconds.
 #[derive(Clone, Debug)]
@@ -19,10 +19,14 @@ pub struct Settings {
     pub usage: bool,
     pub callbacks: bool,
     pub save_delay: u64,
+    pub save_patience: u64,
+    pub ack_timeout: Option<u64>,
+    pub drop_deadline: u64,
     pub retry_pauses: Vec<u64>,
     pub force_save_interval: Option<u64>,
     pub asked: usize,
     pub turns: usize,
+    pub version: &'static str,
 }
 
 /// Limits of the whole engine: no limit, limits that a history reaches, and high ones.
@@ -45,7 +49,7 @@ fn pick<T: Clone>(number: &mut u8, choices: &[T]) -> T {
 impl Settings {
     /// Turns any bytes into settings. Zeros give the simplest settings.
     pub fn from_bytes(
-        [mut wide, mut small, mut named, mut cap, mut modes, mut times, mut bounds]: [u8; 7],
+        [mut wide, mut small, mut named, mut cap, mut modes, mut times, mut bounds, mut waits]: [u8; 8],
     ) -> Self {
         Settings {
             edit_limit: pick(&mut wide, &LIMITS),
@@ -63,10 +67,24 @@ impl Settings {
             usage: pick(&mut modes, &[true, true, true, false]),
             callbacks: pick(&mut modes, &[true, true, true, true, true, true, true, false]),
             save_delay: pick(&mut times, &[10_000, 0, 1_000]),
-            retry_pauses: pick(&mut times, &[vec![], vec![1_000], vec![1_000, 2_000, 4_000], vec![0, 500]]),
+            retry_pauses: pick(
+                &mut times,
+                &[
+                    vec![],
+                    vec![1_000],
+                    vec![1_000, 2_000, 4_000],
+                    vec![0, 500],
+                    // The defaults.
+                    [1, 2, 4, 8, 16, 32].into_iter().chain([60; 9]).map(|second| second * 1_000).collect(),
+                ],
+            ),
             force_save_interval: pick(&mut times, &[None, None, Some(5_000), Some(50)]),
             asked: pick(&mut bounds, &[64, 1, 2]),
             turns: pick(&mut bounds, &[100, 1, 2, 3]),
+            version: pick(&mut bounds, &[VERSION, "8.2.1"]),
+            save_patience: pick(&mut waits, &[5_000, 1_000, 0, 60_000]),
+            ack_timeout: pick(&mut waits, &[Some(60_000), Some(2_000), None, Some(300)]),
+            drop_deadline: pick(&mut waits, &[30_000, 2_000, 0]),
         }
     }
 
@@ -86,6 +104,10 @@ impl Settings {
             .usage(self.usage)
             .callbacks(self.callbacks)
             .save_delay(millis(&self.save_delay))
+            .save_patience(millis(&self.save_patience))
+            .ack_timeout(self.ack_timeout.as_ref().map(millis))
+            .drop_deadline(millis(&self.drop_deadline))
+            .version(self.version)
             .retry_pauses(self.retry_pauses.iter().map(millis).collect::<Vec<_>>())
             .force_save_interval(self.force_save_interval.as_ref().map(millis))
             .bounds(Bounds { asked: self.asked, turns: self.turns, ..Bounds::default() })

@@ -26,6 +26,8 @@ pub struct Opened {
 pub struct Record {
     since: u64,
     events: Vec<Event>,
+    /// When the cap of all connections refused an open.
+    cap_refusals: Vec<u64>,
 }
 
 fn distinct_users<'a>(opened: impl Iterator<Item = &'a Opened>) -> u64 {
@@ -37,7 +39,11 @@ fn distinct_users<'a>(opened: impl Iterator<Item = &'a Opened>) -> u64 {
 
 impl Record {
     pub fn new(since: u64) -> Self {
-        Record { since, events: Vec::new() }
+        Record { since, events: Vec::new(), cap_refusals: Vec::new() }
+    }
+
+    pub fn add_cap_refusal(&mut self, at: u64) {
+        self.cap_refusals.push(at);
     }
 
     pub fn add(&mut self, at: u64, counts: [u32; 3], opened: Option<Opened>) {
@@ -77,8 +83,10 @@ impl Record {
             let count = opened().filter(|opened| opened.reason == Some(reason)).count() as u64;
             assert_eq!(window.fallbacks.get(&reason), Some(&count), "{reason}");
         }
+        let capped = self.cap_refusals.iter().filter(|at| **at >= from).count() as u64;
+        assert_eq!(window.fallbacks.get(&Reason::ConnectionCap).copied().unwrap_or(0), capped);
         let fallbacks = opened().filter(|opened| opened.reason.is_some()).count() as u64;
-        assert_eq!(window.fallbacks.values().sum::<u64>(), fallbacks);
+        assert_eq!(window.fallbacks.values().sum::<u64>(), fallbacks + capped);
     }
 
     /// Returns the minimum, the maximum, the first time of the maximum, and the average.

@@ -2,7 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "every test file uses its own part")]
 
 use coedit::{Limits, Participant, Timestamp};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{START, Talk, key};
 
@@ -20,6 +20,12 @@ pub fn view(key: &str, label: &str, user: &str, live: bool) -> String {
 /// A line with a command on one connection.
 pub fn by(command: &str, label: &str) -> String {
     json!({"c": command, "connection": label}).to_string()
+}
+
+/// The line with a callback, and with the number of its delivery.
+#[expect(clippy::needless_pass_by_value, reason = "most callers make the callback for it")]
+pub fn handed_out(number: u64, callback: Value) -> Value {
+    json!({"callback": callback, "delivery": number})
 }
 
 /// Adds an `at` to `line`: `millis` milliseconds after [`START`].

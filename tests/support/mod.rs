@@ -7,6 +7,7 @@ pub mod lines;
 pub mod random;
 pub mod replay;
 pub mod settle;
+pub mod story;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,6 +61,11 @@ impl World {
         World::new(|config| config)
     }
 
+    /// Creates an engine that tries a failed callback again after 1, 2 and 4 seconds.
+    pub fn with_three_retries() -> Self {
+        World::new(with_three_retries)
+    }
+
     pub fn open(&self, document: &str, name: &str, asked: Access) -> Connection {
         self.engine.open(&key(document), &user(name), asked).unwrap()
     }
@@ -75,6 +81,34 @@ impl World {
     pub fn pass(&self, duration: Duration) {
         self.clock.advance(duration);
         self.engine.tick();
+    }
+
+    /// Moves the clock on until no deadline is left. Panics if anything can be taken on the way. A deadline may come too
+    /// early, so that nothing is due when it has come.
+    pub fn assert_nothing_falls_due(&self) {
+        for _ in 0..1_000 {
+            let due = self.engine.tick();
+            self.assert_nothing_to_take();
+            match due {
+                Some(due) => self.clock.move_to(due),
+                None => return,
+            }
+        }
+        panic!("deadlines without end");
+    }
+
+    /// Panics if a callback can be taken.
+    #[track_caller]
+    pub fn assert_nothing_to_take(&self) {
+        let taken = self.callbacks.try_recv();
+        assert!(taken.is_err(), "{}", summary(taken.unwrap().callback()));
+    }
+
+    /// Panics if nobody would look again by this many milliseconds after [`START`].
+    #[track_caller]
+    pub fn assert_due_by(&self, millis: u64) {
+        let due = self.engine.next_deadline();
+        assert!(due.is_some_and(|due| due <= Timestamp::from_millis(START + millis)), "{due:?}");
     }
 
     /// Takes the next callback.
@@ -103,6 +137,11 @@ impl World {
     pub fn acknowledge_statuses(&self) -> Vec<Status> {
         self.callbacks.try_iter().map(|delivery| delivery.acked().status).collect()
     }
+}
+
+/// Sets retries after 1, 2 and 4 seconds.
+pub fn with_three_retries(config: Config) -> Config {
+    config.retry_pauses([1, 2, 4].map(seconds))
 }
 
 /// Returns a callback in a short form: its status, its action and its users. The action is `+` for a join, `-` for a

@@ -14,10 +14,13 @@ pub(crate) fn in_file(error: &io::Error, name: &str) -> io::Error {
     io::Error::new(error.kind(), format!("{name}: {error}"))
 }
 
+/// The exit code of `serve` if something is not settled.
+pub(crate) const NOT_SAVED: u8 = 3;
+
 /// Prints the error of a command, if it has one, and returns the exit code of the program.
-pub(crate) fn exit_code(result: io::Result<()>) -> ExitCode {
+pub(crate) fn exit_code(result: io::Result<ExitCode>) -> ExitCode {
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         // The reader of the output closed it. That is not a failure.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {

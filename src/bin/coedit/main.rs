@@ -20,7 +20,7 @@ use options::{Command, Options};
 fn main() -> ExitCode {
     failure::exit_code(match Options::parse().command {
         Command::Serve(options) => serve::run(&options),
-        Command::Replay { options, file } => replay::run(&options, &file),
-        Command::Plan(options) => plan::run(&options),
+        Command::Replay { options, file } => replay::run(&options, &file).map(|()| ExitCode::SUCCESS),
+        Command::Plan(options) => plan::run(&options).map(|()| ExitCode::SUCCESS),
     })
 }

@@ -5,11 +5,21 @@ use std::cell::{Cell, RefCell};
 use super::naive::{NaiveHistory, UsageEvent};
 use super::{SHARDS, mix};
 use crate::access::{ACCESSES, Access, REASONS, Reason};
-use crate::time::Timestamp;
+use crate::time::{Moment, Now, Timestamp};
 use crate::usage::{Collected, Meter, Period, Recorder, Usage};
 
 /// The number of users. A sketch counts so few exactly.
 const USERS: u64 = 100;
+
+/// The time of a manual clock.
+pub(super) fn moment(millis: u64) -> Moment {
+    Moment::from_millis(millis.min(Timestamp::MAX.as_millis()))
+}
+
+/// The time of a manual clock, in both kinds.
+pub(super) fn both(moment: Moment) -> Now {
+    Now { steady: moment, wall: Timestamp::from_millis(moment.as_millis()) }
+}
 
 /// A small engine on one thread.
 pub(super) struct MeteredEngine {
@@ -23,9 +33,9 @@ pub(super) struct MeteredEngine {
 
 impl MeteredEngine {
     pub(super) fn new(since: u64) -> Self {
-        let now = Timestamp::from_millis(since);
+        let now = moment(since);
         MeteredEngine {
-            recorder: Recorder::new(now),
+            recorder: Recorder::new(both(now)),
             meters: (0..SHARDS).map(|_| RefCell::new(Meter::new(now))).collect(),
             counts: Default::default(),
             open: Vec::new(),
@@ -44,17 +54,21 @@ impl MeteredEngine {
     }
 
     pub(super) fn usage(&self, now: u64) -> Usage {
-        let now = Timestamp::from_millis(now);
+        let now = both(moment(now));
         self.recorder.usage(now, |access| self.present(access), |period| self.collect_shards(period))
     }
 
-    pub(super) fn collect_if_due(&self, now: Timestamp) {
+    pub(super) fn collect_if_due(&self, now: Moment) {
         if self.recorder.is_due(now) {
-            self.recorder.collect(now, |access| self.present(access), |period| self.collect_shards(period));
+            self.recorder.collect(
+                both(now),
+                |access| self.present(access),
+                |period| self.collect_shards(period),
+            );
         }
     }
 
-    fn rise(&self, access: Access, now: Timestamp) {
+    fn rise(&self, access: Access, now: Moment) {
         let count = &self.counts[access.index()];
         count.set(count.get() + 1);
         self.recorder.record_rise(access, count.get(), now);
@@ -73,7 +87,7 @@ impl MeteredEngine {
 
     /// Opens a connection. `pick` chooses its access, user, reason and shard.
     pub(super) fn open(&mut self, at: u64, pick: u64) {
-        let now = Timestamp::from_millis(at);
+        let now = moment(at);
         let (access, user) = (ACCESSES[usize::try_from(pick % 3).unwrap()], pick / 3 % USERS);
         let reason = (access == Access::View)
             .then(|| REASONS.get(usize::try_from(pick / 1_000 % 6).unwrap()).copied())
@@ -108,7 +122,7 @@ impl MeteredEngine {
     }
 
     fn change(&mut self, at: u64, index: usize, to: Option<Access>) {
-        let now = Timestamp::from_millis(at);
+        let now = moment(at);
         let (shard, from) = self.open[index];
         self.collect_if_due(now);
         self.meters[shard].borrow_mut().record_change(now, Some(from), to);

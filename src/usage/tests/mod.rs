@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use super::{Collected, Meter, Period, Recorder, Usage};
 use crate::access::{ACCESSES, Access};
 use crate::time::Timestamp;
-use metered_engine::MeteredEngine;
+use metered_engine::{MeteredEngine, both, moment};
 
 const DAY: u64 = 86_400_000;
 const SHARDS: usize = 3;
@@ -123,12 +123,11 @@ fn memory_is_bounded_under_any_traffic() {
     for (step, steps) in [(DAY, 400), (DAY / 4, 130), (3_600_000, 180), (900_000, 100), (60_000, 70)] {
         for _ in 0..steps {
             now += step;
-            engine.collect_if_due(Timestamp::from_millis(now));
+            engine.collect_if_due(moment(now));
             for access in ACCESSES {
                 for _ in 0..130 {
                     user += 1;
-                    let moment = Timestamp::from_millis(now);
-                    engine.meters[0].borrow_mut().record_open(moment, access, None, mix(user));
+                    engine.meters[0].borrow_mut().record_open(moment(now), access, None, mix(user));
                 }
             }
         }
@@ -143,8 +142,8 @@ fn memory_is_bounded_under_any_traffic() {
 
 #[test]
 fn no_peak_and_no_open_of_several_threads_is_missed() {
-    let recorder = Recorder::new(Timestamp::from_millis(0));
-    let meters: Vec<_> = (0..SHARDS).map(|_| Mutex::new(Meter::new(Timestamp::from_millis(0)))).collect();
+    let recorder = Recorder::new(both(moment(0)));
+    let meters: Vec<_> = (0..SHARDS).map(|_| Mutex::new(Meter::new(moment(0)))).collect();
     let (clock, edits) = (AtomicU64::new(0), AtomicU32::new(0));
     let present = |access| if access == Access::Edit { edits.load(Ordering::SeqCst) } else { 0 };
     let collect_shards = |period: Period| {
@@ -158,9 +157,9 @@ fn no_peak_and_no_open_of_several_threads_is_missed() {
     let run = |thread: u64| {
         let mut peak = 0;
         for round in 0..3_000_u64 {
-            let now = Timestamp::from_millis(clock.fetch_add(mix(round) % 40, Ordering::SeqCst));
+            let now = moment(clock.fetch_add(mix(round) % 40, Ordering::SeqCst));
             if recorder.is_due(now) {
-                recorder.collect(now, present, collect_shards);
+                recorder.collect(both(now), present, collect_shards);
             }
             let count = edits.fetch_add(1, Ordering::SeqCst) + 1;
             recorder.record_rise(Access::Edit, count, now);
@@ -170,7 +169,7 @@ fn no_peak_and_no_open_of_several_threads_is_missed() {
             meter.lock().record_change(now, Some(Access::Edit), None);
             recorder.record_fall(Access::Edit, edits.fetch_sub(1, Ordering::SeqCst) - 1);
             if round % 100 == 0 {
-                let level = recorder.usage(now, present, collect_shards).year.edit;
+                let level = recorder.usage(both(now), present, collect_shards).year.edit;
                 assert!(level.average <= f64::from(level.max) && level.max <= 4);
             }
         }
@@ -180,7 +179,7 @@ fn no_peak_and_no_open_of_several_threads_is_missed() {
         let threads: Vec<_> = (0..4).map(|thread| scope.spawn(move || run(thread))).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).max()
     });
-    let usage = recorder.usage(Timestamp::from_millis(clock.load(Ordering::SeqCst)), present, collect_shards);
+    let usage = recorder.usage(both(moment(clock.load(Ordering::SeqCst))), present, collect_shards);
     assert_eq!((Some(usage.year.edit.max), usage.year.opens, usage.year.users), (peak, 12_000, 4));
     assert!(meters.iter().all(|meter| meter.lock().counts() == [0; 3]));
 }

@@ -1,38 +1,80 @@
 //! The callbacks of a document and how they are settled.
 
-use coedit::{Action, ActionKind, Callback, ForceSaveType, History, Status, VERSION};
+use std::sync::Arc;
 
-use super::{Document, Event, Kind, Outstanding, Settled, State, remove_last};
+use coedit::{Action, ActionKind, Callback, DocumentKey, ForceSaveType, Notice, Status, UserId};
+
+use super::{Document, Event, Kind, Lane, Outstanding, SaveTurn, State, remove_last};
 use crate::model::settings::Settings;
 
+/// What a worker says of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Outcome {
+    Done,
+    /// Done, and the file of a save that was given up is kept.
+    Kept,
+    Failed,
+}
+
+/// A callback that was taken.
+pub struct Taken {
+    pub callback: Callback,
+    pub attempt: usize,
+    /// The last change that it holds, if it is a save.
+    reach: u64,
+}
+
+/// A delivery in the hands of a worker, whether it still counts or not.
+pub struct Given {
+    pub key: DocumentKey,
+    status: Status,
+    reach: u64,
+    userdata: Option<Arc<str>>,
+}
+
+impl Taken {
+    pub fn given(&self) -> Given {
+        let Callback { key, status, userdata, .. } = self.callback.clone();
+        Given { key, status, reach: self.reach, userdata }
+    }
+}
+
+/// Taking.
 impl Document {
-    pub fn take(&mut self, settings: &Settings) -> Option<Callback> {
-        if let Some(outstanding) = &mut self.outstanding {
-            let ready = matches!(outstanding.state, State::Ready);
-            if ready {
-                outstanding.state = State::HandedOut;
-            }
-            return ready.then(|| outstanding.callback.clone());
+    /// Takes the next callback, only a 2, 3 or 4 if `saves_only`.
+    pub fn take(&mut self, saves_only: bool, delivery: u64, settings: &Settings, now: u64) -> Option<Taken> {
+        if self.lane()? != Lane::Saves && saves_only {
+            return None;
         }
-        let failed = self.closing.as_ref().is_some_and(|closing| closing.failures > 0);
-        let event = if failed { None } else { self.next_event(settings) };
-        let (callback, kind) = if let Some(event) = event {
-            self.prune_order();
-            event
-        } else {
-            let closing = self.closing.as_ref().filter(|closing| closing.due.is_none())?;
-            let action = Some(Action { kind: ActionKind::Left, user: closing.last_editor.clone() });
-            let mut callback = Callback::clone(&self.last_change(Status::Save));
-            callback.action = action;
-            callback.notmodified = Some(self.force_saved == self.changes.len());
-            callback.history =
-                Some(History { changes: self.turns(settings.turns), server_version: VERSION.to_owned() });
-            self.saving = true;
-            (callback, Kind::Save)
+        if self.outstanding.is_none() {
+            let (callback, kind) = self.next_callback(settings)?;
+            let (failures, state) = (0, State::HandedOut);
+            let new = Outstanding { callback, kind, delivery, since: now, deadline: None, failures, state };
+            self.outstanding = Some(new);
+        }
+        let save_failures = self.closing.as_ref().map_or(0, |closing| closing.failures);
+        let one = self.outstanding.as_mut()?;
+        one.state = State::HandedOut;
+        (one.delivery, one.since) = (delivery, now);
+        one.deadline = settings.ack_timeout.map(|timeout| now + timeout);
+        let (reach, failures) = match one.kind {
+            Kind::Save(reach) => (reach, save_failures),
+            Kind::ForceSave(reach) => (reach, one.failures),
+            _ => (0, one.failures),
         };
-        self.outstanding =
-            Some(Outstanding { callback: callback.clone(), kind, failures: 0, state: State::HandedOut });
-        Some(callback)
+        Some(Taken { callback: one.callback.clone(), attempt: failures + 1, reach })
+    }
+
+    fn next_callback(&mut self, settings: &Settings) -> Option<(Callback, Kind)> {
+        let first = self.closing.as_ref().is_some_and(|closing| closing.turn == SaveTurn::First);
+        if !first && let Some(event) = self.next_event(settings) {
+            self.prune_order();
+            return Some(event);
+        }
+        let closing = self.closing.as_mut().filter(|closing| closing.turn != SaveTurn::Later)?;
+        closing.turn = SaveTurn::Later;
+        self.saving = true;
+        Some((self.closing_callback(Status::Save, settings), Kind::Save(self.last_change())))
     }
 
     /// Takes the next event. A timed force save that has nothing to save is skipped.
@@ -64,11 +106,11 @@ impl Document {
                 callback.action = Some(Action { kind: ActionKind::Left, user });
                 (callback, Kind::Action)
             }
-            Event::Closed(user) => {
+            Event::Closed(user, _) => {
                 let mut callback = new(Status::Closed);
                 remove_last(&mut self.handed_out, &user);
                 callback.action = Some(Action { kind: ActionKind::Left, user });
-                (callback, Kind::Action)
+                (callback, Kind::Closed)
             }
             Event::Info { userdata, fixed } => {
                 let (status, users) = match fixed {
@@ -83,109 +125,238 @@ impl Document {
                 callback.userdata = userdata.map(Into::into);
                 (callback, Kind::Answer)
             }
-            Event::ForceSave { callback, reach, generation } => {
-                (callback, Kind::ForceSave { reach, generation })
-            }
+            Event::ForceSave { callback, reach } => (callback, Kind::ForceSave(reach)),
             Event::TimedForceSave => {
                 let callback = self.force_save_callback(ForceSaveType::Timer, settings);
-                (callback, Kind::ForceSave { reach: self.changes.len(), generation: self.generation })
+                (callback, Kind::ForceSave(self.last_change()))
             }
         }
     }
+}
 
+/// Deliveries.
+impl Document {
+    /// Returns the outstanding callback if this delivery is the one that counts.
+    fn in_hand(&mut self, delivery: u64) -> Option<&mut Outstanding> {
+        let counts =
+            |one: &&mut Outstanding| one.delivery == delivery && matches!(one.state, State::HandedOut);
+        self.outstanding.as_mut().filter(counts)
+    }
+
+    /// Returns when a delivery has failed: `None` if it counts no longer, `Some(None)` if it has any time.
+    #[expect(clippy::option_option, reason = "late, without a limit, or until a time")]
+    pub fn deadline_of(&mut self, delivery: u64, patience: u64) -> Option<Option<u64>> {
+        let deadline = self.in_hand(delivery)?.deadline;
+        Some([deadline, self.supersedes_at(patience)].into_iter().flatten().min())
+    }
+
+    /// Gives a delivery time until `until`. Returns false if it counts no longer.
+    pub fn extend(&mut self, delivery: u64, until: u64) -> bool {
+        let in_hand = self.in_hand(delivery);
+        in_hand.map(|one| one.deadline = one.deadline.map(|deadline| deadline.max(until))).is_some()
+    }
+
+    /// Settles a delivery. Returns false if it counts no longer: then nothing has changed.
     pub fn settle(
         &mut self,
-        acknowledged: bool,
+        delivery: u64,
+        outcome: Outcome,
         url: Option<&str>,
-        settings: &Settings,
-        now: u64,
-    ) -> Settled {
-        let Some(mut outstanding) = self.outstanding.take() else { return Settled::WithoutNotice };
-        match (&outstanding.kind, url) {
-            (Kind::Save, Some(url)) => self.offered_url = Some(url.to_owned()),
-            (Kind::SaveFailed, Some(url)) if self.forgotten => self.url = Some(url.to_owned()),
+        (settings, now): (&Settings, u64),
+        notices: &mut Vec<Notice>,
+    ) -> bool {
+        let Some(kind) = self.in_hand(delivery).map(|one| one.kind) else { return false };
+        match (kind, url) {
+            (Kind::Save(_), Some(url)) => self.offered_url = Some(url.to_owned()),
+            (Kind::SaveFailed(_), Some(url)) if self.is_forgotten() => self.url = Some(url.to_owned()),
             _ => {}
         }
-        if acknowledged {
-            self.acknowledge(&outstanding.kind);
-            if matches!(outstanding.kind, Kind::ForceSave { .. } | Kind::ForceSaveFailed) {
+        if outcome == Outcome::Failed {
+            self.fail(settings, now, notices);
+            return true;
+        }
+        let Some(Outstanding { callback, .. }) = self.outstanding.take() else { return false };
+        let Callback { key, status, userdata, .. } = callback;
+        match kind {
+            Kind::Save(_) => {
+                notices.push(Notice::Saved { key, status, userdata });
+                self.saved_and_closed();
+            }
+            Kind::ForceSave(reach) => {
+                notices.push(Notice::Saved { key, status, userdata });
+                self.unfinished_force_saves.retain(|other| *other != reach);
+                self.saved_up_to(reach);
                 self.schedule_force_save(settings, now);
             }
-            let saves = matches!(outstanding.kind, Kind::Save | Kind::ForceSave { .. });
-            return if saves { Settled::Saved(outstanding.callback) } else { Settled::WithoutNotice };
+            Kind::ForceSaveFailed(_) => self.schedule_force_save(settings, now),
+            Kind::SaveFailed(reach) if outcome == Outcome::Kept => self.saved_up_to(reach),
+            Kind::Action | Kind::Closed | Kind::Answer | Kind::SaveFailed(_) => {}
         }
-        if matches!(outstanding.kind, Kind::Answer) {
-            return Settled::WithoutNotice;
-        }
-        let given_up = outstanding.callback.clone();
-        let failures = match (&outstanding.kind, &self.closing) {
-            (Kind::Save, Some(closing)) => closing.failures,
-            _ => outstanding.failures,
-        };
-        if let Some(pause) = settings.retry_pauses.get(failures) {
-            let again = (*pause > 0).then_some(now + pause);
-            if let (Kind::Save, Some(closing)) = (&outstanding.kind, &mut self.closing) {
-                self.saving = false;
-                closing.due = again;
-                closing.failures += 1;
-                return Settled::WithoutNotice;
-            }
-            outstanding.failures += 1;
-            outstanding.state = again.map_or(State::Ready, State::WaitsUntil);
-            self.outstanding = Some(outstanding);
-            return Settled::WithoutNotice;
-        }
-        let again =
-            |callback: Callback, kind| Some(Outstanding { callback, kind, failures: 0, state: State::Ready });
-        match outstanding.kind {
-            Kind::Save => {
-                self.finish_closing();
-                self.url = self.offered_url.take();
-                self.schedule_force_save(settings, now);
-                self.forgotten = true;
-                outstanding.callback.status = Status::SaveFailed;
-                self.outstanding = again(outstanding.callback, Kind::SaveFailed);
-            }
-            Kind::ForceSave { reach, generation } => {
-                if generation == self.generation {
-                    self.unfinished_force_saves.retain(|other| *other != reach);
-                }
-                self.schedule_force_save(settings, now);
-                outstanding.callback.status = Status::ForceSaveFailed;
-                self.outstanding = again(outstanding.callback, Kind::ForceSaveFailed);
-            }
-            Kind::ForceSaveFailed => self.schedule_force_save(settings, now),
-            Kind::Action | Kind::Answer | Kind::SaveFailed => {}
-        }
-        Settled::GivenUp(given_up)
+        true
     }
 
-    fn acknowledge(&mut self, kind: &Kind) {
-        match kind {
-            Kind::Save => {
-                self.finish_closing();
-                self.clear_changes();
-                self.offered_url = None;
-                (self.forgotten, self.url) = (false, None);
+    /// A delivery that counts no longer is acknowledged. Returns true if it is a save that holds something unsaved.
+    pub fn acknowledge_late(
+        &mut self,
+        given: &Given,
+        settings: &Settings,
+        now: u64,
+        notices: &mut Vec<Notice>,
+    ) -> bool {
+        let Given { key, status, reach, userdata } = given;
+        let counts = match status {
+            Status::Save => self.changes.iter().any(|change| change.number <= *reach),
+            Status::ForceSave => {
+                let is_unsaved = |number| number <= *reach && number > self.force_saved;
+                self.changes.iter().any(|change| is_unsaved(change.number))
             }
-            Kind::ForceSave { generation, .. } if *generation != self.generation => {}
-            Kind::ForceSave { reach, .. } => {
-                self.unfinished_force_saves.retain(|other| other != reach);
-                self.force_saved = self.force_saved.max(*reach);
-                if self.forgotten && !self.has_editors() && self.closing.is_none() {
-                    self.clear_changes();
-                }
-                (self.forgotten, self.url) = (false, None);
-            }
-            Kind::Action | Kind::Answer | Kind::ForceSaveFailed | Kind::SaveFailed => {}
+            _ => false,
+        };
+        if !counts {
+            return false;
         }
+        notices.push(Notice::Saved { key: key.clone(), status: *status, userdata: userdata.clone() });
+        let is_over = |one: &Outstanding| match one.kind {
+            // Another attempt of the same save.
+            Kind::Save(other) => *status == Status::Save && other <= *reach,
+            Kind::ForceSave(other) => *status == Status::ForceSave && other <= *reach,
+            Kind::SaveFailed(other) | Kind::ForceSaveFailed(other) => {
+                other <= *reach && !matches!(one.state, State::HandedOut)
+            }
+            _ => false,
+        };
+        if self.outstanding.as_ref().is_some_and(is_over) {
+            self.outstanding = None;
+        }
+        self.unfinished_force_saves.retain(|other| *status != Status::ForceSave || other > reach);
+        // A save that was given up and is tried again, without a leaver, is another attempt of the first.
+        let is_attempt = |closing: &super::Closing| closing.tried || closing.leaver.is_none() || self.saving;
+        let was_tried = self.closing.as_ref().is_some_and(is_attempt);
+        if *status == Status::Save && was_tried && self.last_change() <= *reach {
+            self.saved_and_closed();
+        } else {
+            self.saved_up_to(*reach);
+        }
+        self.schedule_force_save(settings, now);
+        true
+    }
+
+    /// A save that does not close the document holds the changes up to a number.
+    fn saved_up_to(&mut self, reach: u64) {
+        self.force_saved = self.force_saved.max(reach);
+        if self.forgotten.is_some_and(|forgotten| forgotten <= reach) {
+            self.end_forgotten();
+        }
+    }
+
+    /// The save after the last leave holds everything.
+    fn saved_and_closed(&mut self) {
+        self.finish_closing();
+        self.clear_changes();
+        self.offered_url = None;
+        (self.forgotten, self.url) = (None, None);
     }
 
     fn finish_closing(&mut self) {
         self.saving = false;
-        if let Some(closing) = self.closing.take() {
-            remove_last(&mut self.handed_out, &closing.last_editor);
+        if let Some(leaver) = self.closing.take().and_then(|closing| closing.leaver) {
+            remove_last(&mut self.handed_out, &leaver);
             self.prune_order();
         }
+    }
+}
+
+/// Failing.
+impl Document {
+    /// The outstanding callback has failed.
+    pub fn fail(&mut self, settings: &Settings, now: u64, notices: &mut Vec<Notice>) {
+        if self.closing_due().is_some() {
+            return self.supersede(notices);
+        }
+        let Some(mut one) = self.outstanding.take() else { return };
+        match (one.kind, &mut self.closing) {
+            (Kind::Answer, _) => {}
+            (Kind::Save(_), Some(closing)) => {
+                self.save_failures += 1;
+                let Some(pause) = settings.retry_pauses.get(closing.failures) else {
+                    return self.give_up(one, settings, now, notices);
+                };
+                self.saving = false;
+                closing.failures += 1;
+                (closing.tried, closing.turn, closing.due) = (true, SaveTurn::Later, now + pause);
+                if *pause == 0 {
+                    self.make_save_due(now);
+                }
+            }
+            _ => {
+                let Some(pause) = settings.retry_pauses.get(one.failures) else {
+                    return self.give_up(one, settings, now, notices);
+                };
+                one.failures += 1;
+                one.state = if *pause > 0 { State::WaitsUntil(now + pause) } else { State::Ready };
+                self.outstanding = Some(one);
+            }
+        }
+    }
+
+    fn give_up(&mut self, one: Outstanding, settings: &Settings, now: u64, notices: &mut Vec<Notice>) {
+        let Outstanding { mut callback, kind, delivery, .. } = one;
+        let Callback { key, status, userdata, .. } = callback.clone();
+        notices.push(Notice::Storage { key, status, userdata });
+        let again = |callback, kind| {
+            let (failures, state) = (0, State::Ready);
+            Some(Outstanding { callback, kind, delivery, since: now, deadline: None, failures, state })
+        };
+        match kind {
+            Kind::Save(reach) => {
+                let callback = self.closing_callback(Status::SaveFailed, settings);
+                self.finish_closing();
+                self.url = self.offered_url.take();
+                self.schedule_force_save(settings, now);
+                self.forgotten = Some(reach);
+                self.outstanding = again(callback, Kind::SaveFailed(reach));
+            }
+            Kind::ForceSave(reach) => {
+                self.unfinished_force_saves.retain(|other| *other != reach);
+                self.schedule_force_save(settings, now);
+                callback.status = Status::ForceSaveFailed;
+                self.outstanding = again(callback, Kind::ForceSaveFailed(reach));
+            }
+            Kind::ForceSaveFailed(_) => self.schedule_force_save(settings, now),
+            Kind::Action | Kind::Closed | Kind::Answer | Kind::SaveFailed(_) => {}
+        }
+    }
+
+    /// A due 2 or 4 goes before everything that waits or is outstanding. After it nobody edits.
+    pub fn supersede(&mut self, notices: &mut Vec<Notice>) {
+        let closer: Option<(UserId, u64)> = self.waiting.iter().rev().find_map(|event| match event {
+            Event::Closed(user, at) => Some((user.clone(), *at)),
+            _ => None,
+        });
+        let outstanding = self.outstanding.take();
+        let mut dropped: Vec<Option<Arc<str>>> = Vec::new();
+        if let Some(one) = outstanding.filter(|one| matches!(one.kind, Kind::ForceSave(_))) {
+            dropped.push(one.callback.userdata);
+        }
+        for event in std::mem::take(&mut self.waiting) {
+            match event {
+                Event::ForceSave { callback, .. } => dropped.push(callback.userdata),
+                Event::TimedForceSave => dropped.push(None),
+                _ => {}
+            }
+        }
+        self.unfinished_force_saves.clear();
+        for userdata in dropped {
+            notices.push(Notice::Storage { key: self.key.clone(), status: Status::ForceSave, userdata });
+        }
+        if let Some(closing) = &mut self.closing {
+            closing.turn = SaveTurn::First;
+            self.handed_out = closing.leaver.clone().into_iter().collect();
+        } else {
+            let (user, at) = closer.expect("a 4 is due");
+            self.handed_out = vec![user.clone()];
+            self.waiting.push(Event::Closed(user, at));
+        }
+        self.prune_order();
     }
 }
