@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -69,6 +70,10 @@ pub enum Reason {
     Draining,
     /// The connection lost its access by a `drop`.
     Dropped,
+    /// The user is [fenced](crate::Engine::fence) from the document.
+    Fenced,
+    /// The connection lost its access because it was idle, see [`Config::idle`](crate::Config::idle).
+    Idle,
     /// As many connections were open as may be, see [`Config::max_connections`](crate::Config::max_connections). Only
     /// [`Window::fallbacks`](crate::Window::fallbacks) counts it. It is in no [`Grant`]: such an open fails with
     /// [`OpenError::TooMany`](crate::OpenError::TooMany).
@@ -76,7 +81,7 @@ pub enum Reason {
 }
 
 /// All reasons, in the order of their declaration.
-pub(crate) const REASONS: [Reason; 9] = [
+pub(crate) const REASONS: [Reason; 11] = [
     Reason::ConnectionLimit,
     Reason::LiveViewLimit,
     Reason::DocumentLimit,
@@ -85,6 +90,8 @@ pub(crate) const REASONS: [Reason; 9] = [
     Reason::Saving,
     Reason::Draining,
     Reason::Dropped,
+    Reason::Fenced,
+    Reason::Idle,
     Reason::ConnectionCap,
 ];
 
@@ -92,6 +99,14 @@ impl Reason {
     /// Returns its index in [`REASONS`].
     pub(crate) const fn index(self) -> usize {
         self as usize
+    }
+
+    /// Returns true if it is for want of a seat.
+    pub(crate) fn is_a_seat_limit(self) -> bool {
+        matches!(
+            self,
+            Reason::ConnectionLimit | Reason::DocumentLimit | Reason::UserLimit | Reason::LiveViewLimit
+        )
     }
 
     /// Returns its name on the wire.
@@ -105,6 +120,8 @@ impl Reason {
             Reason::Saving => "saving",
             Reason::Draining => "draining",
             Reason::Dropped => "dropped",
+            Reason::Fenced => "fenced",
+            Reason::Idle => "idle",
             Reason::ConnectionCap => "connection-cap",
         }
     }
@@ -168,6 +185,46 @@ pub struct Forgotten {
     /// The URL at which the host keeps the file; `None` if the host gave none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<Arc<str>>,
+}
+
+/// Who gets no edit and no live-view access to a document, see [`Engine::fence`](crate::Engine::fence).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fence {
+    /// The document.
+    pub key: DocumentKey,
+    /// The user; `None` for everybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<UserId>,
+    /// When it ends; `None` if it ends only when it is lifted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+}
+
+/// One connection to a document, see [`Engine::connections`](crate::Engine::connections).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConnectionInfo {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// Its user.
+    pub user: User,
+    /// What it may do.
+    pub access: Access,
+    /// Whether its transport is there.
+    pub state: ConnectionState,
+    /// For how long it has been idle: since it was opened, changed the document, was touched or resumed. Exact to a second.
+    pub idle: Duration,
+}
+
+/// Whether the transport of a connection is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ConnectionState {
+    /// It is there.
+    Live,
+    /// It broke, and the connection keeps its seat for a while, see
+    /// [`Config::reconnect_grace`](crate::Config::reconnect_grace).
+    Lost,
 }
 
 /// The result of a `drop`.

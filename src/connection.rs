@@ -1,11 +1,13 @@
 //! The owned handle of one open connection.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::access::{Access, Grant};
-use crate::error::ChangeError;
+use crate::error::{ChangeError, TransportError};
 use crate::ids::ConnectionId;
-use crate::registry::Handle;
+use crate::registry::{Handle, Opened};
+use crate::token::ResumeToken;
 
 /// An open connection: one editor tab. The connection closes when this is dropped.
 ///
@@ -35,12 +37,9 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(handle: Arc<Handle>, id: ConnectionId, grant: Grant) -> Self {
+    pub(crate) fn new(handle: Arc<Handle>, opened: Opened) -> Self {
+        let Opened { id, grant, .. } = opened;
         Connection { handle, id, grant, owned: true }
-    }
-
-    pub(crate) fn adopted(handle: Arc<Handle>, id: ConnectionId, access: Access) -> Self {
-        Self::new(handle, id, Grant { access, reason: None })
     }
 
     /// Returns the id, for the methods of [`Engine`](crate::Engine) that take one.
@@ -51,7 +50,7 @@ impl Connection {
     /// Returns the access that the connection got when it was opened, and the reason if it got less than it asked for.
     ///
     /// [`access`](Self::access) returns the access that it has now. After [`Engine::adopt`](crate::Engine::adopt) this is
-    /// the access at that time, without a reason.
+    /// what it had at that time.
     pub fn granted(&self) -> Grant {
         self.grant
     }
@@ -63,7 +62,19 @@ impl Connection {
 
     /// Returns true if the connection has edit access now.
     pub fn may_edit(&self) -> bool {
-        self.access() == Some(Access::Edit)
+        self.handle.registry.may_edit(self.id)
+    }
+
+    /// Returns the token by which a client can [resume](crate::Engine::resume) the connection once it is
+    /// [lost](Self::lost). `None` without a [reconnect grace](crate::Config::reconnect_grace), and once the connection is
+    /// closed or resumed elsewhere.
+    pub fn token(&self) -> Option<ResumeToken> {
+        self.handle.registry.token(self.id)
+    }
+
+    /// Says that the connection is active. The same as [`Engine::touch`](crate::Engine::touch).
+    pub fn touch(&self) -> Result<(), TransportError> {
+        self.handle.registry.touch(self.id)
     }
 
     /// Records that the connection changed its document. The same as [`Engine::change`](crate::Engine::change).
@@ -77,8 +88,12 @@ impl Connection {
     /// Closes the connection. The same as dropping it.
     pub fn close(self) {}
 
-    /// Reports that the transport of the connection broke. The same as [`close`](Self::close).
-    pub fn lost(self) {}
+    /// Reports that the transport of the connection broke. The same as [`Engine::lost`](crate::Engine::lost): with a
+    /// reconnect grace the connection keeps its seat for so long, which is returned, and else it is closed.
+    pub fn lost(mut self) -> Result<Option<Duration>, TransportError> {
+        self.owned = false;
+        self.handle.registry.lost(self.id)
+    }
 
     /// Returns the id and leaves the connection open. Close it with [`Engine::close`](crate::Engine::close), or own it
     /// again with [`Engine::adopt`](crate::Engine::adopt).

@@ -125,6 +125,62 @@ method_error! {
         Unknown => Key, "no such connection is open";
         /// The connection has no edit access: it got view access, or its edit access was dropped.
         ViewOnly => Command, "the connection has no edit access";
+        /// The transport of the connection broke, and nobody resumed it yet.
+        Lost => Command, "the connection is lost";
+    }
+}
+
+method_error! {
+    /// Why [`Engine::resume`](crate::Engine::resume) failed.
+    ResumeError {
+        /// There is no such connection any more: it was closed, its lease ended, or the token is another engine's.
+        Unknown => Key, "no connection has this token";
+        /// The connection was resumed with a higher number of attempt.
+        Stale => Command, "the connection was resumed by a later attempt";
+        /// The engine shuts down, or has ended.
+        ShutDown => Internal, "the engine shuts down";
+    }
+}
+
+/// Why [`Engine::restore`](crate::Engine::restore) failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RestoreError {
+    /// A setting is out of bounds.
+    Config(ConfigError),
+    /// The snapshot has another form than this version of coedit reads.
+    Version,
+    /// The snapshot says what cannot be. It was not written by coedit, or was changed since.
+    Damaged,
+}
+
+impl fmt::Display for RestoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RestoreError::Config(error) => error.fmt(f),
+            RestoreError::Version => f.write_str("the snapshot has another version"),
+            RestoreError::Damaged => f.write_str("the snapshot is damaged"),
+        }
+    }
+}
+
+impl std::error::Error for RestoreError {}
+
+method_error! {
+    /// Why [`Engine::lost`](crate::Engine::lost) or [`Engine::touch`](crate::Engine::touch) failed.
+    TransportError {
+        /// There is no open connection with this id.
+        Unknown => Key, "no such connection is open";
+        /// The connection is lost already.
+        Lost => Command, "the connection is lost";
+    }
+}
+
+method_error! {
+    /// Why [`Engine::fence`](crate::Engine::fence) failed.
+    FenceError {
+        /// There are as many fences as there may be: 65,536, each user one.
+        TooMany => Internal, "there are 65,536 fences";
     }
 }
 

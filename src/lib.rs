@@ -93,6 +93,13 @@
 //! [`Engine::shutdown`] ends the engine in order, and its [`Report`] names what is not saved. A host that drops its last
 //! handle gets the same from [`Callbacks::report`].
 //!
+//! # Staying in
+//!
+//! With a [reconnect grace](Config::reconnect_grace) a connection whose transport [broke](Engine::lost) keeps its seat for a
+//! while, and its client [resumes](Engine::resume) it with a [token](Connection::token). [`Config::idle`] and
+//! [`Config::age`] end what is idle or old. [`Engine::fence`] keeps users out. [`Engine::suspend`] and [`Engine::restore`]
+//! carry everything over a restart of the host.
+//!
 //! # Notices
 //!
 //! [`Engine::notices`] subscribes to what the transport has to pass on: who lost its access, a new title, a limit that comes
@@ -147,12 +154,12 @@
 //! | `bin/coedit/` | the program: `serve`, `replay`, `plan` |
 //! | [`door`] | JSON lines to engine calls and back |
 //! | `engine/`, `connection.rs`, `receive.rs`, `delivery.rs`, `shutdown.rs` | what a host holds in its hands |
-//! | `registry/` | what threads share: the shards and the lock over each (`mod.rs` has the lock rule, `open` and `close`), `apply.rs` (carries out effects), `shard.rs` and `books.rs` (for `&mut self`), `ready.rs` (the lanes of documents that have something to hand out), `storage.rs` (workers), `tick.rs`, `shutdown.rs` and `lifecycle.rs` (the end) |
+//! | `registry/` | what threads share: the shards and the lock over each (`mod.rs` has the lock rule, `open` and `close`), `apply.rs` (carries out effects), `shard.rs` and `books.rs` (for `&mut self`), `ready.rs` (the lanes of documents that have something to hand out), `storage.rs` (workers), `tick.rs`, `shutdown.rs` and `lifecycle.rs` (the end), `staying.rs` and `stays.rs` (leases, idle and old connections), `fencing.rs` and `fences.rs`, `snapshot.rs` and `restore.rs` |
 //! | `session/` | one document as a pure state machine, with no lock, clock or channel |
 //! | `admission/` | every limit, and who gets a seat |
 //! | `notices.rs` | the subscriptions to notices |
 //! | [`capacity`], `usage/` | how many connections a crowd needs, and how many were used |
-//! | `config/`, `access.rs`, `callback.rs`, `error.rs`, `ids.rs`, `license.rs`, `limits.rs`, `notice.rs`, `report.rs`, `seats.rs`, `time/` | the vocabulary: plain types that import no machinery |
+//! | `config/`, `access.rs`, `callback.rs`, `error.rs`, `ids.rs`, `license.rs`, `limits.rs`, `notice.rs`, `report.rs`, `seats.rs`, `time/`, `token.rs` | the vocabulary: plain types that import no machinery |
 //! | `hash.rs`, `sync.rs` | the hasher; locks, atomics and channels, which a model checker swaps |
 //!
 //! The rules of the code: at most one shard lock is held at a time, and under it no host code runs and no precise clock is
@@ -197,17 +204,21 @@ mod session;
 mod shutdown;
 mod sync;
 mod time;
+mod token;
 mod usage;
 
-pub use access::{Access, Dropped, Forgotten, Grant, Holder, Participant, Reason};
+pub use access::{
+    Access, ConnectionInfo, ConnectionState, Dropped, Fence, Forgotten, Grant, Holder, Participant, Reason,
+};
 pub use callback::{Action, ActionKind, Answered, Author, Callback, ForceSaveType, History, Status, Turn};
-pub use config::{Bounds, Config};
+pub use config::{Bounds, Config, IdleThen};
 pub use connection::Connection;
 pub use delivery::Delivery;
 pub use engine::Engine;
 pub use error::{
-    ChangeError, ConfigError, ConnectionError, DocumentError, ErrorCode, ForceSaveError, ForgottenError,
-    InfoError, MetaError, OpenError, RetryError, UnknownNumber,
+    ChangeError, ConfigError, ConnectionError, DocumentError, ErrorCode, FenceError, ForceSaveError,
+    ForgottenError, InfoError, MetaError, OpenError, RestoreError, ResumeError, RetryError, TransportError,
+    UnknownNumber,
 };
 pub use ids::{
     ConnectionId, DocumentKey, KEY_MAX, Malformed, TITLE_MAX, URL_MAX, USER_ID_MAX, USER_NAME_MAX,
@@ -215,11 +226,13 @@ pub use ids::{
 };
 pub use license::{License, LicenseServer, LicenseTerms, NamedUser, Quota, VERSION};
 pub use limits::{Limit, Limits, NamedUsers, SeatCount};
-pub use notice::{DisconnectCause, DropCause, LimitLevel, Notice, Pool};
+pub use notice::{AccessCause, DisconnectCause, DropCause, LimitLevel, Notice, Pool, Presence};
 pub use receive::{Callbacks, RecvError, RecvTimeoutError, TryRecvError};
+pub use registry::Snapshot;
 pub use report::{DocumentState, PendingDocument, Remaining, Report};
 pub use shutdown::Shutdown;
 pub use time::{Clock, ManualClock, SystemClock, Timestamp, TimestampError};
+pub use token::{ResumeToken, TokenError};
 pub use usage::{Level, Month, Usage, Window};
 
 /// The README's examples are tests.

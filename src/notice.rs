@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::access::Access;
 use crate::callback::Status;
 use crate::ids::{ConnectionId, DocumentKey, UserId};
 
@@ -34,8 +35,42 @@ pub enum Notice {
         /// Why.
         cause: DisconnectCause,
         /// The code by which known clients tell the cause, see [`DisconnectCause::code`].
-        code: u16,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        code: Option<u16>,
     },
+    /// The access of a connection changed otherwise.
+    Access {
+        /// The connection.
+        connection: ConnectionId,
+        /// Its document.
+        key: DocumentKey,
+        /// Its user.
+        user: UserId,
+        /// What it may do from now on.
+        access: Access,
+        /// Why.
+        cause: AccessCause,
+    },
+    /// The time of a connection ends soon.
+    Expiring {
+        /// The connection.
+        connection: ConnectionId,
+        /// Its document.
+        key: DocumentKey,
+        /// Its user.
+        user: UserId,
+        /// The code of the cause: 4002 idle, 4003 age.
+        code: u16,
+        /// In so many milliseconds.
+        in_ms: u64,
+    },
+    /// A user is in a document that was not in it before. Only with [`Config::presence`](crate::Config::presence), as are
+    /// the next two.
+    Joined(Presence),
+    /// A user is in a document no longer.
+    Left(Presence),
+    /// The highest access of a user's connections to a document changed.
+    Changed(Presence),
     /// The document has a new title. Forward it to every connection of the document.
     Meta {
         /// The document.
@@ -85,6 +120,26 @@ pub enum Notice {
     },
 }
 
+/// A user in a document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Presence {
+    /// The document.
+    pub key: DocumentKey,
+    /// The user.
+    pub user: UserId,
+    /// The highest access of the user's connections; the last one of a user who left.
+    pub access: Access,
+}
+
+/// Why the access of a connection changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum AccessCause {
+    /// It was idle, see [`Config::idle`](crate::Config::idle).
+    Idle,
+}
+
 /// Why a connection lost its access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -92,6 +147,8 @@ pub enum Notice {
 pub enum DropCause {
     /// A `drop`.
     Drop,
+    /// A [fence](crate::Engine::fence).
+    Fence,
 }
 
 /// Why the engine closed a connection.
@@ -101,13 +158,27 @@ pub enum DropCause {
 pub enum DisconnectCause {
     /// The engine shuts down.
     ShutDown,
+    /// It was idle, see [`Config::idle`](crate::Config::idle).
+    Idle,
+    /// It was open for as long as it may be, see [`Config::age`](crate::Config::age).
+    Age,
+    /// Another connection resumed it. A client must not answer this with a resume, or a duplicated browser tab fights its
+    /// twin.
+    Superseded,
+    /// It was lost, and nobody resumed it in time.
+    Lease,
 }
 
 impl DisconnectCause {
-    /// Returns the code of the cause in known clients: 4001.
-    pub const fn code(self) -> u16 {
+    /// Returns the code of the cause in known clients: 4001, 4002 idle, 4003 age, 4010 superseded. `None` for a lease that
+    /// ended, since nobody is there.
+    pub const fn code(self) -> Option<u16> {
         match self {
-            DisconnectCause::ShutDown => 4001,
+            DisconnectCause::ShutDown => Some(4001),
+            DisconnectCause::Idle => Some(4002),
+            DisconnectCause::Age => Some(4003),
+            DisconnectCause::Superseded => Some(4010),
+            DisconnectCause::Lease => None,
         }
     }
 }

@@ -25,6 +25,8 @@ pub(crate) struct Admitted {
 /// What counts on a document when a user asks for a seat.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct DocumentSeats {
+    /// The user is fenced from the document.
+    pub(crate) fenced: bool,
     /// A save is with a worker.
     pub(crate) saving: bool,
     /// Seats of edit access that are taken on this document.

@@ -2,7 +2,10 @@
 mod support;
 use support::*;
 
-use coedit::{Access, ChangeError, Connection, ConnectionError, ConnectionId, Grant, Reason, UserId};
+use coedit::{
+    Access, ChangeError, Connection, ConnectionError, ConnectionId, ErrorCode, Grant, Reason, TransportError,
+    UserId,
+};
 
 const EDIT: Grant = Grant { access: Access::Edit, reason: None };
 
@@ -19,7 +22,11 @@ fn editors(world: &World, document: &str) -> Vec<String> {
 #[test]
 fn a_connection_closes_on_drop_close_and_lost() {
     type Close = fn(Connection);
-    let ways: [Close; 3] = [|connection| drop(connection), Connection::close, Connection::lost];
+    let ways: [Close; 3] = [
+        |connection| drop(connection),
+        Connection::close,
+        |connection| assert_eq!(connection.lost(), Ok(None)),
+    ];
     for close in ways {
         let world = World::plain();
         let ann = world.edit("doc", "ann");
@@ -35,17 +42,18 @@ fn a_connection_closes_on_drop_close_and_lost() {
 
 #[test]
 fn a_bare_id_stays_open_until_it_is_closed() {
+    type Close = fn(&coedit::Engine, ConnectionId) -> Result<(), ErrorCode>;
     let world = World::plain();
-    for close in [coedit::Engine::close, coedit::Engine::lost] {
+    let ways: [Close; 2] = [
+        |engine, id| engine.close(id).map_err(ConnectionError::code),
+        |engine, id| engine.lost(id).map(|lease| assert_eq!(lease, None)).map_err(TransportError::code),
+    ];
+    for close in ways {
         let bare = world.edit("doc", "ann").into_id();
         assert_eq!(world.engine.access(bare), Some(Access::Edit));
         assert_eq!(world.engine.change(bare), Ok(()));
         assert_eq!(close(&world.engine, bare), Ok(()));
-        assert_eq!(
-            close(&world.engine, bare),
-            Err(ConnectionError::Unknown),
-            "a connection closes only once"
-        );
+        assert_eq!(close(&world.engine, bare), Err(ErrorCode::Key), "a connection closes only once");
         assert_eq!(world.engine.change(bare), Err(ChangeError::Unknown));
         world.engine.validate().unwrap();
     }
@@ -62,15 +70,15 @@ fn an_adopted_id_is_owned_again() {
     drop(world.engine.adopt(bare).unwrap());
     assert_eq!(world.engine.adopt(bare).unwrap_err(), ConnectionError::Unknown);
 
-    // An adopted connection reports its current access as granted, whatever it requested before.
+    // An adopted connection reports its current access as granted, and why that is less than it asked for.
     let ann = world.edit("doc", "ann");
     let viewer = world.open("doc", "ben", Access::Edit);
     assert_eq!(viewer.granted(), Grant { access: Access::View, reason: Some(Reason::ConnectionLimit) });
     let adopted = world.engine.adopt(viewer.into_id()).unwrap();
-    assert_eq!(adopted.granted(), Grant { access: Access::View, reason: None });
+    assert_eq!(adopted.granted(), Grant { access: Access::View, reason: Some(Reason::ConnectionLimit) });
     world.engine.drop_all(&key("doc")).unwrap();
     let adopted = world.engine.adopt(ann.into_id()).unwrap();
-    assert_eq!(adopted.granted(), Grant { access: Access::View, reason: None });
+    assert_eq!(adopted.granted(), Grant { access: Access::View, reason: Some(Reason::Dropped) });
 }
 
 #[test]

@@ -120,7 +120,7 @@ impl<'a> Work<'a> {
         let engine = &self.world.engine;
         match self.random.below(4) {
             0 => drop(tab),
-            1 => tab.lost(),
+            1 => assert_eq!(tab.lost(), Ok(None)),
             2 => drop(engine.adopt(tab.into_id()).unwrap()),
             _ => engine.close(tab.into_id()).unwrap(),
         }

@@ -86,7 +86,7 @@ fn run_threads(
 
 fn release(world: &World, connection: Connection, random: &mut Random) {
     match random.below(4) {
-        0 => connection.lost(),
+        0 => assert_eq!(connection.lost(), Ok(None)),
         1 => world.engine.close(connection.into_id()).unwrap(),
         2 => drop(world.engine.drop_connection(connection.id()).unwrap()),
         _ => drop(connection),

@@ -235,7 +235,7 @@ fn p1_the_maximum_of_connections_holds_for_every_access_and_its_error_changes_no
     world.engine.drop_all(&key("a")).unwrap();
     assert_eq!(try_open_checked(&world, "a", "ben", Edit).err(), Some(OpenError::TooMany));
     let [first, rest @ ..] = tabs;
-    first.lost();
+    assert_eq!(first.lost(), Ok(None));
     assert_eq!(world.engine.limits().connections.in_use, 2);
     let ben = open_checked(&world, "new", "ben", Edit);
     assert_eq!((ben.granted(), rest.len()), (granted(Edit), 2));

@@ -288,6 +288,30 @@ fn p5_on_sigterm_and_sigint_requests_are_answered_until_all_is_saved() {
 }
 
 #[test]
+fn p5_a_host_restarts_while_people_type() {
+    let file = std::env::temp_dir().join(format!("coedit-snapshot-{}.json", std::process::id()));
+    let path = file.to_str().unwrap();
+    let options = ["--edit-connections", "1", "--reconnect-grace", "60000"];
+    let input = open("report", "a", "ann") + "{\"c\":\"change\",\"connection\":\"a\"}\n";
+    let first = coedit(&[&["serve", "--snapshot", path][..], &options].concat(), &input);
+    assert_eq!((statuses(&first.stdout), first.status.code()), (vec!["1"], Some(0)), "no leave and no save");
+    let token = text(&first.stdout).split(r#""token":""#).nth(1).unwrap().split('"').next().unwrap();
+    let input = format!("{{\"c\":\"resume\",\"token\":\"{token}\",\"connection\":\"a\"}}\n");
+    let second = coedit(&[&["serve", "--restore", path][..], &options].concat(), &input);
+    assert!(text(&second.stdout).starts_with(r#"{"reply":{"error":0,"connection":"a","access":"edit""#));
+    assert_eq!(
+        (statuses(&second.stdout), second.status.code()),
+        (vec!["2"], Some(0)),
+        "ann's change is saved"
+    );
+    std::fs::write(&file, "{}").unwrap();
+    let damaged = coedit(&["serve", "--restore", path], "");
+    assert_eq!(damaged.status.code(), Some(1));
+    assert!(text(&damaged.stderr).contains(path), "{}", text(&damaged.stderr));
+    std::fs::remove_file(&file).unwrap();
+}
+
+#[test]
 fn closing_the_output_early_is_not_an_error() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_coedit"))
         .args(["replay", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/clownschool.jsonl")])
@@ -372,4 +396,30 @@ fn the_help_names_every_option() {
         coedit(&["--version"], "").stdout,
         format!("coedit {}\n", env!("CARGO_PKG_VERSION")).into_bytes()
     );
+}
+
+#[test]
+fn every_setting_of_staying_is_an_option() {
+    let lines = [
+        r#"{"at":1000,"c":"open","key":"k","connection":"a","user":{"id":"ann"}}"#,
+        r#"{"at":1000,"c":"lost","connection":"a"}"#,
+        r#"{"at":1000,"c":"open","key":"k","connection":"v","user":{"id":"vic"},"mode":"view"}"#,
+        r#"{"at":2000,"c":"open","key":"k","connection":"b","user":{"id":"ben"}}"#,
+        r#"{"at":9000,"c":"version"}"#,
+    ];
+    let options = ["--reconnect-grace", "500", "--age", "4000", "--expiry-warning", "100", "--participants"];
+    let ends = |idle: &[&str]| {
+        let output = coedit(&[&["replay", "-"], &options[..], idle].concat(), &lines.join("\n"));
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        let notices = text(&output.stdout).lines().filter(|line| line.starts_with(r#"{"notice":"#));
+        let members = ["joined", "left", "lease", "4002", "4003", "expiring", r#""type":"access""#];
+        let notices: Vec<&str> = notices.collect();
+        members.map(|member| notices.iter().filter(|notice| notice.contains(member)).count())
+    };
+    assert_eq!(ends(&[]), [3, 3, 1, 0, 4, 2, 0]);
+    assert_eq!(ends(&["--idle", "3000", "--idle-then", "close"]), [3, 3, 1, 4, 0, 2, 0]);
+    assert_eq!(ends(&["--idle", "3000", "--idle-then", "view"])[2..], [1, 1, 4, 3, 1]);
+    for wrong in [["--reconnect-grace", "0"], ["--idle", "-1"], ["--age", "x"], ["--idle-then", "leave"]] {
+        assert_eq!(coedit(&["replay", "-", wrong[0], wrong[1]], "").status.code(), Some(2), "{wrong:?}");
+    }
 }

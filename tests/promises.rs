@@ -11,7 +11,8 @@ use std::time::Duration;
 use coedit::{
     Access, ActionKind, Bounds, Callback, ChangeError, Clock, Config, Connection, ConnectionError,
     ConnectionId, Delivery, DocumentError, DocumentKey, Engine, ErrorCode, ForceSaveError, ForgottenError,
-    Grant, InfoError, Limits, ManualClock, MetaError, Reason, Status, Timestamp, TryRecvError, UserId,
+    Grant, InfoError, Limits, ManualClock, MetaError, Reason, Status, Timestamp, TransportError,
+    TryRecvError, UserId,
 };
 
 const NONE: Duration = Duration::ZERO;
@@ -134,7 +135,7 @@ fn p1_a_released_seat_is_free_at_once() {
     let ways: [(&str, Free); 7] = [
         ("drop", |_, connection| drop(connection)),
         ("close", |_, connection| connection.close()),
-        ("lost", |_, connection| connection.lost()),
+        ("lost", |_, connection| assert_eq!(connection.lost(), Ok(None))),
         ("close by id", |world, connection| world.engine.close(connection.into_id()).unwrap()),
         ("drop_connection", |world, connection| {
             world.engine.drop_connection(connection.into_id()).unwrap();
@@ -1254,7 +1255,7 @@ fn p10_no_error_of_any_method_changes_anything() {
 
     for unknown in [closed, invalid, ConnectionId::from_bits(0)] {
         check("close", &|engine| assert_eq!(engine.close(unknown), Err(ConnectionError::Unknown)));
-        check("lost", &|engine| assert_eq!(engine.lost(unknown), Err(ConnectionError::Unknown)));
+        check("lost", &|engine| assert_eq!(engine.lost(unknown), Err(TransportError::Unknown)));
         check("adopt", &|engine| assert_eq!(engine.adopt(unknown).unwrap_err(), ConnectionError::Unknown));
         check("change", &|engine| assert_eq!(engine.change(unknown), Err(ChangeError::Unknown)));
         check("drop_connection", &|engine| {

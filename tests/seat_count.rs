@@ -75,7 +75,7 @@ fn p1_the_last_connection_of_a_user_releases_the_seat_once() {
             None
         }),
         ("lost", |_, tab| {
-            tab.lost();
+            assert_eq!(tab.lost(), Ok(None));
             None
         }),
         ("drop_connection", |world, tab| {

@@ -117,7 +117,7 @@ fn every_connection_ends_and_the_transport_hears_of_it() {
             key,
             user: id(name),
             cause: DisconnectCause::ShutDown,
-            code: 4001,
+            code: Some(4001),
         })
         .collect();
     let mut notices = world.take_notices();

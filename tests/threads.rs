@@ -189,7 +189,7 @@ impl<'a> Editor<'a> {
         self.count_down(&mut tab);
         match self.random.below(3) {
             0 => drop(tab.connection),
-            1 => tab.connection.lost(),
+            1 => assert_eq!(tab.connection.lost(), Ok(None)),
             _ => {
                 let id = tab.connection.into_id();
                 self.engine.close(id).unwrap();

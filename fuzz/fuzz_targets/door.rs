@@ -2,8 +2,10 @@
 //! valid JSON. After an error the engine must be consistent and its state unchanged.
 #![no_main]
 
+use std::time::Duration;
+
 use coedit::door::{Acknowledge, Door, Lines};
-use coedit::{Config, DocumentKey, NamedUsers, SeatCount};
+use coedit::{Config, DocumentKey, IdleThen, NamedUsers, SeatCount};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
@@ -21,6 +23,11 @@ fuzz_target!(|input: &[u8]| {
     let config = config.max_connections((limits >> 6 & 1 == 1).then_some(3));
     let count = if limits >> 7 == 0 { SeatCount::Connections } else { SeatCount::UsersOfDocuments };
     let config = config.seat_count(count);
+    // The piece that is fed also says for how long connections stay.
+    let time = |bit: u8, seconds: u64| (settings >> bit & 1 == 1).then(|| Duration::from_secs(seconds));
+    let config = config.reconnect_grace(time(3, 60)).idle(time(4, 600)).age(time(5, 3_600));
+    let then = if settings >> 6 & 1 == 0 { IdleThen::View } else { IdleThen::Close };
+    let config = config.idle_then(then).presence(settings >> 7 == 1);
     let mut door = Door::replay(config, acknowledge).expect("the settings are within their bounds");
     // Feed the stream in pieces, as a transport would.
     let piece = usize::from(settings >> 3) + 1;

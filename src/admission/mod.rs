@@ -104,18 +104,31 @@ impl Admission {
     ///
     /// Errors if the cap of all connections is reached.
     pub(crate) fn admit(&self, claim: &Claim<'_>, now: Timestamp) -> Result<Admitted, OpenError> {
-        let capped = self.all.try_take().ok_or(OpenError::TooMany)?;
-        let refused = match self.take_seats(claim, now) {
-            Ok((seats, in_use)) => {
+        let capped = self.all.try_take(true).ok_or(OpenError::TooMany)?;
+        let refused = match self.take_seats(claim, now, true) {
+            Ok(taken) => {
                 capped.keep();
-                let connections = self.count_connection(claim.asked, in_use);
-                return Ok(Admitted { access: claim.asked, reason: None, seats, connections });
+                return Ok(self.admitted(claim.asked, taken));
             }
             Err(reason) => reason,
         };
         capped.keep();
         let connections = self.count_viewer();
         Ok(Admitted { access: Access::View, reason: Some(refused), seats: Seats::default(), connections })
+    }
+
+    /// Does the same, but where a seat is missing, takes nothing and tells nobody. `None` stands for the cap, of which it holds
+    /// one meanwhile: the caller mostly takes that in the end.
+    pub(crate) fn try_admit(&self, claim: &Claim<'_>, now: Timestamp) -> Result<Admitted, Option<Reason>> {
+        let capped = self.all.try_take(false).ok_or(None)?;
+        let taken = self.take_seats(claim, now, false)?;
+        capped.keep();
+        Ok(self.admitted(claim.asked, taken))
+    }
+
+    fn admitted(&self, access: Access, (seats, in_use): (Seats, Option<u32>)) -> Admitted {
+        let connections = self.count_connection(access, in_use);
+        Admitted { access, reason: None, seats, connections }
     }
 
     /// What [`admit`](Self::admit) would answer now. Takes nothing, and tells nobody of a refusal.
@@ -133,13 +146,23 @@ impl Admission {
         Ok(Grant::of(claim.asked, decision.err()))
     }
 
-    /// Takes the seats, all or none. Also returns how many seats of the engine's limit are in use with this one.
-    fn take_seats(&self, claim: &Claim<'_>, now: Timestamp) -> Result<(Seats, Option<u32>), Reason> {
+    /// Takes the seats, all or none, and `tells` of a refusal. Also returns how many seats of the engine's limit are in use
+    /// with this one.
+    fn take_seats(
+        &self,
+        claim: &Claim<'_>,
+        now: Timestamp,
+        tells: bool,
+    ) -> Result<(Seats, Option<u32>), Reason> {
         if let Seat::NotNeeded = self.check_document(claim)? {
             return Ok((Seats::default(), None));
         }
-        let mut held = self.check_user(claim, now, |lists| lists.refused(claim.asked))?;
-        let seat = self.pool(claim.asked).try_take().ok_or(limit_reason(claim.asked))?;
+        let mut held = self.check_user(claim, now, |lists| {
+            if tells {
+                lists.refused(claim.asked);
+            }
+        })?;
+        let seat = self.pool(claim.asked).try_take(tells).ok_or(limit_reason(claim.asked))?;
         let in_use = seat.keep();
         let user = held.user.as_mut().map(|seats| seats.add(claim.user, 1)).is_some();
         if let Some(lists) = &mut held.named {
@@ -150,10 +173,11 @@ impl Admission {
 
     /// Asks what the document and the engine's state say: draining, then a save in hand, then the limit of the document.
     fn check_document(&self, claim: &Claim<'_>) -> Result<Seat, Reason> {
-        let DocumentSeats { saving, editing, shares_seat } = claim.document;
+        let DocumentSeats { fenced, saving, editing, shares_seat } = claim.document;
         match claim.asked {
             Access::View => return Ok(Seat::NotNeeded),
             Access::Edit if self.is_draining() => return Err(Reason::Draining),
+            _ if fenced => return Err(Reason::Fenced),
             Access::Edit if saving => return Err(Reason::Saving),
             _ if shares_seat => return Ok(Seat::NotNeeded),
             Access::Edit if self.document_limit.get().is_some_and(|limit| editing >= limit) => {
@@ -311,6 +335,15 @@ impl Admission {
             list.sort_unstable();
             list
         })
+    }
+
+    /// Counts the named users of another process, as [`list_named_users`](Self::list_named_users) lists them.
+    pub(crate) fn restore_named_users(&self, lists: [Vec<CountedUser>; 2], now: Timestamp) {
+        for (access, list) in [Access::Edit, Access::LiveView].into_iter().zip(lists) {
+            for (end, user) in list.into_iter().filter(|(end, _)| *end > now) {
+                self.named_users.lock().restore(access, &user, end);
+            }
+        }
     }
 
     /// Changes the limits of named users. Returns who is no longer counted, to be freed with no lock held.

@@ -69,6 +69,15 @@ impl NamedUserLists {
         list.watch.refused(|| list.read());
     }
 
+    /// Counts a user until `end`, if there is a limit.
+    pub(super) fn restore(&mut self, access: Access, user: &UserId, end: Timestamp) {
+        let list = if access == Access::Edit { &mut self.edit } else { &mut self.live };
+        if list.limit.is_some() && !list.users.counts(user) {
+            list.users.insert(user, end);
+            list.tell();
+        }
+    }
+
     /// The user is given the access. It counts from now to the end of the day, UTC, and some days more, unless it counts
     /// already.
     pub(super) fn count(&mut self, access: Access, user: &UserId, now: Timestamp) {

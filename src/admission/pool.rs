@@ -34,8 +34,8 @@ impl SeatPool {
         SeatPool { word: AtomicU64::new(pack(limit.unwrap_or(NO_LIMIT), 0)), watch: Apart::new(watch) }
     }
 
-    /// Takes a seat. `None` if as many as the limit are in use: somebody is refused.
-    pub(super) fn try_take(&self) -> Option<SeatGuard<'_>> {
+    /// Takes a seat. `None` if as many as the limit are in use. It `tells` that somebody is refused then.
+    pub(super) fn try_take(&self, tells: bool) -> Option<SeatGuard<'_>> {
         let take = |word| {
             let (limit, in_use) = unpack(word);
             (in_use < limit).then(|| word + 1)
@@ -43,7 +43,9 @@ impl SeatPool {
         match self.word.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take) {
             Ok(before) => Some(SeatGuard { pool: self, in_use: unpack(before).1 + 1, kept: false }),
             Err(_) => {
-                self.watch.refused(|| self.read());
+                if tells {
+                    self.watch.refused(|| self.read());
+                }
                 None
             }
         }
@@ -167,19 +169,19 @@ mod tests {
     #[test]
     fn p1_seats_end_at_the_limit_and_are_free_after_a_drop() {
         let pool = pool(Some(2));
-        let first = pool.try_take();
-        let second = pool.try_take();
-        assert!(first.is_some() && second.is_some() && pool.try_take().is_none());
+        let first = pool.try_take(true);
+        let second = pool.try_take(true);
+        assert!(first.is_some() && second.is_some() && pool.try_take(true).is_none());
         drop(first);
         assert_eq!(pool.read().in_use, 1);
-        assert!(pool.try_take().is_some());
+        assert!(pool.try_take(true).is_some());
     }
 
     #[test]
     fn a_kept_seat_is_freed_through_the_pool() {
         let pool = pool(Some(1));
-        pool.try_take().unwrap().keep();
-        assert!(pool.try_take().is_none());
+        pool.try_take(true).unwrap().keep();
+        assert!(pool.try_take(true).is_none());
         assert_eq!((pool.free(), pool.read().in_use), (0, 0));
     }
 
@@ -187,14 +189,14 @@ mod tests {
     fn a_lower_limit_leaves_those_who_hold_a_seat() {
         let pool = pool(None);
         assert_eq!(pool.read().limit, None);
-        let inside: Vec<_> = (0..3).map_while(|_| pool.try_take()).collect();
+        let inside: Vec<_> = (0..3).map_while(|_| pool.try_take(true)).collect();
         pool.set_limit(Some(1));
         assert_eq!((inside.len(), pool.read()), (3, Limit { limit: Some(1), in_use: 3 }));
         drop(inside);
-        let one = pool.try_take();
-        assert!(one.is_some() && pool.try_take().is_none());
+        let one = pool.try_take(true);
+        assert!(one.is_some() && pool.try_take(true).is_none());
         pool.set_limit(Some(0));
-        assert!(pool.try_take().is_none());
+        assert!(pool.try_take(true).is_none());
     }
 
     #[test]
@@ -204,7 +206,7 @@ mod tests {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for _ in 0..2_000 {
-                        let seat = pool.try_take();
+                        let seat = pool.try_take(true);
                         assert!(pool.read().in_use <= 3);
                         drop(seat);
                     }

@@ -38,6 +38,16 @@ impl Default for Bounds {
     }
 }
 
+/// What becomes of a connection that is idle for too long.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IdleThen {
+    /// It becomes view-only.
+    #[default]
+    View,
+    /// It is closed, also if it only views.
+    Close,
+}
+
 /// The settings of an [`Engine`](crate::Engine).
 ///
 /// A setter accepts any value. [`Engine::new`](crate::Engine::new) returns a [`ConfigError`](crate::ConfigError) that
@@ -53,6 +63,7 @@ impl Default for Bounds {
 /// # Ok::<(), coedit::ConfigError>(())
 /// ```
 #[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 pub struct Config {
     pub(crate) edit_limit: Option<u32>,
     pub(crate) live_limit: Option<u32>,
@@ -72,6 +83,12 @@ pub struct Config {
     pub(crate) version: String,
     pub(crate) force_save_interval: Option<Duration>,
     pub(crate) callbacks: bool,
+    pub(crate) reconnect_grace: Option<Duration>,
+    pub(crate) idle: Option<Duration>,
+    pub(crate) idle_then: IdleThen,
+    pub(crate) age: Option<Duration>,
+    pub(crate) expiry_warning: Duration,
+    pub(crate) presence: bool,
     pub(crate) bounds: Bounds,
     pub(crate) shards: Option<usize>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -100,6 +117,12 @@ impl Config {
             version: VERSION.to_owned(),
             force_save_interval: None,
             callbacks: true,
+            reconnect_grace: None,
+            idle: None,
+            idle_then: IdleThen::View,
+            age: None,
+            expiry_warning: Duration::from_secs(60),
+            presence: false,
             bounds: Bounds::default(),
             shards: None,
             clock: Arc::new(SystemClock::new()),
@@ -257,6 +280,55 @@ impl Config {
         self
     }
 
+    /// Sets how long a connection that is [lost](crate::Engine::lost) keeps its seat, so that its client can
+    /// [resume](crate::Engine::resume) it. Default: none, and a lost connection is closed at once. 1 ms to 30 days. Costs
+    /// some hundred bytes for each connection, and up to a tenth of the time of an open and a close.
+    #[must_use]
+    pub fn reconnect_grace(mut self, grace: Option<Duration>) -> Self {
+        self.reconnect_grace = grace;
+        self
+    }
+
+    /// Sets after how long a connection that is idle loses its access, see [`idle_then`](Self::idle_then). A connection is
+    /// active when it is opened, changes the document, is [touched](crate::Engine::touch) or resumed. Default: never. 1 ms
+    /// to 30 days. Costs as [`reconnect_grace`](Self::reconnect_grace) does.
+    #[must_use]
+    pub fn idle(mut self, idle: Option<Duration>) -> Self {
+        self.idle = idle;
+        self
+    }
+
+    /// Sets what becomes of an idle connection. Default: [`IdleThen::View`].
+    #[must_use]
+    pub fn idle_then(mut self, then: IdleThen) -> Self {
+        self.idle_then = then;
+        self
+    }
+
+    /// Sets after how long an open connection is closed, however active it is. Default: never. 1 ms to 30 days. Costs as
+    /// [`reconnect_grace`](Self::reconnect_grace) does.
+    #[must_use]
+    pub fn age(mut self, age: Option<Duration>) -> Self {
+        self.age = age;
+        self
+    }
+
+    /// Sets how long before its time ends an idle or old connection is warned, with
+    /// [`Notice::Expiring`](crate::Notice::Expiring). Default 60 s; 0 to 30 days.
+    #[must_use]
+    pub fn expiry_warning(mut self, warning: Duration) -> Self {
+        self.expiry_warning = warning;
+        self
+    }
+
+    /// Sets whether the transport hears of participants who join, leave, or change their access:
+    /// [`Notice::Joined`](crate::Notice::Joined) and the like. Default: false.
+    #[must_use]
+    pub fn presence(mut self, on: bool) -> Self {
+        self.presence = on;
+        self
+    }
+
     /// Sets the bounds of the engine's queues. Defaults and bounds: see [`Bounds`].
     #[must_use]
     pub fn bounds(mut self, bounds: Bounds) -> Self {
@@ -310,6 +382,12 @@ impl fmt::Debug for Config {
             .field("version", &self.version)
             .field("force_save_interval", &self.force_save_interval)
             .field("callbacks", &self.callbacks)
+            .field("reconnect_grace", &self.reconnect_grace)
+            .field("idle", &self.idle)
+            .field("idle_then", &self.idle_then)
+            .field("age", &self.age)
+            .field("expiry_warning", &self.expiry_warning)
+            .field("presence", &self.presence)
             .field("bounds", &self.bounds)
             .field("shards", &self.shards)
             .finish_non_exhaustive()

@@ -11,6 +11,7 @@ mod lines;
 mod members;
 mod request;
 mod run;
+mod staying;
 mod tally;
 mod write;
 
@@ -199,6 +200,9 @@ impl Door {
         loop {
             for notice in self.notices.try_iter() {
                 out.notice(&notice, &self.runner.labels);
+                if let Notice::Disconnected { connection, .. } = notice {
+                    self.runner.labels.ended(connection);
+                }
             }
             let Ok(delivery) = self.callbacks.try_recv() else { break };
             out.callback(&delivery);
@@ -214,5 +218,6 @@ fn horizon(config: &Config) -> Duration {
     let trying = config.retry_pauses.iter().sum::<Duration>();
     let hanging = config.ack_timeout.unwrap_or_default().saturating_mul(attempts);
     let before = config.save_delay + config.save_patience + config.force_save_interval.unwrap_or_default();
+    let before = before + config.reconnect_grace.unwrap_or_default();
     before.saturating_add(trying.saturating_add(hanging).saturating_mul(2))
 }

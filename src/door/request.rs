@@ -1,6 +1,7 @@
 //! The grammar of a request: parses one line to a command whose parameters are all valid.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use serde_json::value::RawValue;
 
@@ -26,7 +27,8 @@ pub(super) struct DoorRequest<'a> {
 #[derive(Debug)]
 pub(super) enum DoorCommand<'a> {
     Info { key: DocumentKey, userdata: Option<Cow<'a, str>> },
-    Drop { key: DocumentKey, users: Option<Vec<UserId>> },
+    Drop(FenceParameters),
+    DropConnection { label: Cow<'a, str>, time: Option<Duration> },
     ForceSave { key: DocumentKey, userdata: Option<Cow<'a, str>> },
     ForceSaveBy { label: Cow<'a, str>, kind: ForceSaveType },
     Meta { key: DocumentKey, title: Cow<'a, str> },
@@ -39,6 +41,12 @@ pub(super) enum DoorCommand<'a> {
     Change { label: Cow<'a, str> },
     Close { label: Cow<'a, str> },
     Lost { label: Cow<'a, str> },
+    Resume(ResumeParameters<'a>),
+    Touch { label: Cow<'a, str> },
+    Connections { key: DocumentKey },
+    Fence(FenceParameters),
+    Unfence { key: DocumentKey, users: Option<Vec<UserId>> },
+    Fences,
     WouldAdmit { key: DocumentKey, user: UserId, access: Access },
     Usage,
     Holders { most: usize },
@@ -57,6 +65,25 @@ pub(super) struct OpenParameters<'a> {
     pub(super) user: User,
     /// The requested access.
     pub(super) access: Access,
+}
+
+/// The parameters of `resume`.
+#[derive(Debug)]
+pub(super) struct ResumeParameters<'a> {
+    pub(super) token: Cow<'a, str>,
+    /// The label of the new connection.
+    pub(super) label: Cow<'a, str>,
+    pub(super) attempt: u64,
+}
+
+/// The parameters of `fence`, and of a `drop` by document.
+#[derive(Debug)]
+pub(super) struct FenceParameters {
+    pub(super) key: DocumentKey,
+    /// `None` for everybody.
+    pub(super) users: Option<Vec<UserId>>,
+    /// For how long.
+    pub(super) time: Option<Duration>,
 }
 
 /// The parameters of `ack`.
@@ -114,6 +141,9 @@ struct RequestMembers<'a> {
     most: MemberText<'a>,
     saved: MemberText<'a>,
     delivery: MemberText<'a>,
+    token: MemberText<'a>,
+    attempt: MemberText<'a>,
+    for_ms: MemberText<'a>,
 }
 
 impl<'a> Members<'a> for RequestMembers<'a> {
@@ -136,6 +166,9 @@ impl<'a> Members<'a> for RequestMembers<'a> {
             "most" => &mut self.most,
             "saved" => &mut self.saved,
             "delivery" => &mut self.delivery,
+            "token" => &mut self.token,
+            "attempt" => &mut self.attempt,
+            "for_ms" => &mut self.for_ms,
             _ => return None,
         })
     }
@@ -180,7 +213,16 @@ impl<'a> RequestMembers<'a> {
             "close" => DoorCommand::Close { label: self.label()? },
             "lost" => DoorCommand::Lost { label: self.label()? },
             "info" => DoorCommand::Info { key: self.key()?, userdata: text(self.userdata, USERDATA_MAX)? },
-            "drop" => DoorCommand::Drop { key: self.key()?, users: self.users()? },
+            "resume" => DoorCommand::Resume(self.resume()?),
+            "touch" => DoorCommand::Touch { label: self.label()? },
+            "connections" => DoorCommand::Connections { key: self.key()? },
+            "fence" => DoorCommand::Fence(self.fence()?),
+            "unfence" => DoorCommand::Unfence { key: self.key()?, users: self.users()? },
+            "fences" => DoorCommand::Fences,
+            "drop" if self.connection.json().is_some() => {
+                DoorCommand::DropConnection { label: self.label()?, time: self.time()? }
+            }
+            "drop" => DoorCommand::Drop(self.fence()?),
             "forcesave" => self.force_save()?,
             "meta" => DoorCommand::Meta { key: self.key()?, title: self.title()? },
             "version" => DoorCommand::Version,
@@ -205,6 +247,24 @@ impl<'a> RequestMembers<'a> {
         let (key, label) = (self.key()?, self.label()?);
         let (user, access) = (self.user()?, self.access()?);
         Ok(OpenParameters { key, label, user, access })
+    }
+
+    fn resume(&self) -> Result<ResumeParameters<'a>, ErrorCode> {
+        let label = self.label()?;
+        let token = text(self.token, usize::MAX)?.ok_or(ErrorCode::Command)?;
+        let attempt = self.attempt.json().map_or(Ok(0), str::parse).map_err(|_| ErrorCode::Command)?;
+        Ok(ResumeParameters { token, label, attempt })
+    }
+
+    fn fence(&self) -> Result<FenceParameters, ErrorCode> {
+        let (key, users) = (self.key()?, self.users()?);
+        Ok(FenceParameters { key, users, time: self.time()? })
+    }
+
+    /// For how long, in milliseconds.
+    fn time(&self) -> Result<Option<Duration>, ErrorCode> {
+        let Some(json) = self.for_ms.json() else { return Ok(None) };
+        json.parse().map(|millis| Some(Duration::from_millis(millis))).map_err(|_| ErrorCode::Command)
     }
 
     fn ack(&self) -> Result<AckParameters<'a>, ErrorCode> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::in_hand::InHand;
-use super::labels::{LabelledConnection, Labels};
+use super::labels::{LabelState, LabelledConnection, Labels};
 use super::request::{AckParameters, DoorCommand, OpenParameters};
 use super::tally::Tally;
 use super::write::{Outcome, ReplyBody};
@@ -11,10 +11,11 @@ use crate::callback::{Answered, ForceSaveType};
 use crate::delivery::Delivery;
 use crate::engine::Engine;
 use crate::error::{
-    ChangeError, ConnectionError, DocumentError, ErrorCode, ForceSaveError, ForgottenError, InfoError,
-    MetaError, OpenError, RetryError,
+    ChangeError, ErrorCode, ForceSaveError, ForgottenError, InfoError, MetaError, OpenError, RetryError,
+    TransportError,
 };
 use crate::ids::{ConnectionId, DocumentKey, UserId};
+use crate::registry::Opened;
 use crate::time::{Clock, ManualClock};
 
 /// Says who acknowledges the callbacks that a door writes.
@@ -54,10 +55,21 @@ impl Runner {
         let engine = &self.engine;
         match command {
             DoorCommand::Open(parameters) => self.open(parameters),
-            DoorCommand::Change { label } => empty(engine.change(self.id_of(&label)?), ChangeError::code),
-            DoorCommand::Close { label } | DoorCommand::Lost { label } => self.close(&label),
+            DoorCommand::Change { label } => empty(engine.change(self.open_id(&label)?), ChangeError::code),
+            DoorCommand::Close { label } => self.close(&label),
+            DoorCommand::Lost { label } => self.lost(&label),
+            DoorCommand::Resume(parameters) => self.resume(&parameters),
+            DoorCommand::Touch { label } => empty(engine.touch(self.open_id(&label)?), TransportError::code),
+            DoorCommand::Connections { key } => Ok(self.connections(&key)),
+            DoorCommand::Fence(parameters) => self.fence(&parameters),
+            DoorCommand::Unfence { key, users } => {
+                engine.unfence(&key, users.as_deref());
+                Ok(ReplyBody::Empty)
+            }
+            DoorCommand::Fences => Ok(ReplyBody::Fences(engine.fences())),
             DoorCommand::Info { key, userdata } => self.info(&key, userdata.as_deref()),
-            DoorCommand::Drop { key, users } => self.drop_access(&key, users.as_deref()),
+            DoorCommand::Drop(parameters) => self.drop_access(&parameters),
+            DoorCommand::DropConnection { label, time } => self.drop_connection(&label, time),
             DoorCommand::ForceSave { key, userdata } => {
                 empty(engine.force_save(&key, userdata.as_deref()), ForceSaveError::code)
             }
@@ -101,15 +113,18 @@ impl Runner {
     /// Opening an open label again with the same key and user changes nothing, and replies what it may do now.
     fn open(&mut self, parameters: OpenParameters<'_>) -> Outcome {
         let OpenParameters { key, label, user, access } = parameters;
-        if let Some(open) = self.labels.get(&label) {
+        if let Some((id, open)) = self.labels.open(&label) {
             if open.key != key || open.user != *user.id() || open.asked != access {
                 return Err(ErrorCode::Command);
             }
-            let now = self.engine.access(open.id).ok_or(ErrorCode::Key)?;
-            return Ok(ReplyBody::Opened { label: label.into_owned(), grant: open.grant_now(now) });
+            let grant = open.grant_now(self.engine.grant(id).ok_or(ErrorCode::Key)?);
+            return Ok(ReplyBody::Opened { label: label.into_owned(), grant, token: open.token });
         }
-        let connection = self.engine.open(&key, &user, access).map_err(OpenError::code)?;
-        let (grant, id) = (connection.granted(), connection.into_id());
+        let opened = self.engine.open_by_id(&key, &user, access).map_err(OpenError::code)?;
+        if let Some(lost) = opened.instead_of {
+            self.labels.supersede(lost);
+        }
+        let Opened { id, grant, token, .. } = opened;
         let now = self.clock.as_ref().map(Clock::now);
         self.tally.opened(grant);
         self.tally.editing(self.engine.editing(), now);
@@ -117,14 +132,9 @@ impl Runner {
         if now.is_some() {
             self.tally.document(&key);
         }
-        let connection = LabelledConnection { id, key, user: user.id().clone(), asked: access, grant };
-        self.labels.insert(&label, connection);
-        Ok(ReplyBody::Opened { label: label.into_owned(), grant })
-    }
-
-    fn close(&mut self, label: &str) -> Outcome {
-        let connection = self.labels.remove(label).ok_or(ErrorCode::Key)?;
-        empty(self.engine.close(connection.id), ConnectionError::code)
+        let (user, asked, name) = (user.id().clone(), access, (&*label).into());
+        self.labels.insert(id, LabelledConnection { label: name, key, user, asked, grant, token });
+        Ok(ReplyBody::Opened { label: label.into_owned(), grant, token })
     }
 
     fn info(&self, key: &DocumentKey, userdata: Option<&str>) -> Outcome {
@@ -132,16 +142,8 @@ impl Runner {
         Ok(ReplyBody::Member("users", strings(users.iter().map(UserId::as_str))))
     }
 
-    fn drop_access(&self, key: &DocumentKey, users: Option<&[UserId]>) -> Outcome {
-        let dropped = match users {
-            Some(users) => self.engine.drop_users(key, users),
-            None => self.engine.drop_all(key),
-        };
-        empty(dropped, DocumentError::code)
-    }
-
     fn force_save_by(&self, label: &str, kind: ForceSaveType) -> Outcome {
-        let id = self.id_of(label)?;
+        let id = self.open_id(label)?;
         let asked = match kind {
             ForceSaveType::Form => self.engine.submit_form(id),
             _ => self.engine.press_save(id),
@@ -198,13 +200,21 @@ impl Runner {
         })
     }
 
-    fn id_of(&self, label: &str) -> Result<ConnectionId, ErrorCode> {
-        self.labels.get(label).map(|connection| connection.id).ok_or(ErrorCode::Key)
+    /// The connection of a label that may be lost.
+    pub(super) fn id_of(&self, label: &str) -> Result<ConnectionId, ErrorCode> {
+        let connection = self.labels.get(label).ok_or(ErrorCode::Key)?;
+        if connection.state == LabelState::Superseded { Err(ErrorCode::Command) } else { Ok(connection.id) }
+    }
+
+    /// The connection of an open label.
+    pub(super) fn open_id(&self, label: &str) -> Result<ConnectionId, ErrorCode> {
+        let connection = self.labels.get(label).ok_or(ErrorCode::Key)?;
+        if connection.state == LabelState::Open { Ok(connection.id) } else { Err(ErrorCode::Command) }
     }
 }
 
 /// The outcome of an engine call whose value the reply does not contain.
-fn empty<T, E>(result: Result<T, E>, code: fn(E) -> ErrorCode) -> Outcome {
+pub(super) fn empty<T, E>(result: Result<T, E>, code: fn(E) -> ErrorCode) -> Outcome {
     result.map(|_| ReplyBody::Empty).map_err(code)
 }
 

@@ -1,16 +1,18 @@
 //! Writes replies, callbacks and notices as JSON lines.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::labels::Labels;
-use crate::access::{Grant, Holder};
+use crate::access::{Access, ConnectionState, Fence, Grant, Holder};
 use crate::delivery::Delivery;
 use crate::error::ErrorCode;
-use crate::ids::ConnectionId;
+use crate::ids::{ConnectionId, DocumentKey, UserId};
 use crate::license::License;
 use crate::notice::Notice;
 use crate::report::Remaining;
+use crate::time::Timestamp;
+use crate::token::ResumeToken;
 use crate::usage::Usage;
 
 /// The result of a command.
@@ -20,12 +22,54 @@ pub(super) type Outcome = Result<ReplyBody, ErrorCode>;
 pub(super) enum ReplyBody {
     Empty,
     Member(&'static str, serde_json::Value),
-    Opened { label: String, grant: Grant },
+    Opened { label: String, grant: Grant, token: Option<ResumeToken> },
     WouldAdmit(Grant),
     License(Box<License>),
     Usage(Option<Box<Usage>>),
     Holders(Vec<Holder>),
     Remaining(Remaining),
+    Connections(Vec<ConnectionLine>),
+    Fences(Vec<Fence>),
+}
+
+/// A connection in a list.
+#[derive(Serialize)]
+pub(super) struct ConnectionLine {
+    /// Its label, or its id if it has none.
+    #[serde(serialize_with = "label_or_id")]
+    pub(super) connection: Result<String, ConnectionId>,
+    pub(super) user: UserId,
+    pub(super) access: Access,
+    pub(super) state: ConnectionState,
+    pub(super) idle_ms: u64,
+}
+
+fn label_or_id<S: Serializer>(
+    label: &Result<String, ConnectionId>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match label {
+        Ok(label) => serializer.serialize_str(label),
+        Err(id) => id.serialize(serializer),
+    }
+}
+
+/// A fence in a list.
+#[derive(Serialize)]
+struct FenceLine<'a> {
+    key: &'a DocumentKey,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<&'a UserId>,
+    /// In milliseconds since the Unix epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<u64>,
+}
+
+impl<'a> FenceLine<'a> {
+    fn of(fence: &'a Fence) -> Self {
+        let Fence { key, user, until } = fence;
+        FenceLine { key, user: user.as_ref(), until: until.map(Timestamp::as_millis) }
+    }
 }
 
 /// Appends lines to a buffer.
@@ -46,9 +90,16 @@ impl LineWriter<'_> {
         match outcome {
             Err(_) | Ok(ReplyBody::Empty) => {}
             Ok(ReplyBody::Member(name, value)) => self.member(name, value),
-            Ok(ReplyBody::Opened { label, grant }) => {
+            Ok(ReplyBody::Opened { label, grant, token }) => {
                 self.member("connection", label);
                 self.grant(*grant);
+                if let Some(token) = token {
+                    self.member("token", &token.to_string());
+                }
+            }
+            Ok(ReplyBody::Connections(connections)) => self.member("connections", connections),
+            Ok(ReplyBody::Fences(fences)) => {
+                self.member("fences", &fences.iter().map(FenceLine::of).collect::<Vec<_>>());
             }
             Ok(ReplyBody::WouldAdmit(grant)) => self.grant(*grant),
             Ok(ReplyBody::Usage(usage)) => self.member("usage", usage),
@@ -92,10 +143,33 @@ impl LineWriter<'_> {
                 self.member("key", key);
                 self.member("user", user);
                 self.member("cause", cause);
+                if let Some(code) = code {
+                    self.member("code", code);
+                }
+                self.raw("}");
+            }
+            Notice::Access { connection, key, user, access, cause } => {
+                self.raw(r#"{"type":"access""#);
+                self.connection(*connection, labels);
+                self.member("key", key);
+                self.member("user", user);
+                self.member("access", access);
+                self.member("cause", cause);
+                self.raw("}");
+            }
+            Notice::Expiring { connection, key, user, code, in_ms } => {
+                self.raw(r#"{"type":"expiring""#);
+                self.connection(*connection, labels);
+                self.member("key", key);
+                self.member("user", user);
                 self.member("code", code);
+                self.member("in_ms", in_ms);
                 self.raw("}");
             }
             Notice::Meta { .. }
+            | Notice::Joined(_)
+            | Notice::Left(_)
+            | Notice::Changed(_)
             | Notice::Storage { .. }
             | Notice::Saved { .. }
             | Notice::Limit { .. }

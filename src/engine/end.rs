@@ -4,6 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Engine;
+use crate::config::Config;
+use crate::error::RestoreError;
+use crate::registry::{Registry, Snapshot};
 use crate::report::{PendingDocument, Remaining, Report};
 use crate::shutdown::Shutdown;
 
@@ -94,6 +97,56 @@ impl Engine {
     /// ```
     pub fn shutdown(&self, deadline: Duration) -> Arc<Report> {
         self.begin_shutdown(deadline).wait()
+    }
+
+    /// Stops the engine for a restart of the host while people type, and returns everything that
+    /// [`restore`](Self::restore) makes an engine of.
+    ///
+    /// No call finds anything any more, nothing is handed out, and the storage hears of no leave. Waits for what workers have,
+    /// at most for `deadline`; what is out then counts as failed. Then the receivers end, and dropping connections or
+    /// the engine does nothing. After a shutdown, the snapshot has what was not saved. With a manual clock another thread
+    /// has to move the clock.
+    ///
+    /// ```
+    /// use coedit::{Access, Config, DocumentKey, Engine, User};
+    /// use std::time::Duration;
+    ///
+    /// let config = Config::new().edit_limit(Some(1)).reconnect_grace(Some(Duration::from_secs(120)));
+    /// let engine = Engine::new(config.clone())?;
+    /// let tab = engine.open(&DocumentKey::new("report")?, &User::new("ann")?, Access::Edit)?;
+    /// tab.change()?;
+    /// let token = tab.token().unwrap();
+    /// let snapshot = serde_json::to_string(&engine.suspend(Duration::from_secs(5)))?;
+    ///
+    /// // In the next process:
+    /// let engine = Engine::restore(config, serde_json::from_str(&snapshot)?)?;
+    /// let back = engine.resume(&token, 1)?;
+    /// assert!(back.may_edit());
+    /// assert_eq!(engine.unsaved().len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn suspend(&self, deadline: Duration) -> Snapshot {
+        self.handle.registry.suspend(deadline)
+    }
+
+    /// Returns everything that is open, unsaved or forgotten now, as [`suspend`](Self::suspend) does, while the engine goes on:
+    /// for a host that may crash. It is consistent document by document. Reads every document, at most 128 under one
+    /// hold of a shard lock.
+    pub fn snapshot(&self) -> Snapshot {
+        self.registry().snapshot()
+    }
+
+    /// Makes an engine of a snapshot.
+    ///
+    /// Every connection with a token is lost from now on, with the full [grace](Config::reconnect_grace) of `config`, or 60 s
+    /// if it has none; one without a token leaves at once. Seats are given by the order of joining up to the limits of
+    /// `config`, and the rest are viewers. Every unsaved document is still to be saved. Returns an error, and never
+    /// panics, if a setting is out of bounds, or the snapshot is damaged or of another version.
+    #[expect(clippy::needless_pass_by_value, reason = "a config makes one engine")]
+    pub fn restore(config: Config, snapshot: Snapshot) -> Result<Self, RestoreError> {
+        config.check().map_err(RestoreError::Config)?;
+        let registry = Registry::restore(&config, snapshot)?;
+        Engine::with_registry(&config, registry).map_err(RestoreError::Config)
     }
 
     /// Begins to end the engine, and returns once nobody gets in any more and all connections are closed.

@@ -3,6 +3,7 @@
 mod command_service;
 mod end;
 mod limits;
+mod staying;
 mod time;
 
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use crate::error::{ChangeError, ConfigError, ConnectionError, OpenError};
 use crate::ids::{ConnectionId, DocumentKey, User, UserId};
 use crate::notice::Notice;
 use crate::receive::Callbacks;
-use crate::registry::{Handle, Registry};
+use crate::registry::{Handle, Opened, Registry};
 use crate::session::Which;
 
 /// Tracks who has which document open, and who of them may edit.
@@ -60,7 +61,11 @@ impl Engine {
     #[expect(clippy::needless_pass_by_value, reason = "a config makes one engine")]
     pub fn new(config: Config) -> Result<Self, ConfigError> {
         config.check()?;
-        let registry = Arc::new(Registry::new(&config));
+        Self::with_registry(&config, Registry::new(&config))
+    }
+
+    fn with_registry(config: &Config, registry: Registry) -> Result<Self, ConfigError> {
+        let registry = Arc::new(registry);
         if config.timer {
             let no_thread =
                 |_| ConfigError { setting: "timer", rule: "false where the system starts no thread" };
@@ -146,8 +151,8 @@ impl Engine {
     /// [`max_connections`](Config::max_connections) allows, or if the engine has as many connections or documents as it
     /// can number (2³²).
     pub fn open(&self, key: &DocumentKey, user: &User, asked: Access) -> Result<Connection, OpenError> {
-        let (id, grant) = self.registry().open(key, user, asked)?;
-        Ok(Connection::new(self.handle.clone(), id, grant))
+        let opened = self.registry().open(key, user, asked)?;
+        Ok(Connection::new(self.handle.clone(), opened))
     }
 
     /// Opens a connection as [`open`](Self::open) does, and returns its id instead of an owned [`Connection`].
@@ -171,7 +176,8 @@ impl Engine {
         user: &User,
         asked: Access,
     ) -> Result<(ConnectionId, Grant), OpenError> {
-        self.registry().open(key, user, asked)
+        let Opened { id, grant, .. } = self.registry().open(key, user, asked)?;
+        Ok((id, grant))
     }
 
     /// Makes an owned [`Connection`] of an id: the connection closes when the result is dropped.
@@ -190,8 +196,8 @@ impl Engine {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn adopt(&self, id: ConnectionId) -> Result<Connection, ConnectionError> {
-        let access = self.access(id).ok_or(ConnectionError::Unknown)?;
-        Ok(Connection::adopted(self.handle.clone(), id, access))
+        let grant = self.registry().grant(id).ok_or(ConnectionError::Unknown)?;
+        Ok(Connection::new(self.handle.clone(), Opened { id, grant, token: None, instead_of: None }))
     }
 
     /// Returns the access that the connection has now, or `None` if it is not open. Takes one shard lock.
@@ -199,9 +205,9 @@ impl Engine {
         self.registry().access(id)
     }
 
-    /// Returns true if the connection is open and has edit access now. Takes one shard lock.
+    /// Returns true if the connection is open and not lost, and has edit access now. Takes one shard lock.
     pub fn may_edit(&self, id: ConnectionId) -> bool {
-        self.access(id) == Some(Access::Edit)
+        self.registry().may_edit(id)
     }
 
     /// Records that the connection changed its document, which then needs a save.
@@ -217,11 +223,6 @@ impl Engine {
     /// If it was the last one with edit access and the document has unsaved changes, the save is due after
     /// [`Config::save_delay`]. Returns [`ConnectionError::Unknown`] if the connection is not open. Takes one shard lock.
     pub fn close(&self, id: ConnectionId) -> Result<(), ConnectionError> {
-        self.registry().close(id)
-    }
-
-    /// Reports that the transport of the connection broke. The same as [`close`](Self::close).
-    pub fn lost(&self, id: ConnectionId) -> Result<(), ConnectionError> {
         self.registry().close(id)
     }
 }
@@ -244,6 +245,26 @@ impl Engine {
     /// Returns true if anybody has a connection to the document, or a save of it is pending.
     pub fn is_open(&self, key: &DocumentKey) -> bool {
         self.registry().is_open(key)
+    }
+
+    /// Opens a connection that nobody owns, as [`admit`](Self::admit) does.
+    pub(crate) fn open_by_id(
+        &self,
+        key: &DocumentKey,
+        user: &User,
+        asked: Access,
+    ) -> Result<Opened, OpenError> {
+        self.registry().open(key, user, asked)
+    }
+
+    /// Returns what a connection was given, as far as it still has it.
+    pub(crate) fn grant(&self, id: ConnectionId) -> Option<Grant> {
+        self.registry().grant(id)
+    }
+
+    /// Returns the document and the user of a connection.
+    pub(crate) fn owner(&self, id: ConnectionId) -> Option<(DocumentKey, UserId)> {
+        self.registry().owner(id)
     }
 
     /// Returns true if nothing of the document is unsaved, and the storage has acknowledged everything that it is told.

@@ -5,7 +5,6 @@ use super::shard::ShardChanges;
 use super::{Held, Registry};
 use crate::access::Access;
 use crate::session::{Effects, EndedAccess, Garbage, Lane, Session};
-use crate::sync::Ordering;
 use crate::time::Moment;
 
 /// What is left to do once the lock is released.
@@ -55,7 +54,7 @@ impl Registry {
         let cx = held.cx;
         let ShardChanges { ready, books, over } = held.shard.update(document, &cx, &self.ready);
         if let Some(earlier) = books.earlier {
-            held.earliest.store(earlier.as_millis(), Ordering::SeqCst);
+            held.lower_earliest(earlier);
         }
         if books.awaited == Some(true) {
             // Counted before it can settle: the lock is released only after.
@@ -68,7 +67,7 @@ impl Registry {
     /// Ends a call by which nothing changed but perhaps the shard's earliest deadline, and releases the lock.
     pub(super) fn deadline_moved(&self, held: Held<'_>, earlier: Option<Moment>) {
         if let Some(earlier) = earlier {
-            held.earliest.store(earlier.as_millis(), Ordering::SeqCst);
+            held.lower_earliest(earlier);
             drop(held);
             self.sleeper.wake_by(earlier.as_millis());
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::looks::Looks;
 use super::ready::DocumentId;
 use crate::session::{Context, Session, Stage};
 use crate::time::Moment;
@@ -9,14 +10,11 @@ use crate::time::Moment;
 /// The books of a shard.
 #[derive(Debug, Default)]
 pub(super) struct Books {
-    /// When to look at a document, at most one entry for each slot. An entry may be too early, but not too late. So a
-    /// deadline that moves on, as most do, changes nothing here.
-    looks: BTreeSet<(Moment, DocumentId)>,
-    /// The entry of each slot. `NEVER` if there is none.
-    look_times: Vec<Moment>,
+    /// When to look at each document.
+    pub(super) looks: Looks,
     /// The documents whose save was given up.
     forgotten: BTreeSet<DocumentId>,
-    /// The documents that a shutdown waits for.
+    /// The documents that the end waits for.
     awaited: BTreeSet<DocumentId>,
     /// How many documents are open.
     open: usize,
@@ -74,32 +72,15 @@ impl Books {
         document: DocumentId,
         session: &Session,
     ) -> Option<Moment> {
-        session.next_deadline(cx).and_then(|due| self.look_by(document, due))
-    }
-
-    /// Sees to it that somebody looks at the document by `due`. Returns `due` if that is the earliest of all.
-    fn look_by(&mut self, document: DocumentId, due: Moment) -> Option<Moment> {
-        let slot = document as usize;
-        if self.look_times.len() <= slot {
-            self.look_times.resize(slot + 1, Moment::NEVER);
-        }
-        let before = self.look_times[slot];
-        if before <= due {
-            return None;
-        }
-        if before < Moment::NEVER {
-            self.looks.remove(&(before, document));
-        }
-        self.looks.insert((due, document));
-        self.look_times[slot] = due;
-        (self.earliest_deadline() == Some(due)).then_some(due)
+        session.next_deadline(cx).and_then(|due| self.looks.look_by(document, due))
     }
 
     fn update_awaited(&mut self, cx: &Context<'_>, document: DocumentId, session: &Session) -> Option<bool> {
-        if cx.stage == Stage::Running {
-            return None;
-        }
-        let awaited = !session.is_settled();
+        let awaited = match cx.stage {
+            Stage::Running => return None,
+            Stage::Suspending => session.is_outstanding(),
+            Stage::ShuttingDown | Stage::Ended => !session.is_settled(),
+        };
         let changed = if awaited { self.awaited.insert(document) } else { self.awaited.remove(&document) };
         changed.then_some(awaited)
     }
@@ -113,39 +94,14 @@ impl Books {
         self.forgotten.iter().copied()
     }
 
-    pub(super) fn earliest_deadline(&self) -> Option<Moment> {
-        self.looks.first().map(|(due, _)| *due)
-    }
-
-    /// Takes at most `most` of the documents that somebody is to look at by `now`. Some may be gone.
-    pub(super) fn take_due(&mut self, now: Moment, most: usize) -> Vec<DocumentId> {
-        let due: Vec<_> = self.looks.iter().take_while(|(due, _)| *due <= now).take(most).copied().collect();
-        for look in &due {
-            self.looks.remove(look);
-            self.look_times[look.1 as usize] = Moment::NEVER;
-        }
-        due.into_iter().map(|(_, document)| document).collect()
-    }
-
     /// Returns true if the books say this of a document.
     pub(super) fn agrees(&self, document: DocumentId, entry: BookEntry, deadline: Option<Moment>) -> bool {
-        let look_at = self.look_times.get(document as usize).copied().unwrap_or(Moment::NEVER);
-        deadline.is_none_or(|due| look_at <= due && self.looks.contains(&(look_at, document)))
+        self.looks.agrees(document, deadline.unwrap_or(Moment::NEVER))
             && self.forgotten.contains(&document) == entry.forgotten
     }
 
     /// How many documents are open and are forgotten.
     pub(super) fn totals(&self) -> [usize; 2] {
         [self.open, self.forgotten.len()]
-    }
-
-    /// Checks that each slot has at most one entry.
-    pub(super) fn validate(&self) -> Result<(), String> {
-        let slots = self.look_times.iter().filter(|look_at| **look_at < Moment::NEVER).count();
-        if slots == self.looks.len() {
-            Ok(())
-        } else {
-            Err(format!("{slots} looks, {} listed", self.looks.len()))
-        }
     }
 }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use super::ready::DocumentId;
 use super::shard::{Place, Shard};
 use super::{Held, Registry};
-use crate::access::{Access, Dropped, Forgotten, Participant};
+use crate::access::{Access, Forgotten, Participant};
 use crate::callback::ForceSaveType;
 use crate::error::{DocumentError, ForceSaveError, ForgottenError, InfoError, RetryError};
 use crate::ids::{ConnectionId, DocumentKey, UserId};
 use crate::notice::Notice;
-use crate::session::{Context, DropTarget, Session};
+use crate::session::{Context, Session};
 use crate::time::Now;
 
 /// The command service.
@@ -55,28 +55,14 @@ impl Registry {
         let mut held = self.hold(self.shard_of(id), self.clock.coarse());
         let Place { document, participant } =
             held.shard.place(id).ok_or(ForceSaveError::UnknownConnection)?;
-        let cx = held.cx;
+        let (cx, is_lost) = (held.cx, held.shard.is_lost(id));
         let session = held.shard.session_mut(document);
-        if session.access(participant, id) != Access::Edit {
+        if is_lost || session.access(participant, id) != Access::Edit {
             return Err(ForceSaveError::ViewOnly);
         }
         session.force_save(&cx, kind, Some(participant), None)?;
         self.finish(held, document);
         Ok(())
-    }
-
-    /// Makes the connections of these users view-only, or of all users.
-    pub(crate) fn drop_access(
-        &self,
-        key: &DocumentKey,
-        users: Option<&[UserId]>,
-    ) -> Result<Dropped, DocumentError> {
-        let (mut held, document) = self.hold_open(key, self.coarse_now())?;
-        let (cx, mut dropped) = (held.cx, Dropped::default());
-        let target = users.map_or(DropTarget::Everybody, DropTarget::Users);
-        let effects = held.shard.session_mut(document).drop_access(&cx, target, &mut dropped);
-        self.apply(held, document, effects);
-        Ok(dropped)
     }
 
     pub(crate) fn rename(&self, key: &DocumentKey, title: String) {

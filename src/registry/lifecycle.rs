@@ -33,8 +33,9 @@ pub(super) struct Lifecycle {
 }
 
 const RUNNING: usize = 0;
-const SHUTTING_DOWN: usize = 1;
-const ENDED: usize = 2;
+const SUSPENDING: usize = 1;
+const SHUTTING_DOWN: usize = 2;
+const ENDED: usize = 3;
 
 impl Lifecycle {
     pub(super) fn new() -> Self {
@@ -67,9 +68,19 @@ impl Lifecycle {
         true
     }
 
+    /// The engine is to be suspended by `time` from now on. Returns false if it ends already.
+    pub(super) fn begin_suspend(&self, now: Moment, time: Duration) -> bool {
+        let begins = self.moves(RUNNING, SUSPENDING);
+        if begins {
+            self.deadline.store(now.after(time).as_millis(), Ordering::SeqCst);
+        }
+        begins
+    }
+
     pub(super) fn stage(&self) -> Stage {
         match self.stage.load(Ordering::SeqCst) {
             RUNNING => Stage::Running,
+            SUSPENDING => Stage::Suspending,
             SHUTTING_DOWN => Stage::ShuttingDown,
             _ => Stage::Ended,
         }
@@ -132,7 +143,7 @@ impl Lifecycle {
 
     /// From now on nothing counts any more. Returns true for one caller.
     pub(super) fn end(&self) -> bool {
-        self.moves(SHUTTING_DOWN, ENDED)
+        self.moves(SHUTTING_DOWN, ENDED) || self.moves(SUSPENDING, ENDED)
     }
 
     pub(super) fn has_ended(&self) -> bool {

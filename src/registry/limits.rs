@@ -2,11 +2,12 @@
 
 use super::Registry;
 use crate::access::Access;
+use crate::error::RestoreError;
 use crate::license::{NamedUser, Quota};
 use crate::limits::NamedUsers;
 use crate::seats::Seats;
 use crate::session::{Session, Tab};
-use crate::usage::{Collected, Period, Usage};
+use crate::usage::{Collected, Period, Usage, UsageSnapshot};
 
 impl Registry {
     /// Changes the limit of a user's edit connections. Users are counted only while there is such a limit. Where one is
@@ -71,6 +72,28 @@ impl Registry {
         let recorder = self.recorder.as_ref()?;
         let connections = |access| self.admission.connections(access);
         Some(recorder.usage(self.clock.coarse(), connections, |period| self.collect_usage(period)))
+    }
+
+    /// The usage so far, for a snapshot.
+    pub(super) fn usage_snapshot(&self) -> Option<UsageSnapshot> {
+        let recorder = self.recorder.as_ref()?;
+        let connections = |access| self.admission.connections(access);
+        Some(recorder.snapshot(self.clock.coarse(), connections, |period| self.collect_usage(period)))
+    }
+
+    /// Goes on with the usage of another process, if both record it.
+    pub(super) fn restore_usage(&self, usage: Option<UsageSnapshot>) -> Result<(), RestoreError> {
+        match (&self.recorder, usage) {
+            (Some(recorder), Some(usage)) => {
+                recorder.restore(usage, self.clock.coarse()).map_err(|()| RestoreError::Damaged)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Hashes users as another process did.
+    pub(super) fn set_usage_seed(&mut self, seed: u64) {
+        (self.user_hasher, self.usage_seed) = (foldhash::quality::FixedState::with_seed(seed), seed);
     }
 
     /// Adds up what the shards' connections did in a period.

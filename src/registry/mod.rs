@@ -16,18 +16,27 @@ mod apply;
 mod books;
 mod connections;
 mod documents;
+mod fences;
+mod fencing;
 mod holders;
 mod lifecycle;
 mod limits;
+mod looks;
 mod ready;
+mod restore;
 mod shard;
+mod shard_stays;
 mod shutdown;
 mod sleeper;
 mod slices;
+mod snapshot;
+mod staying;
+mod stays;
 mod storage;
 mod tick;
 mod validate;
 
+use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
@@ -40,15 +49,19 @@ use crate::ids::{ConnectionId, DocumentKey, User, UserId};
 use crate::notices::NoticeBoard;
 use crate::seats::{Admitted, DocumentSeats};
 use crate::session::{Context, LeaveCause, Rules, Stage};
-use crate::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard};
-use crate::time::{Now, Timekeeper};
+use crate::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering};
+use crate::time::{Moment, Now, Timekeeper};
+use crate::token::ResumeToken;
 use crate::usage::Recorder;
+use fences::FenceCount;
 use lifecycle::Lifecycle;
 use ready::{DocumentId, Ready};
 pub(crate) use ready::{Nothing, Wait};
 use shard::{Numbering, Place, Shard};
 pub(crate) use shutdown::Handle;
 use sleeper::{NEVER, Sleeper};
+pub use snapshot::Snapshot;
+use stays::StayRules;
 pub(crate) use storage::HandedOut;
 
 /// Everything that the handles of one engine share.
@@ -68,6 +81,16 @@ pub(crate) struct Registry {
     /// How many callbacks were handed out.
     deliveries: AtomicU64,
     lifecycle: Lifecycle,
+    /// Whether connections have leases, or end when they are idle or old.
+    stays_on: bool,
+    /// How often the engine was restored.
+    epoch: u32,
+    /// The shards of restored connections, by the epoch and the name of their tokens.
+    restored: HashMap<(u32, ConnectionId), u32>,
+    /// Hashes users for usage. Its key is `usage_seed`, so that a restored engine goes on with it.
+    user_hasher: foldhash::quality::FixedState,
+    usage_seed: u64,
+    fence_count: FenceCount,
     /// Held while a limit changes that every shard has to learn of.
     changing_limit: Mutex<()>,
 }
@@ -78,6 +101,23 @@ struct ShardLock {
     /// The shard's earliest deadline in milliseconds. Written under the lock, read without it.
     earliest: AtomicU64,
     shard: Mutex<Shard>,
+}
+
+/// A connection that was opened or resumed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Opened {
+    pub(crate) id: ConnectionId,
+    pub(crate) grant: Grant,
+    /// `None` if connections cannot be resumed.
+    pub(crate) token: Option<ResumeToken>,
+    /// The connection whose seat it has now.
+    pub(crate) instead_of: Option<ConnectionId>,
+}
+
+/// How an open goes on.
+enum Room<'a> {
+    Open(Held<'a>, Admitted),
+    TakenOver(Opened),
 }
 
 /// A shard whose lock is held, for one call at one moment.
@@ -98,10 +138,12 @@ impl Registry {
             shard: Mutex::new(Shard::new(number, shards, config, now.steady)),
         };
         let notices = Arc::new(NoticeBoard::new(config.bounds.notices));
+        let hasher = hasher(clock.is_manual());
+        let usage_seed = hasher.hash_one("usage");
         Registry {
             shards: (0..shards).map(lock).collect(),
             rules: Rules::new(config),
-            hasher: hasher(clock.is_manual()),
+            hasher,
             admission: Admission::new(config, &notices),
             notices,
             ready: Ready::new(config.bounds.waiting_documents),
@@ -110,6 +152,12 @@ impl Registry {
             sleeper: Sleeper::new(),
             has_timer: AtomicBool::new(false),
             deliveries: AtomicU64::new(0),
+            stays_on: StayRules::new(config).is_on(),
+            epoch: 0,
+            restored: HashMap::new(),
+            user_hasher: foldhash::quality::FixedState::with_seed(usage_seed),
+            usage_seed,
+            fence_count: FenceCount::default(),
             lifecycle: Lifecycle::new(),
             changing_limit: Mutex::new(()),
         }
@@ -185,24 +233,81 @@ impl Registry {
 
 /// Opening and closing.
 impl Registry {
-    pub(crate) fn open(
-        &self,
-        key: &DocumentKey,
-        user: &User,
-        asked: Access,
-    ) -> Result<(ConnectionId, Grant), OpenError> {
+    pub(crate) fn open(&self, key: &DocumentKey, user: &User, asked: Access) -> Result<Opened, OpenError> {
         let (hash, index) = self.locate(key);
         let mut held = self.hold(index, self.coarse_now());
         let found = held.room_for(key, hash)?;
-        let claim = held.claim(found, user.id(), asked);
-        let admitted =
-            self.admission.admit(&claim, held.cx.wall).inspect_err(|_| self.record_cap(&mut held))?;
+        let (found, admitted) = if self.stays_on {
+            let admitted;
+            (held, admitted) = match self.make_room(held, (key, hash), (user, asked))? {
+                Room::Open(held, admitted) => (held, admitted),
+                Room::TakenOver(opened) => return Ok(opened),
+            };
+            (held.shard.find(key, hash), admitted)
+        } else {
+            let claim = held.claim(key, found, (user.id(), asked));
+            (found, self.admission.admit(&claim, held.cx.wall).inspect_err(|_| self.record_cap(&mut held))?)
+        };
         let document = found.unwrap_or_else(|| held.shard.insert(key, &self.hasher, &self.ready));
-        let cx = held.cx;
-        let id = held.shard.connect(document, |session, id| session.join(&cx, user, id, admitted));
+        let (cx, mut told) = (held.cx, None);
+        let id = held.shard.connect(document, |session, id| {
+            let participant;
+            (participant, told) = session.join(&cx, user, id, admitted);
+            participant
+        });
+        let (token, earlier) = held.shard.begin_stay(id, &self.hasher, cx.now);
         self.record_open(&mut held, user, admitted);
+        if let Some(notice) = told {
+            self.notices.send(&notice);
+        }
+        if let Some(earlier) = earlier {
+            held.lower_earliest(earlier);
+        }
         self.finish(held, document);
-        Ok((id, Grant { access: admitted.access, reason: admitted.reason }))
+        if let Some(earlier) = earlier {
+            self.sleeper.wake_by(earlier.as_millis());
+        }
+        let grant = Grant { access: admitted.access, reason: admitted.reason };
+        Ok(Opened { id, grant, token, instead_of: None })
+    }
+
+    /// Before somebody is refused for want of a seat, what has fallen due is expired. Whoever would be refused all the same
+    /// takes over the seat of a lost connection of its own.
+    fn make_room<'a>(
+        &'a self,
+        mut held: Held<'a>,
+        (key, hash): (&DocumentKey, u64),
+        (user, asked): (&User, Access),
+    ) -> Result<Room<'a>, OpenError> {
+        let admit = |held: &Held<'_>| {
+            let claim = held.claim(key, held.shard.find(key, hash), (user.id(), asked));
+            self.admission.try_admit(&claim, held.cx.wall)
+        };
+        let mut admitted = admit(&held);
+        if admitted.is_err() && self.connections_due(held.cx.now) {
+            held = self.expire(held);
+            held.room_for(key, hash)?;
+            admitted = admit(&held);
+        }
+        let refused = match admitted {
+            Ok(admitted) => return Ok(Room::Open(held, admitted)),
+            Err(reason) => reason,
+        };
+        if let Some(lost) = held.to_take_over((key, hash), (user.id(), asked), refused) {
+            return Ok(Room::TakenOver(self.take_over(held, lost, user)));
+        }
+        let claim = held.claim(key, held.shard.find(key, hash), (user.id(), asked));
+        let admitted = self.admission.admit(&claim, held.cx.wall);
+        let admitted = admitted.inspect_err(|_| self.record_cap(&mut held))?;
+        Ok(Room::Open(held, admitted))
+    }
+
+    /// Ends what is due, and takes the lock again.
+    fn expire<'a>(&'a self, held: Held<'a>) -> Held<'a> {
+        let (index, now) = (held.index, Now { steady: held.cx.now, wall: held.cx.wall });
+        drop(held);
+        self.run_due_stays(now);
+        self.hold(index, now)
     }
 
     /// Records that the cap of all connections refused an open.
@@ -216,7 +321,7 @@ impl Registry {
         let Admitted { access, reason, connections, .. } = admitted;
         if let Some(recorder) = &self.recorder {
             recorder.record_rise(access, connections, held.cx.now);
-            let user = self.hasher.hash_one(user.id());
+            let user = self.user_hasher.hash_one(user.id());
             held.shard.meter.record_open(held.cx.now, access, reason, user);
         }
     }
@@ -242,12 +347,42 @@ impl Held<'_> {
         Ok(found)
     }
 
+    /// The lost connection whose seat a user takes over instead of being `refused` for want of one. `None` as the reason
+    /// stands for the cap.
+    fn to_take_over(
+        &self,
+        (key, hash): (&DocumentKey, u64),
+        (user, asked): (&UserId, Access),
+        refused: Option<Reason>,
+    ) -> Option<ConnectionId> {
+        if asked != Access::Edit || !refused.is_none_or(Reason::is_a_seat_limit) {
+            return None;
+        }
+        self.shard.lost_editing(self.shard.find(key, hash)?, user, &self.cx)
+    }
+
+    /// There is something to do at `due`.
+    fn lower_earliest(&self, due: Moment) {
+        self.earliest.fetch_min(due.as_millis(), Ordering::SeqCst);
+    }
+
+    /// What was due is done.
+    fn raise_earliest(&self) {
+        self.earliest.store(self.shard.earliest().as_millis(), Ordering::SeqCst);
+    }
+
     /// A claim on a document that may be new.
-    fn claim<'u>(&self, found: Option<DocumentId>, user: &'u UserId, asked: Access) -> Claim<'u> {
-        let document = match found {
+    fn claim<'u>(
+        &self,
+        key: &DocumentKey,
+        found: Option<DocumentId>,
+        (user, asked): (&'u UserId, Access),
+    ) -> Claim<'u> {
+        let mut document = match found {
             Some(document) => self.shard.session(document).seats_for(&self.cx, user, asked),
             None => DocumentSeats::default(),
         };
+        document.fenced = self.shard.fences.applies(key, user, self.cx.now);
         Claim { user, asked, document, counts_users: self.shard.counts_users }
     }
 }

@@ -9,7 +9,9 @@ use slab::Slab;
 use slotmap::{DefaultKey, Key, KeyData, SlotMap};
 
 use super::books::{BookChanges, BookEntry, Books};
+use super::fences::Fences;
 use super::ready::{DocumentId, Queued, Ready};
+use super::stays::{StayRules, Stays};
 use crate::access::Access;
 use crate::config::Config;
 use crate::error::OpenError;
@@ -22,19 +24,23 @@ use crate::usage::Meter;
 /// Some of the documents.
 #[derive(Debug)]
 pub(super) struct Shard {
-    numbering: Numbering,
+    pub(super) numbering: Numbering,
     /// Finds documents by key.
     index: HashTable<DocumentId>,
     documents: Slab<Slot>,
     /// Slots whose document is gone while entries of theirs are still in the lanes of ready documents. A new document
     /// takes such a slot first, with its entries, so that a host that takes nothing makes the lanes grow no further.
     orphans: BTreeSet<DocumentId>,
-    connections: SlotMap<DefaultKey, Place>,
+    pub(super) connections: SlotMap<DefaultKey, Place>,
+    pub(super) stays: Stays,
+    pub(super) fences: Fences,
     pub(super) books: Books,
     /// Whether the seats of users are counted.
     pub(super) counts_users: bool,
     pub(super) meter: Meter,
     pub(super) blanks: Blanks,
+    /// Whether the engine is being suspended: no call finds anything.
+    frozen: bool,
     /// How often the lock was taken to change something.
     pub(super) calls: u64,
 }
@@ -91,13 +97,18 @@ impl Numbering {
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "the two halves of the key")]
-    fn id(self, key: DefaultKey) -> ConnectionId {
+    pub(super) fn id(self, key: DefaultKey) -> ConnectionId {
         let bits = key.data().as_ffi();
         ConnectionId::new((bits as u32) << self.bits | self.shard, (bits >> 32) as u32)
     }
 
+    /// The slot of a connection.
+    pub(super) fn slot(self, id: ConnectionId) -> u32 {
+        id.place() >> self.bits
+    }
+
     /// `None` for a number that no connection ever has.
-    fn key(self, id: ConnectionId) -> Option<DefaultKey> {
+    pub(super) fn key(self, id: ConnectionId) -> Option<DefaultKey> {
         let slot = id.place() >> self.bits;
         let key = KeyData::from_ffi(u64::from(id.generation()) << 32 | u64::from(slot)).into();
         (self.id(key) == id).then_some(key)
@@ -112,10 +123,13 @@ impl Shard {
             documents: Slab::new(),
             orphans: BTreeSet::new(),
             connections: SlotMap::new(),
+            stays: Stays::new(StayRules::new(config), config.clock.is_manual()),
+            fences: Fences::default(),
             books: Books::default(),
             counts_users: config.user_limit.is_some(),
             meter: Meter::new(now),
             blanks: Blanks::default(),
+            frozen: false,
             calls: 0,
         }
     }
@@ -125,7 +139,15 @@ impl Shard {
 impl Shard {
     /// Finds a document of which the engine knows anything.
     pub(super) fn find(&self, key: &DocumentKey, hash: u64) -> Option<DocumentId> {
+        if self.frozen {
+            return None;
+        }
         self.index.find(hash, |document| self.session(*document).key() == key).copied()
+    }
+
+    /// From now on no call finds anything.
+    pub(super) fn freeze(&mut self) {
+        self.frozen = true;
     }
 
     /// Finds an open document.
@@ -228,10 +250,18 @@ impl Shard {
 
     /// Removes a connection, but not yet from its session. `None` if it is not open.
     pub(super) fn disconnect(&mut self, id: ConnectionId) -> Option<Place> {
-        self.connections.remove(self.numbering.key(id)?)
+        let place = self.place(id)?;
+        self.connections.remove(self.numbering.key(id)?);
+        if self.stays.is_on() {
+            self.stays.close(self.numbering.slot(id), id);
+        }
+        Some(place)
     }
 
     pub(super) fn place(&self, id: ConnectionId) -> Option<Place> {
+        if self.frozen {
+            return None;
+        }
         self.connections.get(self.numbering.key(id)?).copied()
     }
 
@@ -302,7 +332,8 @@ impl Shard {
     /// Recounts every total from scratch.
     pub(super) fn validate(&self, cx: &Context<'_>, metered: bool) -> Result<(), String> {
         let mut counted = ShardTotals::default();
-        self.books.validate()?;
+        self.books.looks.validate()?;
+        self.stays.looks.validate()?;
         for (document, session) in self.sessions(0) {
             session.validate(cx)?;
             self.validate_slot(document, cx)?;
@@ -322,6 +353,10 @@ impl Shard {
             connections,
         };
         let listed = counted.connections.iter().sum::<u32>() as usize;
+        let (stays, named) = self.stays.totals();
+        if stays != if self.stays.is_on() { listed } else { 0 } || named > listed {
+            return Err(format!("{stays} stays, {named} named, counted {listed}"));
+        }
         if counted == totals && listed == self.connections.len() {
             Ok(())
         } else {
@@ -346,6 +381,7 @@ impl Shard {
                 if place != Some((document, participant)) {
                     return Err(format!("connection {:?} is at {place:?}", tab.connection));
                 }
+                self.stays.validate(self.numbering.slot(tab.connection), tab.connection, tab.access)?;
             }
         }
         Ok(())

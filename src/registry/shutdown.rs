@@ -9,6 +9,7 @@ use super::shard::{Place, Shard};
 use super::{Held, Registry};
 use crate::access::Access;
 use crate::ids::{ConnectionId, DocumentKey};
+use crate::notice::DisconnectCause;
 use crate::report::{PendingDocument, Remaining, Report};
 use crate::session::{Effects, Lane, LeaveCause, Session, Stage};
 use crate::sync::{Ordering, spawn};
@@ -161,7 +162,8 @@ impl Registry {
         for id in &connections {
             let Place { participant, .. } = held.shard.disconnect(*id).expect("a listed connection is open");
             let session = held.shard.session_mut(document);
-            let effects = session.leave(&cx, (participant, *id), LeaveCause::ShutDown);
+            let effects =
+                session.leave(&cx, (participant, *id), LeaveCause::Disconnected(DisconnectCause::ShutDown));
             let garbage = self.apply_effects(&mut held, effects);
             all.push(self.update_books(&mut held, document));
             drop(garbage);

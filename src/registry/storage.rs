@@ -65,7 +65,9 @@ impl Registry {
     fn take_callback(&self, location: Location, lane: Lane, which: Which) -> Option<HandedOut> {
         let Location { shard, document } = location;
         let mut held = self.hold(shard as usize, self.clock.coarse());
-        if !held.shard.dequeue(document, lane, &self.ready) || held.cx.stage == Stage::Ended {
+        if !held.shard.dequeue(document, lane, &self.ready)
+            || matches!(held.cx.stage, Stage::Suspending | Stage::Ended)
+        {
             return None;
         }
         let cx = held.cx;

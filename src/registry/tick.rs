@@ -20,10 +20,10 @@ const RING_AGAIN: Duration = Duration::from_secs(1);
 
 /// A document that became ready at its deadline.
 pub(super) struct ReadyDocument {
-    due: Moment,
-    key: DocumentKey,
-    location: Location,
-    lane: Lane,
+    pub(super) due: Moment,
+    pub(super) key: DocumentKey,
+    pub(super) location: Location,
+    pub(super) lane: Lane,
 }
 
 impl Registry {
@@ -37,6 +37,10 @@ impl Registry {
             return None;
         }
         let now = self.now();
+        if self.is_suspending() {
+            self.end_if_due(now.steady);
+            return self.lifecycle.deadline().map(Moment::from_millis);
+        }
         self.coarse_now();
         self.admission.clean_named_users();
         if self.sleeper.next_due() <= now.steady.as_millis() {
@@ -82,15 +86,21 @@ impl Registry {
     /// What becomes ready is handed out in the order in which it was due, whatever the shards, so that runs with a manual
     /// clock are reproducible.
     fn run_due(&self, now: Now) {
+        // Leases and the like come first: a save delay begins with them.
+        self.run_due_stays(now);
         let mut ready = Vec::new();
         for (index, lock) in self.shards.iter().enumerate() {
             while lock.earliest.load(Ordering::SeqCst) <= now.steady.as_millis() {
                 let mut held = self.hold(index, now);
-                if held.cx.stage == Stage::Ended {
-                    // What the report says is final.
+                if matches!(held.cx.stage, Stage::Suspending | Stage::Ended) {
+                    // What the report or the snapshot says is final.
                     return;
                 }
-                let due = held.shard.books.take_due(now.steady, SLICE);
+                let due = held.shard.books.looks.take_due(now.steady, SLICE);
+                if due.is_empty() {
+                    // A stay, or a fence, that another thread brought meanwhile.
+                    break;
+                }
                 self.on_slice(held, due, Session::handle_timeout, &mut ready);
             }
         }
@@ -145,8 +155,7 @@ impl Registry {
             ready.extend(became_ready.map(|(location, lane)| ReadyDocument { due, key, location, lane }));
             all.push((deferred, garbage));
         }
-        let earliest = held.shard.books.earliest_deadline().unwrap_or(Moment::NEVER);
-        held.earliest.store(earliest.as_millis(), Ordering::SeqCst);
+        held.raise_earliest();
         drop(held);
         for (deferred, _) in all {
             self.carry_out(deferred);

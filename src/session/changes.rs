@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::callback::{Author, Turn};
 use crate::ids::{User, UserId};
 use crate::time::Timestamp;
@@ -14,8 +16,6 @@ use crate::time::Timestamp;
 /// changes.
 #[derive(Debug)]
 pub(crate) struct Changes {
-    /// The number of the last change that is saved.
-    saved: u64,
     /// The number of the last change.
     last: u64,
     /// The number of the last change in the latest force save that is under way.
@@ -30,7 +30,7 @@ pub(crate) struct Changes {
 }
 
 /// What a save of some moment holds.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Reach {
     /// The number of the last change in it.
     pub(crate) last: u64,
@@ -43,7 +43,6 @@ impl Changes {
     /// The first change after number `saved`.
     pub(crate) fn first(saved: u64, user: &User, now: Timestamp) -> Self {
         Changes {
-            saved,
             last: saved + 1,
             requested: saved,
             force_saved: saved,
@@ -57,11 +56,6 @@ impl Changes {
     /// The number of the last change.
     pub(crate) fn last(&self) -> u64 {
         self.last
-    }
-
-    /// The number of the last change that is saved.
-    pub(crate) fn saved(&self) -> u64 {
-        self.saved
     }
 
     /// The number of the last change in the latest acknowledged force save.
@@ -135,6 +129,49 @@ impl Changes {
         if self.further_turns.front().is_some_and(|next| next.author.id == self.first_turn.author.id) {
             self.further_turns.pop_front();
         }
+    }
+}
+
+/// [`Changes`] as plain values that outlast the process.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ChangesSnapshot {
+    last: u64,
+    requested: u64,
+    force_saved: u64,
+    last_author: UserId,
+    last_at: Timestamp,
+    /// The oldest first.
+    turns: Vec<Turn>,
+}
+
+impl Changes {
+    pub(crate) fn snapshot(&self) -> ChangesSnapshot {
+        let Changes { last, requested, force_saved, last_at, .. } = *self;
+        let (last_author, turns) = (self.last_author.clone(), self.turns());
+        ChangesSnapshot { last, requested, force_saved, last_author, last_at, turns }
+    }
+}
+
+impl ChangesSnapshot {
+    /// Checks what [`restore`](Self::restore) relies on. `saved` is how many changes were saved since the session began.
+    pub(crate) fn check(&self, saved: u64) -> Result<(), &'static str> {
+        let numbers = [self.requested, self.force_saved];
+        let holds = saved < self.last
+            && self.last < u64::MAX / 2
+            && numbers.iter().all(|number| (saved..=self.last).contains(number));
+        match self.turns.first() {
+            None => Err("changes have no turn"),
+            Some(_) if holds => Ok(()),
+            Some(_) => Err("the numbers of changes do not hold"),
+        }
+    }
+
+    pub(crate) fn restore(self) -> Changes {
+        let ChangesSnapshot { last, requested, force_saved, last_author, last_at, turns } = self;
+        let mut turns = VecDeque::from(turns);
+        let first_turn = turns.pop_front().unwrap_or_else(|| turn(&last_author.clone().into(), last_at));
+        let further_turns = turns;
+        Changes { last, requested, force_saved, last_author, last_at, first_turn, further_turns }
     }
 }
 

@@ -30,6 +30,8 @@ pub(crate) struct Context<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Stage {
     Running,
+    /// No call finds anything any more, and nothing is handed out.
+    Suspending,
     /// Nobody gets in any more.
     ShuttingDown,
     /// Nothing counts any more.
@@ -40,6 +42,8 @@ pub(crate) enum Stage {
 #[derive(Debug)]
 pub(crate) struct Rules {
     pub(crate) callbacks: bool,
+    /// The transport hears of participants.
+    pub(crate) presence: bool,
     pub(crate) save_delay: Duration,
     pub(crate) save_patience: Duration,
     pub(crate) drop_deadline: Duration,
@@ -57,6 +61,7 @@ impl Rules {
     pub(crate) fn new(config: &Config) -> Self {
         Rules {
             callbacks: config.callbacks,
+            presence: config.presence,
             save_delay: config.save_delay,
             save_patience: config.save_patience,
             drop_deadline: config.drop_deadline,

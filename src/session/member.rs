@@ -2,9 +2,9 @@
 
 use smallvec::SmallVec;
 
-use crate::access::Access;
+use crate::access::{Access, Reason};
 use crate::ids::{ConnectionId, User};
-use crate::seats::Seats;
+use crate::seats::{Admitted, Seats};
 use crate::time::Moment;
 
 /// One open connection, in the list of its participant.
@@ -14,6 +14,8 @@ pub(crate) struct Tab {
     /// When it was opened or made its last change, in whole seconds since the Unix epoch. Lasts until 2106.
     active: u32,
     pub(crate) access: Access,
+    /// Why it has less than it asked for.
+    pub(crate) reason: Option<Reason>,
     /// The seats that this connection holds.
     pub(crate) seats: Seats,
 }
@@ -38,8 +40,9 @@ pub(crate) struct Member {
 }
 
 impl Tab {
-    pub(crate) fn new(connection: ConnectionId, access: Access, seats: Seats, now: Moment) -> Self {
-        Tab { connection, active: whole_seconds(now), access, seats }
+    pub(crate) fn new(connection: ConnectionId, admitted: Admitted, now: Moment) -> Self {
+        let Admitted { access, reason, seats, .. } = admitted;
+        Tab { connection, active: whole_seconds(now), access, reason, seats }
     }
 
     /// When it was opened or made its last change, rounded down to a second.
@@ -92,6 +95,19 @@ impl Member {
 
     pub(crate) fn tab(&self, connection: ConnectionId) -> &Tab {
         &self.tabs[self.tab_position(connection)]
+    }
+
+    /// The highest access of the connections. `None` if there is none.
+    pub(crate) fn access(&self) -> Option<Access> {
+        self.tabs.iter().map(|tab| tab.access).max()
+    }
+
+    /// A connection goes on under another id, and is active now.
+    pub(super) fn resume(&mut self, [old, new]: [ConnectionId; 2], now: Moment) -> Tab {
+        self.touch(old, now);
+        let at = self.tab_position(old);
+        self.tabs[at].connection = new;
+        self.tabs[at]
     }
 
     /// Records that a connection is active now.

@@ -3,7 +3,7 @@
 //! Nothing here takes a lock, reads a clock, sends, or knows another document. A method takes `&mut self` and a
 //! [`Context`] with the present time. What follows for others comes back as [`Effects`].
 //!
-//! Read it in this order: this file (joining, leaving, dropping), [`phase`] (the one transition function), [`participants`],
+//! Read it in this order: this file (joining, leaving), [`dropping`], [`phase`] (the one transition function), [`participants`],
 //! [`requests`] (changes, force saves, questions), [`changes`] and [`unsaved`], [`events`], [`outbox`] and [`catch_up`] (what
 //! the storage has not heard yet), [`handing_out`] (what a worker takes), [`callbacks`] (how that is worded),
 //! [`outstanding`] (what a worker has), [`settling`] (its answers), [`superseding`] (what goes first), [`deadlines`].
@@ -13,6 +13,7 @@ mod catch_up;
 mod changes;
 mod context;
 mod deadlines;
+mod dropping;
 mod effects;
 mod events;
 mod handing_out;
@@ -22,8 +23,10 @@ mod outbox;
 mod outstanding;
 mod participants;
 mod phase;
+mod presence;
 mod requests;
 mod settling;
+mod snapshot;
 mod superseding;
 mod unsaved;
 mod validate;
@@ -33,19 +36,21 @@ use std::time::Duration;
 
 pub(crate) use callbacks::{Blanks, clear};
 pub(crate) use context::{Context, Rules, Stage};
+pub(crate) use dropping::{DropTarget, WhyLess};
 pub(crate) use effects::{Effects, EndedAccess, Garbage};
 pub(crate) use handing_out::{Lane, Taken, Which};
 pub(crate) use member::{Member, Tab};
 pub(crate) use outstanding::{Outcome, Verdict};
 pub(crate) use participants::ParticipantId;
+pub(crate) use snapshot::{MemberSnapshot, SessionSnapshot, TabSnapshot};
 
-use crate::access::{Access, Dropped, Participant};
+use crate::access::{Access, Grant, Participant};
 use crate::ids::{ConnectionId, DocumentKey, User, UserId};
 use crate::limits::SeatCount;
-use crate::notice::{DisconnectCause, DropCause, Notice};
+use crate::notice::{DisconnectCause, Notice};
 use crate::report::{DocumentState, PendingDocument};
 use crate::seats::{Admitted, DocumentSeats};
-use crate::time::Timestamp;
+use crate::time::{Moment, Timestamp};
 use events::Event;
 use outbox::Outbox;
 use participants::Participants;
@@ -69,17 +74,10 @@ pub(crate) struct Session {
 /// Why a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LeaveCause {
+    /// The host closed it.
     Closed,
-    /// The engine shuts down.
-    ShutDown,
-}
-
-/// Which connections a drop is about.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum DropTarget<'a> {
-    Everybody,
-    Users(&'a [UserId]),
-    Connection(ParticipantId, ConnectionId),
+    /// The engine closes it, and the transport hears of it.
+    Disconnected(DisconnectCause),
 }
 
 /// Questions.
@@ -104,10 +102,17 @@ impl Session {
         let by_users = cx.rules.seat_count == SeatCount::UsersOfDocuments;
         let shares = |id| self.participants[id].tabs_with(access).next().is_some();
         DocumentSeats {
+            fenced: false,
             saving: matches!(self.phase(), Phase::Saving { .. }),
             editing: if by_users { self.participants.editors() } else { self.participants.editing() },
             shares_seat: by_users && self.participants.find(user, cx.hasher).is_some_and(shares),
         }
+    }
+
+    /// What the connection was given, as far as it still has it.
+    pub(crate) fn grant(&self, participant: ParticipantId, id: ConnectionId) -> Grant {
+        let tab = self.participants[participant].tab(id);
+        Grant { access: tab.access, reason: tab.reason }
     }
 
     /// What the connection may do.
@@ -185,6 +190,31 @@ impl Session {
         tabs.map(|tab| tab.connection)
     }
 
+    /// The connections by which a user edits the document.
+    pub(crate) fn editing_by(&self, user: &UserId, cx: &Context<'_>) -> impl Iterator<Item = ConnectionId> {
+        let member = self.participants.find(user, cx.hasher).map(|id| &self.participants[id]);
+        member.into_iter().flat_map(|member| member.tabs_with(Access::Edit)).map(|tab| tab.connection)
+    }
+
+    pub(crate) fn user_of(&self, participant: ParticipantId) -> &User {
+        &self.participants[participant].user
+    }
+
+    /// When a connection was opened or made its last change, rounded down to a second.
+    pub(crate) fn active(&self, participant: ParticipantId, id: ConnectionId) -> Moment {
+        self.participants[participant].tab(id).active()
+    }
+
+    /// A participant may tell its name later.
+    pub(crate) fn learn_name(&mut self, participant: ParticipantId, user: &User) {
+        self.participants[participant].user.learn_name(user);
+    }
+
+    /// A connection is active.
+    pub(crate) fn touch(&mut self, participant: ParticipantId, id: ConnectionId, now: Moment) {
+        self.participants[participant].touch(id, now);
+    }
+
     pub(crate) fn members(&self) -> impl Iterator<Item = (ParticipantId, &Member)> {
         self.participants.iter()
     }
@@ -214,20 +244,22 @@ impl Session {
 
 /// Joining and leaving.
 impl Session {
-    /// Adds a connection of `user`, who was admitted. Edit access only where no save is with a worker.
+    /// Adds a connection of `user`, who was admitted. Edit access only where no save is with a worker. Also returns what the
+    /// transport is to hear of it.
     pub(crate) fn join(
         &mut self,
         cx: &Context<'_>,
         user: &User,
         id: ConnectionId,
         admitted: Admitted,
-    ) -> ParticipantId {
-        let tab = Tab::new(id, admitted.access, admitted.seats, cx.now);
+    ) -> (ParticipantId, Option<Box<Notice>>) {
+        let before = if cx.rules.presence { self.presence_of(cx, user.id()) } else { None };
+        let tab = Tab::new(id, admitted, cx.now);
         let participant = self.participants.join(user, tab, cx.hasher);
         if admitted.access == Access::Edit {
             self.begin_edit(cx, participant);
         }
-        participant
+        (participant, self.presence_change(cx, participant, before).map(Box::new))
     }
 
     /// Takes a connection away.
@@ -238,18 +270,12 @@ impl Session {
         cause: LeaveCause,
     ) -> Effects {
         let mut effects = Effects::default();
-        if let LeaveCause::ShutDown = cause {
-            let user = self.participants[participant].user.id().clone();
-            let (key, cause) = (self.key.clone(), DisconnectCause::ShutDown);
-            effects.notices.push(Notice::Disconnected {
-                connection: id,
-                key,
-                user,
-                cause,
-                code: cause.code(),
-            });
+        if let LeaveCause::Disconnected(cause) = cause {
+            effects.notices.push(self.disconnected(participant, id, cause));
         }
+        let before = self.participants[participant].access();
         let tab = self.participants.leave(participant, id);
+        effects.notices.extend(self.presence_change(cx, participant, before));
         effects.ended.push(self.ended(participant, &tab, false));
         if tab.access == Access::Edit {
             self.end_edit(cx, participant);
@@ -258,71 +284,31 @@ impl Session {
         effects
     }
 
-    /// Makes edit and live-view connections view-only. A save that this makes due is due at once.
-    pub(crate) fn drop_access(
-        &mut self,
-        cx: &Context<'_>,
-        target: DropTarget<'_>,
-        dropped: &mut Dropped,
-    ) -> Effects {
-        let mut effects = Effects::default();
-        match target {
-            DropTarget::Everybody => {
-                for participant in self.participants.in_order(|member| !member.tabs.is_empty()) {
-                    self.drop_member(cx, participant, dropped, &mut effects);
-                }
-            }
-            DropTarget::Users(users) => {
-                for user in users {
-                    match self.participants.find(user, cx.hasher) {
-                        Some(participant) if !self.participants[participant].tabs.is_empty() => {
-                            self.drop_member(cx, participant, dropped, &mut effects);
-                        }
-                        _ => dropped.unmatched.push(user.clone()),
-                    }
-                }
-            }
-            DropTarget::Connection(participant, id) => {
-                if self.access(participant, id) > Access::View {
-                    self.demote(cx, participant, id, &mut effects);
-                    dropped.connections.push(id);
-                }
-            }
-        }
-        // A drop is how a host gets a save: one that waits for the save delay waits no longer.
-        self.skip_save_delay(cx);
-        effects
-    }
-
-    fn drop_member(
-        &mut self,
-        cx: &Context<'_>,
+    fn disconnected(
+        &self,
         participant: ParticipantId,
-        dropped: &mut Dropped,
-        effects: &mut Effects,
-    ) {
-        let first = dropped.connections.len();
-        let above_view = self.participants[participant].tabs.iter().filter(|tab| tab.access > Access::View);
-        dropped.connections.extend(above_view.map(|tab| tab.connection));
-        for id in &dropped.connections[first..] {
-            self.demote(cx, participant, *id, effects);
-        }
-    }
-
-    fn demote(
-        &mut self,
-        cx: &Context<'_>,
-        participant: ParticipantId,
-        id: ConnectionId,
-        effects: &mut Effects,
-    ) {
-        let tab = self.participants.demote(participant, id);
+        connection: ConnectionId,
+        cause: DisconnectCause,
+    ) -> Notice {
         let (key, user) = (self.key.clone(), self.participants[participant].user.id().clone());
-        effects.notices.push(Notice::Dropped { connection: id, key, user, cause: DropCause::Drop });
-        effects.ended.push(self.ended(participant, &tab, true));
-        if tab.access == Access::Edit {
-            self.end_edit(cx, participant);
+        Notice::Disconnected { connection, key, user, cause, code: cause.code() }
+    }
+
+    /// A connection goes on under another id. The transport of the old one hears of it if it is `alive`. Returns what the
+    /// connection may do.
+    pub(crate) fn resume(
+        &mut self,
+        cx: &Context<'_>,
+        participant: ParticipantId,
+        [old, new]: [ConnectionId; 2],
+        alive: bool,
+    ) -> (Grant, Effects) {
+        let mut effects = Effects::default();
+        if alive {
+            effects.notices.push(self.disconnected(participant, old, DisconnectCause::Superseded));
         }
+        let tab = self.participants[participant].resume([old, new], cx.now);
+        (Grant { access: tab.access, reason: tab.reason }, effects)
     }
 
     fn ended(&self, participant: ParticipantId, tab: &Tab, stays: bool) -> EndedAccess {

@@ -6,6 +6,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::changes::Reach;
 use super::context::Context;
 use super::events::{Event, InfoAnswer, Waiting};
@@ -46,7 +48,7 @@ pub(crate) struct InfoRequest {
 }
 
 /// A force save that the storage is to make.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ForceSaveRequest {
     pub(crate) kind: ForceSaveType,
     pub(crate) userdata: Option<Arc<str>>,
@@ -119,7 +121,7 @@ impl Outbox {
         self.outstanding.as_ref().map(|outstanding| outstanding.kind)
     }
 
-    fn waiting_force_saves(&self) -> &VecDeque<ForceSaveRequest> {
+    pub(super) fn waiting_force_saves(&self) -> &VecDeque<ForceSaveRequest> {
         const NONE: &VecDeque<ForceSaveRequest> = &VecDeque::new();
         self.backlog.as_ref().map_or(NONE, |backlog| &backlog.force_saves)
     }
@@ -199,6 +201,12 @@ impl Outbox {
     pub(crate) fn push_force_save(&mut self, request: ForceSaveRequest) {
         self.backlog.get_or_insert_default().force_saves.push_back(request);
         self.waiting.push(Event::ForceSave);
+    }
+
+    /// Joins and leaves may be missing among the events: they are read off the participants later.
+    pub(super) fn look_at_participants(&mut self, cx: &Context<'_>) {
+        self.happened_at = cx.now;
+        self.backlog.get_or_insert_default().behind = true;
     }
 
     /// Takes the mark that joins and leaves were not queued.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::participants::ParticipantId;
 use crate::callback::{Callback, Status};
 use crate::time::Moment;
@@ -31,7 +33,7 @@ enum State {
 }
 
 /// What a callback is to the session when it is settled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Kind {
     Joined(ParticipantId),
     Left(ParticipantId),
@@ -94,6 +96,11 @@ impl Outstanding {
     pub(super) fn given_up(kind: Kind, status: Status, mut callback: Box<Callback>, since: Moment) -> Self {
         callback.status = status;
         Outstanding { since, state: State::Ready, ..Outstanding::new(kind, Some(callback)) }
+    }
+
+    /// One that another process had handed out, to be handed out again.
+    pub(super) fn restored(kind: Kind, failures: usize, copy: Option<Box<Callback>>, now: Moment) -> Self {
+        Outstanding { since: now, failures, state: State::Ready, ..Outstanding::new(kind, copy) }
     }
 
     pub(super) fn is_with_worker(&self) -> bool {

@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use super::member::{Member, Tab};
 use super::member_list::MemberList;
 pub(crate) use super::member_list::ParticipantId;
-use crate::access::{Access, Participant};
+use crate::access::{Access, Participant, Reason};
 use crate::hash::Hasher;
 use crate::ids::{ConnectionId, User, UserId};
 use crate::seats::Seats;
@@ -114,7 +114,7 @@ impl Participants {
         let present = self.list.iter().filter(|participant| !participant.tabs.is_empty());
         let info = |participant: &Member| Participant {
             user: participant.user.clone(),
-            access: participant.tabs.iter().map(|tab| tab.access).max().unwrap_or(Access::View),
+            access: participant.access().unwrap_or(Access::View),
             connections: u32::try_from(participant.tabs.len()).unwrap_or(u32::MAX),
         };
         present.map(|participant| (participant.arrival, info(participant))).collect()
@@ -142,12 +142,18 @@ impl Participants {
         let begins_to_edit = edits && !participant.is_editing();
         // A user whose leave was not handed out yet keeps its place: the callbacks that wait list who the storage counts,
         // sorted by the `order` of now.
-        if (begins_to_edit || comes) && participant.is_unknown_to_storage() {
+        if begins_to_edit && participant.is_unknown_to_storage() {
             participant.order = number;
         }
         participant.tabs.push(tab);
         self.editors += u32::from(begins_to_edit);
         id
+    }
+
+    /// Adds a participant of whom the storage counts so many edit connections, and who has none yet.
+    pub(crate) fn restore(&mut self, user: &User, told: u32, hasher: &Hasher) -> ParticipantId {
+        let number = self.number();
+        self.list.insert(Member { handed_out: told, ..Member::new(user, number) }, hasher)
     }
 
     /// Takes a connection away. The caller [`release`](Self::release)s the participant afterwards. In the result are the
@@ -165,11 +171,12 @@ impl Participants {
     }
 
     /// Makes one connection view-only. In the result, the connection as it was, are the seats that become free.
-    pub(crate) fn demote(&mut self, id: ParticipantId, connection: ConnectionId) -> Tab {
+    pub(crate) fn demote(&mut self, id: ParticipantId, connection: ConnectionId, why: Reason) -> Tab {
         let participant = &mut self[id];
         let at = participant.tab_position(connection);
         let mut tab = participant.tabs[at];
         participant.tabs[at].access = Access::View;
+        participant.tabs[at].reason = Some(why);
         participant.tabs[at].seats = Seats::default();
         tab.seats = participant.pass_on_seats(&tab);
         self.access_ended(id, tab.access);
@@ -228,6 +235,7 @@ impl Participants {
 mod tests {
     use super::*;
     use crate::hash::hasher;
+    use crate::seats::Admitted;
     use crate::time::Moment;
 
     const NOW: Moment = Moment::from_millis(0);
@@ -241,7 +249,7 @@ mod tests {
     }
 
     fn tab(bits: u64, access: Access) -> Tab {
-        Tab::new(id(bits), access, Seats::default(), NOW)
+        Tab::new(id(bits), Admitted { access, reason: None, seats: Seats::default(), connections: 1 }, NOW)
     }
 
     fn by_arrival(participants: &Participants) -> Vec<User> {
@@ -303,11 +311,12 @@ mod tests {
         let hasher = hasher(true);
         let mut participants = Participants::default();
         let held = Seats { access: true, user: true };
-        let ann = participants.join(&user(0), Tab::new(id(0), Access::Edit, held, NOW), &hasher);
+        let admitted = Admitted { access: Access::Edit, reason: None, seats: held, connections: 1 };
+        let ann = participants.join(&user(0), Tab::new(id(0), admitted, NOW), &hasher);
         participants.join(&user(0), tab(1, Access::Edit), &hasher);
         participants.join(&user(0), tab(2, Access::LiveView), &hasher);
         assert_eq!(participants.leave(ann, id(0)).seats, Seats::default());
         assert_eq!(participants[ann].tab(id(1)).seats, held);
-        assert_eq!(participants.demote(ann, id(1)).seats, held);
+        assert_eq!(participants.demote(ann, id(1), Reason::Dropped).seats, held);
     }
 }

@@ -72,14 +72,14 @@ impl Session {
 
     /// A late acknowledgement of a save counts for what it holds, if that is unsaved.
     fn answer_late(&mut self, cx: &Context<'_>, verdict: &Verdict, effects: &mut Effects) -> Answered {
-        if verdict.outcome == Outcome::Failed || !self.unsaved.as_ref().is_some_and(|one| one.lacks(verdict))
-        {
+        let closes = self.unsaved.as_ref().is_some_and(|unsaved| unsaved.would_close(verdict));
+        let lacks = closes || self.unsaved.as_ref().is_some_and(|unsaved| unsaved.lacks(verdict));
+        if verdict.outcome == Outcome::Failed || !lacks {
             return Answered::Late;
         }
         self.tell_saved(verdict.status, verdict.userdata.clone(), effects);
         self.end_attempts_of(cx, verdict, effects);
-        let holds_all = self.unsaved.as_ref().is_some_and(|unsaved| unsaved.changes.last() == verdict.reach);
-        if verdict.status == Status::Save && self.phase().was_tried() && holds_all {
+        if closes {
             self.all_saved(cx, effects);
         } else {
             self.holds_up_to(verdict.reach, effects);

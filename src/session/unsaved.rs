@@ -44,20 +44,46 @@ impl Unsaved {
         }
     }
 
+    /// Changes of another process, to which the caller adds the rest.
+    pub(super) fn restored(changes: Changes) -> Self {
+        Unsaved {
+            changes,
+            phase: Phase::Edited,
+            force_save_at: None,
+            forgotten: None,
+            kept_at: None,
+            would_keep_at: None,
+            first_save: None,
+            failures: 0,
+        }
+    }
+
     /// Moves to the next phase.
     pub(crate) fn step(&mut self, step: Step) {
         self.phase = self.phase.after(step);
     }
 
-    /// Returns true if a save that is acknowledged late holds something of these changes that is unsaved.
+    /// Returns true if a save that is acknowledged late is the one that closes the document: it holds every change, and
+    /// nobody edited since it was handed out.
+    pub(super) fn would_close(&self, late: &Verdict) -> bool {
+        late.status == Status::Save
+            && self.are_held_by(late)
+            && self.phase.was_tried()
+            && self.changes.last() == late.reach
+    }
+
+    /// Returns true if a save that is acknowledged late holds something of these changes that no save holds yet. That one
+    /// was given up counts until the document is no longer forgotten.
     pub(super) fn lacks(&self, late: &Verdict) -> bool {
-        let of_these = self.first_save.is_some_and(|first| first <= late.number);
-        let holds_more = match late.status {
-            Status::Save => late.reach > self.changes.saved(),
-            Status::ForceSave => late.reach > self.changes.force_saved(),
-            _ => false,
-        };
-        of_these && holds_more
+        let was_given_up =
+            late.status == Status::Save && self.forgotten.is_some_and(|forgotten| forgotten <= late.reach);
+        let is_save = matches!(late.status, Status::Save | Status::ForceSave);
+        is_save && self.are_held_by(late) && (was_given_up || late.reach > self.changes.force_saved())
+    }
+
+    /// Returns true if the save was handed out since the first of these changes, so that it can hold any.
+    fn are_held_by(&self, late: &Verdict) -> bool {
+        self.first_save.is_some_and(|first| first <= late.number)
     }
 
     /// Takes the document off the list of forgotten ones.

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::Timestamp;
 
 /// A moment of steady time, in milliseconds. Steady time never goes back, whatever happens to the wall clock.
 ///
 /// It begins with the wall time at which the engine began. So with a manual clock both are the same number, and buckets of
 /// steady time begin at midnight until the wall clock is corrected.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct Moment(u64);
 
 impl Moment {
@@ -29,6 +31,12 @@ impl Moment {
         Moment(self.0.saturating_add(duration.as_secs().saturating_mul(1000)).saturating_add(millis))
     }
 
+    /// This moment less `duration`.
+    pub(crate) fn before(self, duration: Duration) -> Self {
+        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        Moment(self.0.saturating_sub(millis))
+    }
+
     /// The time from `earlier` to this moment; zero if `earlier` is later.
     pub(crate) fn since(self, earlier: Moment) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
@@ -36,7 +44,7 @@ impl Moment {
 }
 
 /// The present time, in both kinds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Now {
     /// What delays run on.
     pub(crate) steady: Moment,

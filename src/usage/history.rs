@@ -7,6 +7,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::months::Months;
+use serde::{Deserialize, Serialize};
+
 use super::sketch::Sketch;
 use super::{Level, Usage, Window};
 use crate::access::{Access, REASONS};
@@ -21,7 +23,7 @@ const WINDOWS: [(u64, u64); 5] =
     [(HOUR, MINUTE), (DAY, 15 * MINUTE), (7 * DAY, HOUR), (30 * DAY, 6 * HOUR), (365 * DAY, DAY)];
 
 /// The number of connections with one access over a period.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct CountSummary {
     /// Connections times milliseconds.
     pub(super) area: u128,
@@ -32,7 +34,7 @@ pub(super) struct CountSummary {
 }
 
 /// What happened in a period. The default value is that of an empty period.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct PeriodTotals {
     /// By access, from view to edit.
     pub(super) connections: [CountSummary; 3],
@@ -82,6 +84,13 @@ impl CountSummary {
 }
 
 impl PeriodTotals {
+    /// Returns true if sums of a few hundred such do not overflow.
+    fn fits(&self) -> bool {
+        let counts = [self.opens, self.edits].into_iter().chain(self.fallbacks);
+        counts.into_iter().all(|count| count < 1 << 48)
+            && self.connections.iter().all(|summary| summary.area < 1 << 96)
+    }
+
     fn merge(&mut self, other: &PeriodTotals) {
         for (ours, theirs) in self.connections.iter_mut().zip(&other.connections) {
             ours.merge(theirs);
@@ -96,14 +105,14 @@ impl PeriodTotals {
 }
 
 /// The buckets of one window, the oldest first. A bucket in which nothing was recorded may be missing.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct WindowBuckets {
     length: u64,
     width: u64,
     buckets: VecDeque<Bucket>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Bucket {
     /// The beginning of the bucket divided by its width.
     index: u64,
@@ -140,6 +149,16 @@ impl WindowBuckets {
             }
             from = end;
         }
+    }
+
+    /// Checks that the buckets are those of a window that ends at `end`, in order, and that their sums fit.
+    fn is_in_order(&self, (length, width): (u64, u64), end: u64) -> bool {
+        let indexes = || self.buckets.iter().map(|bucket| bucket.index);
+        (self.length, self.width) == (length, width)
+            && self.buckets.len() <= max_buckets(length, width)
+            && indexes().zip(indexes().skip(1)).all(|(one, next)| one < next)
+            && indexes().all(|index| index <= end / width)
+            && self.buckets.iter().all(|bucket| bucket.totals.fits())
     }
 
     /// Returns the beginning of the window that ends at `end`, rounded down to the beginning of a bucket.
@@ -184,7 +203,7 @@ fn wall_at(now: Now, millis: u64) -> Timestamp {
 }
 
 /// Everything up to the last collection.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct UsageHistory {
     /// The beginning of the engine.
     since: u64,
@@ -209,6 +228,18 @@ impl UsageHistory {
             windows: WINDOWS.map(WindowBuckets::new),
             months: Months::new(),
         }
+    }
+
+    /// The past of another process goes on at `now`. Errors if it cannot be one, or is later than that.
+    pub(super) fn restored(mut self, now: Now) -> Result<Self, ()> {
+        let windows = self.windows.iter().zip(WINDOWS).all(|(one, window)| one.is_in_order(window, self.end));
+        let end = now.steady.as_millis();
+        if self.since > self.end || self.end > end || !windows || !self.months.is_in_order() {
+            return Err(());
+        }
+        self.add_idle([0; 3], end);
+        (self.now, self.looks) = (now, [now; 2]);
+        Ok(self)
     }
 
     /// Follows the wall clock. Labels are right by what it shows now.

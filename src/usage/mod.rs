@@ -38,7 +38,7 @@ use serde::{Deserialize, Serialize};
 use crate::access::Reason;
 use crate::time::Timestamp;
 pub(crate) use meter::{Collected, Meter, Period};
-pub(crate) use recorder::Recorder;
+pub(crate) use recorder::{Recorder, UsageSnapshot};
 
 /// How much an engine is used, as `Engine::usage` returns it.
 ///

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use super::Month;
 use super::sketch::Sketch;
 use crate::time::Timestamp;
@@ -13,14 +15,14 @@ const REPORTED: usize = 13;
 const KEPT: usize = REPORTED + 1;
 
 /// The months in which a user got access.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Months {
     /// The oldest first.
     kept: VecDeque<MonthlyUsers>,
 }
 
 /// The users who got access in one calendar month.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct MonthlyUsers {
     month: Timestamp,
     edit: Sketch,
@@ -30,6 +32,12 @@ struct MonthlyUsers {
 impl Months {
     pub(super) fn new() -> Self {
         Months { kept: VecDeque::with_capacity(KEPT) }
+    }
+
+    /// Checks that no more are kept than may be, in order.
+    pub(super) fn is_in_order(&self) -> bool {
+        let months = || self.kept.iter().map(|users| users.month);
+        self.kept.len() <= KEPT && months().zip(months().skip(1)).all(|(one, next)| one < next)
     }
 
     /// Adds users who opened at a time, by the access that they got.

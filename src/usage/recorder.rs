@@ -1,5 +1,7 @@
 //! The usage of one engine: the entry point of this module for the registry.
 
+use serde::{Deserialize, Serialize};
+
 use super::Usage;
 use super::gauge::Gauge;
 use super::history::{MINUTE, UsageHistory};
@@ -7,6 +9,10 @@ use super::meter::{Collected, Period};
 use crate::access::{ACCESSES, Access};
 use crate::sync::{AtomicU64, Mutex, Ordering};
 use crate::time::{Moment, Now};
+
+/// The usage of one engine up to some moment.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct UsageSnapshot(Box<UsageHistory>);
 
 /// The usage of one engine.
 ///
@@ -87,6 +93,23 @@ impl Recorder {
         let copy = history.clone();
         drop(history);
         copy.report()
+    }
+
+    /// The usage up to `now`, for a snapshot. See [`collect`](Self::collect) for `present` and `shards`.
+    pub(crate) fn snapshot(
+        &self,
+        now: Now,
+        present: impl Fn(Access) -> u32,
+        shards: impl Fn(Period) -> Collected,
+    ) -> UsageSnapshot {
+        drop(self.usage(now, present, shards));
+        UsageSnapshot(Box::new(self.history.lock().clone()))
+    }
+
+    /// Goes on with the usage of another process.
+    pub(crate) fn restore(&self, usage: UsageSnapshot, now: Now) -> Result<(), ()> {
+        *self.history.lock() = usage.0.restored(now)?;
+        Ok(())
     }
 
     /// The bytes that it uses, including itself.

@@ -5,6 +5,7 @@
 //! it builds for 64-bit targets only; and it counts 128 users exactly in all but one of 4,100 sketches only.
 
 use hashbrown::HashTable;
+use serde::{Deserialize, Serialize};
 
 /// Bits of a hash that choose its register.
 const PRECISION: u32 = 11;
@@ -24,7 +25,8 @@ pub(super) const EXACT: usize = 128;
 /// register keeps the longest run of zeros at the beginning of any hash of its share. The estimator is Ertl's ("New
 /// cardinality estimation algorithms for `HyperLogLog` sketches", 2017), which is unbiased for every number. A sketch of no
 /// user allocates nothing.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(into = "SketchSnapshot", try_from = "SketchSnapshot")]
 pub(super) struct Sketch {
     few: HashTable<u64>,
     /// `None` while the stored hashes are all.
@@ -32,6 +34,45 @@ pub(super) struct Sketch {
 }
 
 type Registers = [u8; REGISTERS];
+
+/// A sketch as plain values.
+#[derive(Serialize, Deserialize)]
+enum SketchSnapshot {
+    Few(Vec<u64>),
+    Registers(Vec<u8>),
+}
+
+impl From<Sketch> for SketchSnapshot {
+    fn from(sketch: Sketch) -> Self {
+        match sketch.registers {
+            Some(registers) => SketchSnapshot::Registers(registers.to_vec()),
+            None => SketchSnapshot::Few(sketch.few.into_iter().collect()),
+        }
+    }
+}
+
+impl TryFrom<SketchSnapshot> for Sketch {
+    type Error = &'static str;
+
+    fn try_from(snapshot: SketchSnapshot) -> Result<Self, Self::Error> {
+        let mut sketch = Sketch::default();
+        match snapshot {
+            SketchSnapshot::Few(hashes) if hashes.len() <= EXACT => {
+                for hash in hashes {
+                    sketch.add(hash);
+                }
+            }
+            SketchSnapshot::Registers(registers)
+                if registers.iter().all(|run| usize::from(*run) <= REST + 1) =>
+            {
+                let registers: Box<[u8]> = registers.into();
+                sketch.registers = Some(registers.try_into().map_err(|_| "a sketch has 2,048 registers")?);
+            }
+            _ => return Err("a sketch is out of its bounds"),
+        }
+        Ok(sketch)
+    }
+}
 
 impl Sketch {
     /// Adds one hash. All its bits must be as good as random.

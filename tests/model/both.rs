@@ -10,7 +10,7 @@ use coedit::{
 use crossbeam_channel::Receiver;
 
 use super::op::Op;
-use super::settings::{CAPS, DAYS, LIMITS, SMALL, Settings};
+use super::settings::{CAPS, DAYS, End, LIMITS, SMALL, Settings};
 use super::{Model, Outcome, Pending};
 
 /// The engine and the model, side by side.
@@ -56,8 +56,10 @@ impl Both {
             notices: engine.notices(),
             engine: Some(engine),
             clock,
+            keys: (0..settings.documents)
+                .map(|n| DocumentKey::new(&format!("document-{n}")).unwrap())
+                .collect(),
             model: Model::new(settings, START),
-            keys: (0..4).map(|n| DocumentKey::new(&format!("document-{n}")).unwrap()).collect(),
             users: (0..5).map(user).collect(),
             connections: Vec::new(),
             in_hand: Vec::new(),
@@ -67,6 +69,16 @@ impl Both {
 
     fn key(&self, number: u8) -> DocumentKey {
         self.keys[usize::from(number) % self.keys.len()].clone()
+    }
+
+    /// Picks a document, every other time one that is forgotten if there is any.
+    fn forgotten_key(&self, number: u8) -> DocumentKey {
+        let forgotten = self.model.forgotten();
+        match forgotten.len() {
+            0 => self.key(number),
+            _ if number & 1 == 1 => self.key(number / 2),
+            count => forgotten[usize::from(number / 2) % count].0.clone(),
+        }
     }
 
     /// Picks one of the latest connections, open or closed.
@@ -213,7 +225,7 @@ impl Both {
                 drop(delivery);
             }
             Op::DeleteForgotten(document) => {
-                let key = self.key(*document);
+                let key = self.forgotten_key(*document);
                 assert_eq!(
                     self.engine().delete_forgotten(&key).is_ok(),
                     self.model.delete_forgotten(&key),
@@ -221,7 +233,7 @@ impl Both {
                 );
             }
             Op::RetryForgotten(document) => {
-                let key = self.key(*document);
+                let key = self.forgotten_key(*document);
                 let expected = self.model.retry_forgotten(&key);
                 assert_eq!(self.engine().retry_forgotten(&key), expected, "{op:?}");
             }
@@ -348,8 +360,9 @@ impl Both {
         }
         for delivery in &self.in_hand {
             let expected = self.model.deadline_of(delivery.number());
-            let expected = expected.map(|due| due.map_or(Timestamp::MAX, Timestamp::from_millis));
-            assert_eq!(delivery.deadline(), expected, "{:?} after {op:?}", delivery.callback());
+            let deadline =
+                delivery.deadline().map(|due| if due == Timestamp::MAX { u64::MAX } else { due.as_millis() });
+            assert_eq!(deadline, expected, "{:?} after {op:?}", delivery.callback());
         }
         let Some(engine) = &self.engine else { return };
         engine.validate().unwrap_or_else(|error| panic!("after {op:?}: {error}"));
@@ -439,29 +452,44 @@ impl Both {
         }
     }
 
-    /// Closes every connection and acknowledges every callback. Checks that nothing is left.
+    /// Settles everything in hand. One in four fails.
+    fn settle_all(&mut self) {
+        while let Some(delivery) = self.in_hand.first() {
+            if delivery.number().is_multiple_of(4) {
+                self.settle(0, Outcome::Failed, false, Delivery::fail);
+            } else {
+                self.settle(0, Outcome::Done, false, Delivery::ack);
+            }
+        }
+    }
+
+    /// Closes every connection, or ends the engine, and settles every callback. Checks that nothing is left.
     pub fn finish(mut self) {
         if self.engine.is_some() {
             self.compare_holders(usize::MAX);
+        }
+        match self.model.settings.end {
+            _ if self.engine.is_none() => {}
+            End::Close => {}
+            End::ShutDown => self.run(&Op::ShutDown(20_000)),
+            End::DropHandle => self.run(&Op::DropHandle),
+        }
+        if self.engine.is_some() {
             for number in (0..self.connections.len()).rev() {
                 let id = self.connections[number];
                 assert_eq!(self.engine().close(id), self.model.close(id));
             }
         }
-        while !self.in_hand.is_empty() {
-            self.settle(0, Outcome::Done, false, Delivery::ack);
-        }
+        self.settle_all();
         loop {
             while self.take(false).is_some() {
-                self.settle(0, Outcome::Done, false, Delivery::ack);
+                self.settle_all();
             }
             self.compare(&Op::PassToDeadline);
             let due = self.model.next_deadline().filter(|_| self.model.report().is_none());
             let Some(due) = due else { break };
             self.pass(due.saturating_sub(self.model.now));
-            while !self.in_hand.is_empty() {
-                self.settle(0, Outcome::Done, false, Delivery::ack);
-            }
+            self.settle_all();
         }
         let Some(engine) = self.engine.take() else {
             assert!(self.callbacks.report().is_some(), "an engine without a handle ends");

@@ -300,10 +300,14 @@ impl Document {
         self.handed_out.contains(user) || self.waiting.iter().any(names_user)
     }
 
-    /// Forgets the place of users who are gone and of whom the storage is to hear nothing more.
+    /// Forgets the place of users who are gone and of whom the storage is to hear or to acknowledge nothing more.
     fn prune_order(&mut self) {
         let mut order = std::mem::take(&mut self.order);
-        order.retain(|user| self.connected.contains(user) || self.storage_knows(user));
+        let action = self.outstanding.as_ref().filter(|one| matches!(one.kind, Kind::Action | Kind::Closed));
+        let outstanding = action.and_then(|one| one.callback.action.as_ref()).map(|action| &action.user);
+        order.retain(|user| {
+            self.connected.contains(user) || self.storage_knows(user) || outstanding == Some(user)
+        });
         self.order = order;
     }
 
@@ -631,8 +635,9 @@ impl Document {
             }
         }
         if self.supersedes_at(patience).is_some_and(|at| at <= now) {
-            self.supersede(&mut notices);
+            self.supersede(settings, now, &mut notices);
         }
+        self.prune_order();
         notices
     }
 

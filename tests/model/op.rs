@@ -126,10 +126,10 @@ impl Op {
             123..125 => Op::RetryForgotten(a),
             // The end cannot be undone, so it must be rare.
             125 => match b {
-                0..8 => Op::ShutDown(u16::from_be_bytes([a % 64, c])),
-                8..10 => Op::DropHandle,
-                10..20 => Op::Version,
-                20..36 => Op::Drain,
+                0..16 => Op::ShutDown(u16::from_be_bytes([a % 64, c])),
+                16..20 => Op::DropHandle,
+                20..32 => Op::Version,
+                32..56 => Op::Drain,
                 _ => Op::Undrain,
             },
             _ => Op::Take,

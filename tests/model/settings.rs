@@ -27,6 +27,19 @@ pub struct Settings {
     pub asked: usize,
     pub turns: usize,
     pub version: &'static str,
+    /// How many documents a history is about.
+    pub documents: usize,
+    pub end: End,
+}
+
+/// How a history ends.
+#[derive(Clone, Copy, Debug)]
+pub enum End {
+    /// All connections are closed.
+    Close,
+    ShutDown,
+    /// The last handle of the engine is dropped.
+    DropHandle,
 }
 
 /// Limits of the whole engine: no limit, limits that a history reaches, and high ones.
@@ -82,9 +95,11 @@ impl Settings {
             asked: pick(&mut bounds, &[64, 1, 2]),
             turns: pick(&mut bounds, &[100, 1, 2, 3]),
             version: pick(&mut bounds, &[VERSION, "8.2.1"]),
+            documents: pick(&mut bounds, &[4, 1, 2]),
             save_patience: pick(&mut waits, &[5_000, 1_000, 0, 60_000]),
             ack_timeout: pick(&mut waits, &[Some(60_000), Some(2_000), None, Some(300)]),
             drop_deadline: pick(&mut waits, &[30_000, 2_000, 0]),
+            end: pick(&mut waits, &[End::Close, End::ShutDown, End::DropHandle]),
         }
     }
 

@@ -9,6 +9,7 @@ mod output;
 mod plan;
 mod replay;
 mod serve;
+mod snapshot;
 mod summary;
 
 use std::process::ExitCode;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use coedit::door::Acknowledge;
-use coedit::{Bounds, Config, NamedUsers, SeatCount};
+use coedit::{Bounds, Config, IdleThen, NamedUsers, SeatCount};
 
 use crate::plan::options::PlanOptions;
 
@@ -73,6 +73,8 @@ pub(crate) struct EngineOptions {
     warn_at: u32,
     #[command(flatten)]
     storage: StorageOptions,
+    #[command(flatten)]
+    staying: StayOptions,
     #[command(flatten)]
     bounds: BoundOptions,
     /// Records no usage: the command `usage` answers null
@@ -153,6 +155,57 @@ pub(crate) struct ServeOptions {
     /// How long the saves have at the end, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 30_000)]
     pub(crate) shutdown: u64,
+    /// Suspends at the end instead of saving, and writes everything to a file, which is secret
+    #[arg(long, value_name = "FILE")]
+    pub(crate) snapshot: Option<PathBuf>,
+    /// Begins with what `--snapshot` has written
+    #[arg(long, value_name = "FILE")]
+    pub(crate) restore: Option<PathBuf>,
+}
+
+/// How long connections stay.
+#[derive(Debug, Args)]
+struct StayOptions {
+    /// How long a lost connection keeps its seat, in milliseconds [default: it is closed]
+    #[arg(long, value_name = "MS")]
+    reconnect_grace: Option<u64>,
+    /// After how long an idle connection loses its access, in milliseconds [default: never]
+    #[arg(long, value_name = "MS")]
+    idle: Option<u64>,
+    /// What becomes of an idle connection
+    #[arg(long, value_enum, default_value_t = IdleOption::View)]
+    idle_then: IdleOption,
+    /// After how long a connection is closed, in milliseconds [default: never]
+    #[arg(long, value_name = "MS")]
+    age: Option<u64>,
+    /// How long before its time ends a connection is warned, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 60_000)]
+    expiry_warning: u64,
+    /// Writes a notice when a participant joins, leaves or changes its access
+    #[arg(long)]
+    participants: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum IdleOption {
+    View,
+    Close,
+}
+
+impl StayOptions {
+    fn set(&self, config: Config) -> Config {
+        let then = match self.idle_then {
+            IdleOption::View => IdleThen::View,
+            IdleOption::Close => IdleThen::Close,
+        };
+        config
+            .reconnect_grace(self.reconnect_grace.map(Duration::from_millis))
+            .idle(self.idle.map(Duration::from_millis))
+            .idle_then(then)
+            .age(self.age.map(Duration::from_millis))
+            .expiry_warning(Duration::from_millis(self.expiry_warning))
+            .presence(self.participants)
+    }
 }
 
 impl StorageOptions {
@@ -209,6 +262,7 @@ impl EngineOptions {
             .usage(!self.no_usage)
             .bounds(self.bounds.bounds());
         let config = self.host_version.iter().fold(config, Config::version);
+        let config = self.staying.set(config);
         self.storage.set(self.shards.into_iter().fold(config, Config::shards))
     }
 

@@ -8,18 +8,25 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use coedit::door::{Acknowledge, Door, Lines};
-use coedit::{Clock, DocumentState, Engine, SystemClock};
+use coedit::{Clock, DocumentState, Engine, Snapshot, SystemClock};
 
 use crate::failure::{NOT_SAVED, bad_argument};
 use crate::input::CHUNK_BYTES;
 use crate::options::ServeOptions;
 use crate::output::{answer, flush};
+use crate::snapshot;
 use crate::summary::Summary;
 
 pub(crate) fn run(options: &ServeOptions) -> io::Result<ExitCode> {
     let clock = Arc::new(SystemClock::new());
     let config = options.engine.config().clock(clock.clone()).timer(false);
-    let door = Door::new(Engine::new(config).map_err(bad_argument)?, options.engine.acknowledge());
+    let engine = match &options.restore {
+        None => Engine::new(config).map_err(bad_argument)?,
+        Some(path) => {
+            Engine::restore(config, snapshot::read(path)?).map_err(|error| snapshot::refused(path, error))?
+        }
+    };
+    let door = Door::new(engine, options.engine.acknowledge());
     let started = Instant::now();
     let stdout = io::stdout().lock();
     let mut server = Server {
@@ -32,11 +39,21 @@ pub(crate) fn run(options: &ServeOptions) -> io::Result<ExitCode> {
     };
     let input = listen()?;
     server.serve(&input, &clock)?;
-    server.shut_down(&input, Duration::from_millis(options.shutdown))?;
+    let deadline = Duration::from_millis(options.shutdown);
+    let code = match &options.snapshot {
+        None => {
+            server.shut_down(&input, deadline)?;
+            exit_code(server.door.engine())
+        }
+        Some(path) => {
+            snapshot::write(path, &server.suspend(&input, deadline)?)?;
+            ExitCode::SUCCESS
+        }
+    };
     if options.engine.quiet {
         eprint!("{}", Summary { door: &server.door, wall: started.elapsed() });
     }
-    Ok(exit_code(server.door.engine()))
+    Ok(code)
 }
 
 /// What arrives from outside.
@@ -91,13 +108,33 @@ impl Server {
             if self.door.report().is_some() || (self.unanswered && self.are_saves_handed_out()) {
                 return Ok(());
             }
-            match input.recv_timeout(LOOK_AGAIN) {
-                Ok(Arrived::Bytes(Ok(bytes))) => self.answer(&bytes)?,
-                Ok(Arrived::EndOfInput) => self.end_input(),
-                Err(RecvTimeoutError::Disconnected) => thread::sleep(LOOK_AGAIN),
-                _ => {}
-            }
+            self.answer_some(input)?;
         }
+    }
+
+    /// Suspends the engine. Until it has ended, acknowledgements are taken.
+    fn suspend(&mut self, input: &Receiver<Arrived>, deadline: Duration) -> io::Result<Snapshot> {
+        let engine = self.door.engine().clone();
+        // What nobody can acknowledge any more is not waited for.
+        let deadline = if self.unanswered { Duration::ZERO } else { deadline };
+        let suspending = thread::spawn(move || engine.suspend(deadline));
+        while !suspending.is_finished() {
+            self.door.tick(&mut self.out);
+            self.flush()?;
+            self.answer_some(input)?;
+        }
+        suspending.join().map_err(|_| io::Error::other("the engine was not suspended"))
+    }
+
+    /// Answers what arrives within a moment.
+    fn answer_some(&mut self, input: &Receiver<Arrived>) -> io::Result<()> {
+        match input.recv_timeout(LOOK_AGAIN) {
+            Ok(Arrived::Bytes(Ok(bytes))) => self.answer(&bytes)?,
+            Ok(Arrived::EndOfInput) => self.end_input(),
+            Err(RecvTimeoutError::Disconnected) => thread::sleep(LOOK_AGAIN),
+            _ => {}
+        }
+        Ok(())
     }
 
     fn are_saves_handed_out(&self) -> bool {

@@ -51,6 +51,7 @@ impl Document {
             let (failures, state) = (0, State::HandedOut);
             let new = Outstanding { callback, kind, delivery, since: now, deadline: None, failures, state };
             self.outstanding = Some(new);
+            self.prune_order();
         }
         let save_failures = self.closing.as_ref().map_or(0, |closing| closing.failures);
         let one = self.outstanding.as_mut()?;
@@ -68,7 +69,6 @@ impl Document {
     fn next_callback(&mut self, settings: &Settings) -> Option<(Callback, Kind)> {
         let first = self.closing.as_ref().is_some_and(|closing| closing.turn == SaveTurn::First);
         if !first && let Some(event) = self.next_event(settings) {
-            self.prune_order();
             return Some(event);
         }
         let closing = self.closing.as_mut().filter(|closing| closing.turn != SaveTurn::Later)?;
@@ -143,11 +143,10 @@ impl Document {
         self.outstanding.as_mut().filter(counts)
     }
 
-    /// Returns when a delivery has failed: `None` if it counts no longer, `Some(None)` if it has any time.
-    #[expect(clippy::option_option, reason = "late, without a limit, or until a time")]
-    pub fn deadline_of(&mut self, delivery: u64, patience: u64) -> Option<Option<u64>> {
+    /// Returns when a delivery has failed, `u64::MAX` if it has any time. `None` if it counts no longer.
+    pub fn deadline_of(&mut self, delivery: u64, patience: u64) -> Option<u64> {
         let deadline = self.in_hand(delivery)?.deadline;
-        Some([deadline, self.supersedes_at(patience)].into_iter().flatten().min())
+        Some([deadline, self.supersedes_at(patience)].into_iter().flatten().min().unwrap_or(u64::MAX))
     }
 
     /// Gives a delivery time until `until`. Returns false if it counts no longer.
@@ -173,6 +172,7 @@ impl Document {
         }
         if outcome == Outcome::Failed {
             self.fail(settings, now, notices);
+            self.prune_order();
             return true;
         }
         let Some(Outstanding { callback, .. }) = self.outstanding.take() else { return false };
@@ -192,6 +192,7 @@ impl Document {
             Kind::SaveFailed(reach) if outcome == Outcome::Kept => self.saved_up_to(reach),
             Kind::Action | Kind::Closed | Kind::Answer | Kind::SaveFailed(_) => {}
         }
+        self.prune_order();
         true
     }
 
@@ -204,12 +205,17 @@ impl Document {
         notices: &mut Vec<Notice>,
     ) -> bool {
         let Given { key, status, reach, userdata } = given;
+        // A save that was given up and is tried again, without a leaver, is another attempt of the first.
+        let is_attempt = |closing: &super::Closing| closing.tried || closing.leaver.is_none() || self.saving;
+        let was_tried = self.closing.as_ref().is_some_and(is_attempt);
+        let is_unsaved = self.changes.iter().any(|change| change.number <= *reach);
+        let closes = *status == Status::Save && was_tried && is_unsaved && self.last_change() <= *reach;
+        // Otherwise it counts as a force save does, and a 2 also for a document whose save was given up.
+        let holds_more =
+            self.changes.iter().any(|change| change.number <= *reach && change.number > self.force_saved);
         let counts = match status {
-            Status::Save => self.changes.iter().any(|change| change.number <= *reach),
-            Status::ForceSave => {
-                let is_unsaved = |number| number <= *reach && number > self.force_saved;
-                self.changes.iter().any(|change| is_unsaved(change.number))
-            }
+            Status::Save => closes || holds_more || self.forgotten.is_some_and(|given_up| given_up <= *reach),
+            Status::ForceSave => holds_more,
             _ => false,
         };
         if !counts {
@@ -229,10 +235,7 @@ impl Document {
             self.outstanding = None;
         }
         self.unfinished_force_saves.retain(|other| *status != Status::ForceSave || other > reach);
-        // A save that was given up and is tried again, without a leaver, is another attempt of the first.
-        let is_attempt = |closing: &super::Closing| closing.tried || closing.leaver.is_none() || self.saving;
-        let was_tried = self.closing.as_ref().is_some_and(is_attempt);
-        if *status == Status::Save && was_tried && self.last_change() <= *reach {
+        if closes {
             self.saved_and_closed();
         } else {
             self.saved_up_to(*reach);
@@ -271,7 +274,7 @@ impl Document {
     /// The outstanding callback has failed.
     pub fn fail(&mut self, settings: &Settings, now: u64, notices: &mut Vec<Notice>) {
         if self.closing_due().is_some() {
-            return self.supersede(notices);
+            return self.supersede(settings, now, notices);
         }
         let Some(mut one) = self.outstanding.take() else { return };
         match (one.kind, &mut self.closing) {
@@ -328,7 +331,7 @@ impl Document {
     }
 
     /// A due 2 or 4 goes before everything that waits or is outstanding. After it nobody edits.
-    pub fn supersede(&mut self, notices: &mut Vec<Notice>) {
+    pub fn supersede(&mut self, settings: &Settings, now: u64, notices: &mut Vec<Notice>) {
         let closer: Option<(UserId, u64)> = self.waiting.iter().rev().find_map(|event| match event {
             Event::Closed(user, at) => Some((user.clone(), *at)),
             _ => None,
@@ -346,6 +349,7 @@ impl Document {
             }
         }
         self.unfinished_force_saves.clear();
+        self.schedule_force_save(settings, now);
         for userdata in dropped {
             notices.push(Notice::Storage { key: self.key.clone(), status: Status::ForceSave, userdata });
         }
@@ -357,6 +361,5 @@ impl Document {
             self.handed_out = vec![user.clone()];
             self.waiting.push(Event::Closed(user, at));
         }
-        self.prune_order();
     }
 }

@@ -1,0 +1,109 @@
+//! Commands about connections that are lost, resumed, dropped or fenced.
+
+use std::time::Duration;
+
+use super::labels::{LabelState, LabelledConnection};
+use super::request::{FenceParameters, ResumeParameters};
+use super::run::{Runner, empty};
+use super::write::{ConnectionLine, Outcome, ReplyBody};
+use crate::error::{ConnectionError, DocumentError, ErrorCode, FenceError, ResumeError, TransportError};
+use crate::ids::DocumentKey;
+use crate::registry::Opened;
+use crate::token::ResumeToken;
+
+impl Runner {
+    /// A lost label still names its connection here, and a superseded one is forgotten.
+    pub(super) fn close(&mut self, label: &str) -> Outcome {
+        let named = self.labels.remove(label).ok_or(ErrorCode::Key)?;
+        if named.state == LabelState::Superseded {
+            return Ok(ReplyBody::Empty);
+        }
+        empty(self.engine.close(named.id), ConnectionError::code)
+    }
+
+    pub(super) fn lost(&mut self, label: &str) -> Outcome {
+        let named = self.labels.get(label).ok_or(ErrorCode::Key)?;
+        if named.state == LabelState::Superseded {
+            self.labels.remove(label);
+            return Ok(ReplyBody::Empty);
+        }
+        let lease = self.engine.lost(named.id).map_err(TransportError::code)?;
+        let Some(lease) = lease else {
+            self.labels.remove(label);
+            return Ok(ReplyBody::Empty);
+        };
+        self.labels.lose(label);
+        Ok(ReplyBody::Member("lease_ms", millis(lease).into()))
+    }
+
+    /// The label need not be new: a lost or superseded one names the new connection from now on.
+    pub(super) fn resume(&mut self, parameters: &ResumeParameters<'_>) -> Outcome {
+        let ResumeParameters { token, label, attempt } = parameters;
+        let token: ResumeToken = token.parse().map_err(|_| ErrorCode::Key)?;
+        if let Some((id, open)) = self.labels.open(label) {
+            if open.token != Some(token) {
+                return Err(ErrorCode::Command);
+            }
+            let grant = open.grant_now(self.engine.grant(id).ok_or(ErrorCode::Key)?);
+            return Ok(ReplyBody::Opened { label: label.clone().into_owned(), grant, token: Some(token) });
+        }
+        let opened = self.engine.resume_by_id(&token, *attempt).map_err(ResumeError::code)?;
+        let old = opened.instead_of.and_then(|old| self.labels.supersede(old));
+        let Opened { id, mut grant, .. } = opened;
+        let resumed = match old {
+            Some(old) => Some(LabelledConnection { label: (&**label).into(), ..old }),
+            // It was opened elsewhere, and may be over already.
+            None => self.engine.owner(id).map(|(key, user)| {
+                let (label, asked) = ((&**label).into(), grant.access);
+                LabelledConnection { label, key, user, asked, grant, token: Some(token) }
+            }),
+        };
+        if let Some(resumed) = resumed {
+            grant = resumed.grant_now(grant);
+            self.labels.insert(id, resumed);
+        }
+        Ok(ReplyBody::Opened { label: label.clone().into_owned(), grant, token: Some(token) })
+    }
+
+    pub(super) fn connections(&self, key: &DocumentKey) -> ReplyBody {
+        let line = |info: crate::access::ConnectionInfo| ConnectionLine {
+            connection: self.labels.label_of(info.connection).map(str::to_owned).ok_or(info.connection),
+            user: info.user.id().clone(),
+            access: info.access,
+            state: info.state,
+            idle_ms: millis(info.idle),
+        };
+        ReplyBody::Connections(self.engine.connections(key).into_iter().map(line).collect())
+    }
+
+    pub(super) fn drop_access(&self, parameters: &FenceParameters) -> Outcome {
+        let FenceParameters { key, users, time } = parameters;
+        let users = users.as_deref();
+        match (time, users) {
+            (Some(_), _) if !self.engine.is_open(key) => Err(ErrorCode::Key),
+            (Some(time), _) => empty(self.engine.drop_for(key, users, *time), FenceError::code),
+            (None, Some(users)) => empty(self.engine.drop_users(key, users), DocumentError::code),
+            (None, None) => empty(self.engine.drop_all(key), DocumentError::code),
+        }
+    }
+
+    pub(super) fn drop_connection(&self, label: &str, time: Option<Duration>) -> Outcome {
+        let id = self.id_of(label)?;
+        match time {
+            None => empty(self.engine.drop_connection(id), ConnectionError::code),
+            Some(time) => {
+                let dropped = self.engine.drop_connection_for(id, time).map_err(ConnectionError::code)?;
+                empty(dropped, FenceError::code)
+            }
+        }
+    }
+
+    pub(super) fn fence(&self, parameters: &FenceParameters) -> Outcome {
+        let FenceParameters { key, users, time } = parameters;
+        empty(self.engine.fence(key, users.as_deref(), *time), FenceError::code)
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,132 @@
+//! Fences: who gets no edit and no live-view access to a document, and for how long.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+
+use crate::access::Fence;
+use crate::ids::{DocumentKey, UserId};
+use crate::sync::{AtomicUsize, Ordering};
+use crate::time::Moment;
+
+/// The fences of a shard's documents.
+#[derive(Debug, Default)]
+pub(super) struct Fences {
+    /// Until when, by document and user. `None` in the place of a user fences everybody.
+    by_key: BTreeMap<DocumentKey, BTreeMap<Option<UserId>, Moment>>,
+    /// Those that end.
+    ends: BTreeSet<(Moment, DocumentKey, Option<UserId>)>,
+}
+
+/// How many fences there are in all shards.
+#[derive(Debug, Default)]
+pub(super) struct FenceCount(AtomicUsize);
+
+/// There may be so many, each user one.
+const FENCES_MAX: usize = 65_536;
+
+impl FenceCount {
+    /// Makes room for so many more. Returns false if there is none.
+    fn take(&self, count: usize) -> bool {
+        let more = |have: usize| have.checked_add(count).filter(|sum| *sum <= FENCES_MAX);
+        self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more).is_ok()
+    }
+
+    fn give_back(&self, count: usize) {
+        self.0.fetch_sub(count, Ordering::SeqCst);
+    }
+}
+
+impl Fences {
+    /// Returns true if the user is fenced from the document now.
+    pub(super) fn applies(&self, key: &DocumentKey, user: &UserId, now: Moment) -> bool {
+        if self.by_key.is_empty() {
+            return false;
+        }
+        let Some(fences) = self.by_key.get(key) else { return false };
+        let holds = |until: &Moment| *until > now;
+        fences.get(&None).is_some_and(holds) || fences.get(&Some(user.clone())).is_some_and(holds)
+    }
+
+    /// Fences these users from a document, or everybody, until a moment. A later fence of the same replaces the earlier.
+    /// Returns false, and changes nothing, if there would be too many.
+    pub(super) fn set(
+        &mut self,
+        key: &DocumentKey,
+        users: Option<&[UserId]>,
+        until: Moment,
+        count: &FenceCount,
+    ) -> bool {
+        let whom: BTreeSet<Option<UserId>> = match users {
+            None => BTreeSet::from([None]),
+            Some(users) => users.iter().cloned().map(Some).collect(),
+        };
+        let known = self.by_key.get(key);
+        let new = whom.iter().filter(|one| known.is_none_or(|known| !known.contains_key(*one))).count();
+        if !count.take(new) {
+            return false;
+        }
+        for one in whom {
+            let before = self.by_key.entry(key.clone()).or_default().insert(one.clone(), until);
+            if let Some(before) = before {
+                self.ends.remove(&(before, key.clone(), one.clone()));
+            }
+            if until < Moment::NEVER {
+                self.ends.insert((until, key.clone(), one));
+            }
+        }
+        true
+    }
+
+    /// Lifts the fences of these users, or all fences of a document.
+    pub(super) fn lift(&mut self, key: &DocumentKey, users: Option<&[UserId]>, count: &FenceCount) {
+        let Some(fences) = self.by_key.get(key) else { return };
+        let whom: Vec<Option<UserId>> = match users {
+            None => fences.keys().cloned().collect(),
+            Some(users) => users.iter().cloned().map(Some).collect(),
+        };
+        for one in whom {
+            self.remove(key, one, count);
+        }
+    }
+
+    fn remove(&mut self, key: &DocumentKey, whom: Option<UserId>, count: &FenceCount) {
+        let Some(fences) = self.by_key.get_mut(key) else { return };
+        if let Some(until) = fences.remove(&whom) {
+            self.ends.remove(&(until, key.clone(), whom));
+            count.give_back(1);
+        }
+        if fences.is_empty() {
+            self.by_key.remove(key);
+        }
+    }
+
+    /// Takes away at most `most` of those that have ended by `now`. Returns how many.
+    pub(super) fn end_due(&mut self, now: Moment, most: usize, count: &FenceCount) -> usize {
+        let ended: Vec<_> =
+            self.ends.iter().take_while(|(until, ..)| *until <= now).take(most).cloned().collect();
+        let count_ended = ended.len();
+        for (_, key, whom) in ended {
+            self.remove(&key, whom, count);
+        }
+        count_ended
+    }
+
+    /// When the next one ends. `NEVER` if none does.
+    pub(super) fn earliest(&self) -> Moment {
+        self.ends.first().map_or(Moment::NEVER, |(until, ..)| *until)
+    }
+
+    /// At most `most` of them, those that have ended included, by document and user: the first ones, or those `after` one.
+    pub(super) fn list(&self, after: Option<&Fence>, most: usize) -> Vec<(Fence, Moment)> {
+        let from = after.map_or(Bound::Unbounded, |after| Bound::Included(&after.key));
+        let documents = self.by_key.range::<DocumentKey, _>((from, Bound::Unbounded));
+        let fences = documents.flat_map(|(key, fences)| {
+            let last = after.filter(|after| after.key == *key).map(|after| &after.user);
+            let users = fences.range((last.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded));
+            users.map(move |(user, until)| {
+                (Fence { key: key.clone(), user: user.clone(), until: None }, *until)
+            })
+        });
+        fences.take(most).collect()
+    }
+}
