@@ -149,6 +149,23 @@ impl Grant {
     }
 }
 
+/// The answer to a request for edit access, see [`Engine::request_edit`](crate::Engine::request_edit).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EditRequest {
+    /// The connection has edit access.
+    Granted,
+    /// It waits for a seat, and gets it when its turn comes.
+    Waiting {
+        /// What it waits for.
+        reason: Reason,
+        /// Its place in the line, from 1 on.
+        position: u32,
+    },
+    /// It gets no edit access, and there is no line for that: it is fenced, the engine drains, or the limit of named users
+    /// is reached.
+    Refused(Reason),
+}
+
 /// A user with at least one connection to a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Participant {
@@ -214,6 +231,8 @@ pub struct ConnectionInfo {
     pub state: ConnectionState,
     /// For how long it has been idle: since it was opened, changed the document, was touched or resumed. Exact to a second.
     pub idle: Duration,
+    /// Its place in the line, from 1 on, if it waits for edit access.
+    pub position: Option<u32>,
 }
 
 /// Whether the transport of a connection is there.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::access::{Access, Grant};
-use crate::error::{ChangeError, TransportError};
+use crate::access::{Access, EditRequest, Grant};
+use crate::error::{ChangeError, RequestError, TransportError};
 use crate::ids::ConnectionId;
 use crate::registry::{Handle, Opened};
 use crate::token::ResumeToken;
@@ -83,6 +83,23 @@ impl Connection {
     /// closed by its id.
     pub fn change(&self) -> Result<(), ChangeError> {
         self.handle.registry.change(self.id)
+    }
+
+    /// Asks for edit access, at once or as soon as it is this connection's turn. The same as
+    /// [`Engine::request_edit`](crate::Engine::request_edit).
+    pub fn request_edit(&self) -> Result<EditRequest, RequestError> {
+        self.handle.registry.request_edit(self.id)
+    }
+
+    /// Gives edit access back, or the place in the line. The same as
+    /// [`Engine::release_edit`](crate::Engine::release_edit).
+    pub fn release_edit(&self) -> Result<(), RequestError> {
+        self.handle.registry.release_edit(self.id)
+    }
+
+    /// Returns the place in its line, from 1 on. `None` if the connection does not wait for edit access.
+    pub fn position(&self) -> Option<u32> {
+        self.handle.registry.position(self.id)
     }
 
     /// Closes the connection. The same as dropping it.

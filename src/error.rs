@@ -177,6 +177,21 @@ method_error! {
 }
 
 method_error! {
+    /// Why [`Engine::request_edit`](crate::Engine::request_edit) or [`Engine::release_edit`](crate::Engine::release_edit)
+    /// failed.
+    RequestError {
+        /// There is no open connection with this id.
+        Unknown => Key, "no such connection is open";
+        /// The connection is lost.
+        Lost => Command, "the connection is lost";
+        /// As many connections wait as may: 65,536.
+        TooMany => Internal, "65,536 connections wait";
+        /// The engine shuts down, or has ended.
+        ShutDown => Internal, "the engine shuts down";
+    }
+}
+
+method_error! {
     /// Why [`Engine::fence`](crate::Engine::fence) failed.
     FenceError {
         /// There are as many fences as there may be: 65,536, each user one.

@@ -100,6 +100,12 @@
 //! [`Config::age`] end what is idle or old. [`Engine::fence`] keeps users out. [`Engine::suspend`] and [`Engine::restore`]
 //! carry everything over a restart of the host.
 //!
+//! # Waiting
+//!
+//! A viewer past a limit [asks for edit access](Connection::request_edit) and gets the next seat in order: whoever gives one
+//! back passes it to the first waiter whom it fits. With [`Config::idle_when_wanted`] an editor who is idle for long loses its
+//! seat to one who waits.
+//!
 //! # Notices
 //!
 //! [`Engine::notices`] subscribes to what the transport has to pass on: who lost its access, a new title, a limit that comes
@@ -154,9 +160,9 @@
 //! | `bin/coedit/` | the program: `serve`, `replay`, `plan` |
 //! | [`door`] | JSON lines to engine calls and back |
 //! | `engine/`, `connection.rs`, `receive.rs`, `delivery.rs`, `shutdown.rs` | what a host holds in its hands |
-//! | `registry/` | what threads share: the shards and the lock over each (`mod.rs` has the lock rule, `open` and `close`), `apply.rs` (carries out effects), `shard.rs` and `books.rs` (for `&mut self`), `ready.rs` (the lanes of documents that have something to hand out), `storage.rs` (workers), `tick.rs`, `shutdown.rs` and `lifecycle.rs` (the end), `staying.rs` and `stays.rs` (leases, idle and old connections), `fencing.rs` and `fences.rs`, `snapshot.rs` and `restore.rs` |
+//! | `registry/` | what threads share: the shards and the lock over each (`mod.rs` has the lock rule, `open` and `close`), `apply.rs` (carries out effects), `shard.rs` and `books.rs` (for `&mut self`), `ready.rs` (the lanes of documents that have something to hand out), `storage.rs` (workers), `tick.rs`, `shutdown.rs` and `lifecycle.rs` (the end), `staying.rs`, `stay.rs` and `stays.rs` (leases, idle and old connections), `waiting.rs`, `turns.rs` and `wanted.rs` (who waits, who is next, and idle editors whose seats are wanted), `fencing.rs` and `fences.rs`, `snapshot.rs` and `restore.rs` |
 //! | `session/` | one document as a pure state machine, with no lock, clock or channel |
-//! | `admission/` | every limit, and who gets a seat |
+//! | `admission/` | every limit, who gets a seat, and who waits for one (`waiters.rs`, `turns.rs`) |
 //! | `notices.rs` | the subscriptions to notices |
 //! | [`capacity`], `usage/` | how many connections a crowd needs, and how many were used |
 //! | `config/`, `access.rs`, `callback.rs`, `error.rs`, `ids.rs`, `license.rs`, `limits.rs`, `notice.rs`, `report.rs`, `seats.rs`, `time/`, `token.rs` | the vocabulary: plain types that import no machinery |
@@ -208,7 +214,8 @@ mod token;
 mod usage;
 
 pub use access::{
-    Access, ConnectionInfo, ConnectionState, Dropped, Fence, Forgotten, Grant, Holder, Participant, Reason,
+    Access, ConnectionInfo, ConnectionState, Dropped, EditRequest, Fence, Forgotten, Grant, Holder,
+    Participant, Reason,
 };
 pub use callback::{Action, ActionKind, Answered, Author, Callback, ForceSaveType, History, Status, Turn};
 pub use config::{Bounds, Config, IdleThen};
@@ -217,15 +224,15 @@ pub use delivery::Delivery;
 pub use engine::Engine;
 pub use error::{
     ChangeError, ConfigError, ConnectionError, DocumentError, ErrorCode, FenceError, ForceSaveError,
-    ForgottenError, InfoError, MetaError, OpenError, RestoreError, ResumeError, RetryError, TransportError,
-    UnknownNumber,
+    ForgottenError, InfoError, MetaError, OpenError, RequestError, RestoreError, ResumeError, RetryError,
+    TransportError, UnknownNumber,
 };
 pub use ids::{
     ConnectionId, DocumentKey, KEY_MAX, Malformed, TITLE_MAX, URL_MAX, USER_ID_MAX, USER_NAME_MAX,
     USERDATA_MAX, User, UserId,
 };
 pub use license::{License, LicenseServer, LicenseTerms, NamedUser, Quota, VERSION};
-pub use limits::{Limit, Limits, NamedUsers, SeatCount};
+pub use limits::{Limit, Limits, NamedUsers, SeatCount, Waiting};
 pub use notice::{AccessCause, DisconnectCause, DropCause, LimitLevel, Notice, Pool, Presence};
 pub use receive::{Callbacks, RecvError, RecvTimeoutError, TryRecvError};
 pub use registry::Snapshot;
@@ -233,7 +240,7 @@ pub use report::{DocumentState, PendingDocument, Remaining, Report};
 pub use shutdown::Shutdown;
 pub use time::{Clock, ManualClock, SystemClock, Timestamp, TimestampError};
 pub use token::{ResumeToken, TokenError};
-pub use usage::{Level, Month, Usage, Window};
+pub use usage::{Level, Month, Usage, Waits, Window};
 
 /// The README's examples are tests.
 #[cfg(all(doctest, feature = "async"))]

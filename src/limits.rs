@@ -40,6 +40,23 @@ pub struct Limits {
     pub connections: Limit,
     /// Named users.
     pub named_users: NamedUsers,
+    /// How many wait at each limit.
+    pub waiting: Waiting,
+}
+
+/// How many viewers wait for edit access, by the limit that stops them, see
+/// [`Engine::request_edit`](crate::Engine::request_edit). Those who are lost are counted in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Waiting {
+    /// At the limit of the whole engine.
+    pub edit: u32,
+    /// At the limit of their document, over all documents.
+    pub document: u32,
+    /// At the limit of their user, over all users.
+    pub user: u32,
+    /// For the end of a save, over all documents.
+    pub saving: u32,
 }
 
 /// What takes a seat of a limit.

@@ -138,6 +138,10 @@ pub struct Presence {
 pub enum AccessCause {
     /// It was idle, see [`Config::idle`](crate::Config::idle).
     Idle,
+    /// It waited, and its turn came, see [`Engine::request_edit`](crate::Engine::request_edit).
+    Granted,
+    /// It was idle, and somebody waited, see [`Config::idle_when_wanted`](crate::Config::idle_when_wanted).
+    Wanted,
 }
 
 /// Why a connection lost its access.

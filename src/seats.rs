@@ -33,4 +33,6 @@ pub(crate) struct DocumentSeats {
     pub(crate) editing: u32,
     /// Whether the user shares the seat of one of its open connections.
     pub(crate) shares_seat: bool,
+    /// Whether somebody waits for a seat of the document, and for the end of its save.
+    pub(crate) queues: [bool; 2],
 }

@@ -419,7 +419,13 @@ fn every_setting_of_staying_is_an_option() {
     assert_eq!(ends(&[]), [3, 3, 1, 0, 4, 2, 0]);
     assert_eq!(ends(&["--idle", "3000", "--idle-then", "close"]), [3, 3, 1, 4, 0, 2, 0]);
     assert_eq!(ends(&["--idle", "3000", "--idle-then", "view"])[2..], [1, 1, 4, 3, 1]);
-    for wrong in [["--reconnect-grace", "0"], ["--idle", "-1"], ["--age", "x"], ["--idle-then", "leave"]] {
+    for wrong in [
+        ["--reconnect-grace", "0"],
+        ["--idle", "-1"],
+        ["--age", "x"],
+        ["--idle-then", "leave"],
+        ["--idle-when-wanted", "0"],
+    ] {
         assert_eq!(coedit(&["replay", "-", wrong[0], wrong[1]], "").status.code(), Some(2), "{wrong:?}");
     }
 }

@@ -5,12 +5,14 @@
 //! taken and given back.
 //!
 //! A caller may hold its shard's lock. Under it the locks are taken in this order: the bucket of a user's seats, the lists
-//! of named users, the level of a limit, the notice board.
+//! of named users, the waiters, the level of a limit, the notice board.
 
 mod counted_users;
 mod named_users;
 mod pool;
+mod turns;
 mod user_seats;
+mod waiters;
 mod watch;
 
 use std::sync::Arc;
@@ -23,13 +25,15 @@ use crate::limits::{Limits, NamedUsers, SeatCount};
 use crate::notice::Pool;
 use crate::notices::NoticeBoard;
 use crate::seats::{Admitted, DocumentSeats, Seats};
-use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering};
+use crate::sync::{AtomicBool, AtomicUsize, Mutex, MutexGuard, Ordering};
 use crate::time::Timestamp;
 pub(crate) use counted_users::CountedUser;
 use named_users::{NamedUserLists, Removed};
 use pool::{AtomicLimit, Count, SeatPool};
 pub(crate) use user_seats::UserSeats;
 use user_seats::UserSeatsGuard;
+use waiters::Waiters;
+pub(crate) use waiters::{NEWCOMER, Queue, Ticket, Waiter};
 use watch::Watch;
 
 /// The limits of an engine, and what is taken of them.
@@ -50,6 +54,9 @@ pub(crate) struct Admission {
     /// Whether there is a limit of named users.
     has_named_users: AtomicBool,
     draining: AtomicBool,
+    waiters: Mutex<Waiters>,
+    /// How many wait.
+    waiting: AtomicUsize,
 }
 
 /// So many users whose time is over are removed in an open. A tick removes the rest.
@@ -65,6 +72,8 @@ pub(crate) struct Claim<'a> {
     pub(crate) document: DocumentSeats,
     /// Whether the seats of users are counted.
     pub(crate) counts_users: bool,
+    /// The ticket of somebody who waits, or [`NEWCOMER`]. Those with a lower one come first.
+    pub(crate) ticket: Ticket,
 }
 
 /// Whether an access takes a seat.
@@ -97,6 +106,8 @@ impl Admission {
             named_users: Mutex::new(NamedUserLists::new(config.named_users, config.warn_at, notices)),
             has_named_users: AtomicBool::new(config.named_users.is_limited()),
             draining: AtomicBool::new(false),
+            waiters: Mutex::new(Waiters::default()),
+            waiting: AtomicUsize::new(0),
         }
     }
 
@@ -123,6 +134,12 @@ impl Admission {
         let capped = self.all.try_take(false).ok_or(None)?;
         let taken = self.take_seats(claim, now, false)?;
         capped.keep();
+        Ok(self.admitted(claim.asked, taken))
+    }
+
+    /// Takes the seats that a connection which is open needs to edit, or nothing. It is told if a newcomer is refused.
+    pub(crate) fn admit_viewer(&self, claim: &Claim<'_>, now: Timestamp) -> Result<Admitted, Reason> {
+        let taken = self.take_seats(claim, now, claim.ticket == NEWCOMER)?;
         Ok(self.admitted(claim.asked, taken))
     }
 
@@ -162,8 +179,11 @@ impl Admission {
                 lists.refused(claim.asked);
             }
         })?;
-        let seat = self.pool(claim.asked).try_take(tells).ok_or(limit_reason(claim.asked))?;
-        let in_use = seat.keep();
+        let in_use = if claim.ticket == NEWCOMER {
+            self.pool(claim.asked).try_take(tells).ok_or(limit_reason(claim.asked))?.keep()
+        } else {
+            self.take_in_turn(claim.ticket).ok_or(Reason::ConnectionLimit)?
+        };
         let user = held.user.as_mut().map(|seats| seats.add(claim.user, 1)).is_some();
         if let Some(lists) = &mut held.named {
             lists.count(claim.asked, claim.user, now);
@@ -173,14 +193,18 @@ impl Admission {
 
     /// Asks what the document and the engine's state say: draining, then a save in hand, then the limit of the document.
     fn check_document(&self, claim: &Claim<'_>) -> Result<Seat, Reason> {
-        let DocumentSeats { fenced, saving, editing, shares_seat } = claim.document;
+        let DocumentSeats { fenced, saving, editing, shares_seat, queues } = claim.document;
+        let [document_queue, saving_queue] = queues;
         match claim.asked {
             Access::View => return Ok(Seat::NotNeeded),
             Access::Edit if self.is_draining() => return Err(Reason::Draining),
             _ if fenced => return Err(Reason::Fenced),
             Access::Edit if saving => return Err(Reason::Saving),
             _ if shares_seat => return Ok(Seat::NotNeeded),
-            Access::Edit if self.document_limit.get().is_some_and(|limit| editing >= limit) => {
+            Access::Edit if saving_queue => return Err(Reason::Saving),
+            Access::Edit
+                if document_queue || self.document_limit.get().is_some_and(|limit| editing >= limit) =>
+            {
                 return Err(Reason::DocumentLimit);
             }
             Access::Edit | Access::LiveView => {}
@@ -198,7 +222,7 @@ impl Admission {
         let counted = claim.counts_users && claim.asked == Access::Edit;
         let user = counted.then(|| self.user_seats.lock(claim.user));
         if let (Some(seats), Some(limit)) = (&user, self.user_limit.get())
-            && seats.get(claim.user) >= limit
+            && (seats.get(claim.user) >= limit || self.user_queue(claim.user, claim.ticket))
         {
             return Err(Reason::UserLimit);
         }
@@ -241,13 +265,14 @@ impl Admission {
     pub(crate) fn release_access(&self, user: Option<&UserId>, access: Access, seats: Seats) -> u32 {
         if let Some(user) = user {
             self.user_seats.lock(user).subtract(user, 1);
+            self.mark_user_due(user);
         }
         let mut left = match access {
             Access::View if self.connections.is_none() => self.view.fall(),
             _ => 0,
         };
         if seats.access {
-            left = self.pool(access).free();
+            left = if access == Access::Edit { self.free_edit() } else { self.live.free() };
         }
         self.connections.as_ref().map_or(left, |connections| connections[access.index()].fall())
     }
@@ -271,7 +296,9 @@ impl Admission {
 
     /// Seats of the engine's limit of this access, edit or live view, that are in use.
     pub(crate) fn seats_in_use(&self, access: Access) -> u32 {
-        self.pool(access).read().in_use
+        let in_use = self.pool(access).read().in_use;
+        let kept = if access == Access::Edit { self.kept_seats() } else { 0 };
+        in_use.saturating_sub(kept)
     }
 
     /// Connections that count under the cap.
@@ -288,6 +315,7 @@ impl Admission {
             user: self.user_limit.get(),
             connections: cap,
             named_users: self.named_users.lock().quota(),
+            waiting: self.waiting(),
         }
     }
 
@@ -306,14 +334,6 @@ impl Admission {
 
     pub(crate) fn set_cap(&self, cap: Option<u32>) {
         self.all.set_limit(cap);
-    }
-
-    pub(crate) fn drain(&self) {
-        self.draining.store(true, Ordering::SeqCst);
-    }
-
-    pub(crate) fn undrain(&self) {
-        self.draining.store(false, Ordering::SeqCst);
     }
 
     pub(crate) fn is_draining(&self) -> bool {

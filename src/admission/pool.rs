@@ -6,15 +6,19 @@ use crate::sync::{Apart, AtomicU64, Ordering};
 
 /// Stands for "no limit" in a word.
 const NO_LIMIT: u32 = LIMIT_MAX + 1;
+/// Marks a word while somebody waits for a seat.
+const QUEUED: u64 = 1 << 31;
 
 /// Seats under a limit, with the notices about it.
 ///
 /// The limit and the seats in use are one word, so that no interleaving of takers with a change of the limit lets anybody
 /// past it. All threads write this word, so it shares its cache line with nothing that they only read.
+///
+/// The word has a mark while somebody waits for a seat. Then no newcomer takes one, and none that is given back becomes free.
 #[derive(Debug)]
 #[repr(align(128))]
 pub(super) struct SeatPool {
-    /// The limit in the upper half, the seats in use in the lower.
+    /// The limit in the upper half, the seats in use in the lower, below the mark.
     word: AtomicU64,
     watch: Apart<Watch>,
 }
@@ -36,12 +40,9 @@ impl SeatPool {
 
     /// Takes a seat. `None` if as many as the limit are in use. It `tells` that somebody is refused then.
     pub(super) fn try_take(&self, tells: bool) -> Option<SeatGuard<'_>> {
-        let take = |word| {
-            let (limit, in_use) = unpack(word);
-            (in_use < limit).then(|| word + 1)
-        };
+        let take = |word| is_free(word).then(|| word + 1);
         match self.word.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take) {
-            Ok(before) => Some(SeatGuard { pool: self, in_use: unpack(before).1 + 1, kept: false }),
+            Ok(before) => Some(SeatGuard { pool: self, in_use: in_use(before) + 1, kept: false }),
             Err(_) => {
                 if tells {
                     self.watch.refused(|| self.read());
@@ -51,22 +52,51 @@ impl SeatPool {
         }
     }
 
-    /// Returns true if a seat is free now.
+    /// Takes a seat for somebody who waits. Returns how many are in use with it, or `None` if as many as the limit are.
+    pub(super) fn take_in_turn(&self) -> Option<u32> {
+        let take = |word| is_free(word & !QUEUED).then(|| word + 1);
+        let in_use = in_use(self.word.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).ok()?) + 1;
+        self.tell(in_use);
+        Some(in_use)
+    }
+
+    /// Returns true if a seat is free now, for a newcomer.
     pub(super) fn has_free(&self) -> bool {
-        let (limit, in_use) = unpack(self.word.load(Ordering::SeqCst));
-        in_use < limit
+        is_free(self.word.load(Ordering::SeqCst))
+    }
+
+    /// Returns true if a seat is free for somebody who waits.
+    pub(super) fn has_room(&self) -> bool {
+        is_free(self.word.load(Ordering::SeqCst) & !QUEUED)
     }
 
     /// Frees a seat that was kept. Returns how many are still in use.
     pub(super) fn free(&self) -> u32 {
-        let in_use = unpack(self.word.fetch_sub(1, Ordering::SeqCst)).1 - 1;
+        let in_use = in_use(self.word.fetch_sub(1, Ordering::SeqCst)) - 1;
         self.tell(in_use);
         in_use
     }
 
+    /// The same, unless somebody waits.
+    pub(super) fn free_unless_queued(&self) -> Option<u32> {
+        let free = |word| (word & QUEUED == 0).then(|| word - 1);
+        let in_use = in_use(self.word.fetch_update(Ordering::SeqCst, Ordering::SeqCst, free).ok()?) - 1;
+        self.tell(in_use);
+        Some(in_use)
+    }
+
+    /// Somebody waits from now on, or nobody.
+    pub(super) fn set_queued(&self, queued: bool) {
+        if queued {
+            self.word.fetch_or(QUEUED, Ordering::SeqCst);
+        } else {
+            self.word.fetch_and(!QUEUED, Ordering::SeqCst);
+        }
+    }
+
     /// Changes the limit. Whoever holds a seat keeps it.
     pub(super) fn set_limit(&self, limit: Option<u32>) {
-        let set = |word| Some(pack(limit.unwrap_or(NO_LIMIT), unpack(word).1));
+        let set = |word| Some(pack(limit.unwrap_or(NO_LIMIT), 0) | word & u64::from(u32::MAX));
         let set = || {
             // The closure never gives up, so there is no failure to handle.
             let _ = self.word.fetch_update(Ordering::SeqCst, Ordering::SeqCst, set);
@@ -76,8 +106,9 @@ impl SeatPool {
 
     /// The limit, and how many seats are in use.
     pub(super) fn read(&self) -> Limit {
-        let (limit, in_use) = unpack(self.word.load(Ordering::SeqCst));
-        Limit { limit: (limit != NO_LIMIT).then_some(limit), in_use }
+        let word = self.word.load(Ordering::SeqCst);
+        let limit = unpack(word).0;
+        Limit { limit: (limit != NO_LIMIT).then_some(limit), in_use: in_use(word) }
     }
 
     /// Tells what the limit has come to with so many in use, if it has.
@@ -147,6 +178,16 @@ impl AtomicLimit {
 
 fn pack(limit: u32, in_use: u32) -> u64 {
     u64::from(limit) << 32 | u64::from(in_use)
+}
+
+/// Returns true if a seat is free, for a newcomer.
+fn is_free(word: u64) -> bool {
+    word & QUEUED == 0 && in_use(word) < unpack(word).0
+}
+
+/// The seats in use. There are fewer than two billion.
+fn in_use(word: u64) -> u32 {
+    unpack(word & !QUEUED).1
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the two halves of the word")]

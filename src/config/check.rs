@@ -65,7 +65,7 @@ impl Config {
         ]
     }
 
-    fn time_rules(&self) -> [Rule; 12] {
+    fn time_rules(&self) -> [Rule; 13] {
         let pauses_fit = self.retry_pauses.iter().all(|pause| *pause <= DELAY_MAX);
         let fits = |interval: Option<Duration>| {
             interval.is_none_or(|interval| (INTERVAL_MIN..=DELAY_MAX).contains(&interval))
@@ -78,6 +78,7 @@ impl Config {
             (fits(self.ack_timeout), "ack_timeout", "1 ms to 30 days"),
             (fits(self.reconnect_grace), "reconnect_grace", "1 ms to 30 days"),
             (fits(self.idle), "idle", "1 ms to 30 days"),
+            (fits(self.idle_when_wanted), "idle_when_wanted", "1 ms to 30 days"),
             (fits(self.age), "age", "1 ms to 30 days"),
             (self.expiry_warning <= DELAY_MAX, "expiry_warning", "at most 30 days"),
             (self.save_patience <= DELAY_MAX, "save_patience", "at most 30 days"),

@@ -86,6 +86,7 @@ pub struct Config {
     pub(crate) reconnect_grace: Option<Duration>,
     pub(crate) idle: Option<Duration>,
     pub(crate) idle_then: IdleThen,
+    pub(crate) idle_when_wanted: Option<Duration>,
     pub(crate) age: Option<Duration>,
     pub(crate) expiry_warning: Duration,
     pub(crate) presence: bool,
@@ -120,6 +121,7 @@ impl Config {
             reconnect_grace: None,
             idle: None,
             idle_then: IdleThen::View,
+            idle_when_wanted: None,
             age: None,
             expiry_warning: Duration::from_secs(60),
             presence: false,
@@ -305,6 +307,19 @@ impl Config {
         self
     }
 
+    /// Sets after how long an idle connection can lose its edit access to a viewer who [waits](crate::Engine::request_edit).
+    ///
+    /// While somebody waits at the limit of the engine or of the document, the editor who is idle longest is warned with
+    /// [`Notice::Expiring`](crate::Notice::Expiring), [`expiry_warning`](Self::expiry_warning) before. If it stays idle, it
+    /// becomes view-only, and the first waiter has its seat. That happens only if it lets the waiter in at once, and never by
+    /// an open. A connection that is lost is left alone. Default: never. 1 ms to 30 days. Costs as
+    /// [`reconnect_grace`](Self::reconnect_grace) does.
+    #[must_use]
+    pub fn idle_when_wanted(mut self, idle: Option<Duration>) -> Self {
+        self.idle_when_wanted = idle;
+        self
+    }
+
     /// Sets after how long an open connection is closed, however active it is. Default: never. 1 ms to 30 days. Costs as
     /// [`reconnect_grace`](Self::reconnect_grace) does.
     #[must_use]
@@ -385,6 +400,7 @@ impl fmt::Debug for Config {
             .field("reconnect_grace", &self.reconnect_grace)
             .field("idle", &self.idle)
             .field("idle_then", &self.idle_then)
+            .field("idle_when_wanted", &self.idle_when_wanted)
             .field("age", &self.age)
             .field("expiry_warning", &self.expiry_warning)
             .field("presence", &self.presence)

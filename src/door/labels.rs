@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::access::{Access, Grant, Reason};
+use crate::access::Access;
 use crate::ids::{ConnectionId, DocumentKey, UserId};
 use crate::token::ResumeToken;
 
@@ -34,8 +34,6 @@ pub(super) struct LabelledConnection {
     pub(super) user: UserId,
     /// The access that `open` asked for.
     pub(super) asked: Access,
-    /// The access that `open` replied.
-    pub(super) grant: Grant,
     pub(super) token: Option<ResumeToken>,
 }
 
@@ -47,15 +45,6 @@ pub(super) enum LabelState {
     Lost,
     /// Another connection has the seat of its own.
     Superseded,
-}
-
-impl LabelledConnection {
-    /// What it may do now, if that is `access`, and why that is less than it asked for.
-    pub(super) fn grant_now(&self, now: Grant) -> Grant {
-        let lost = now.access < self.grant.access;
-        let reason = if lost { now.reason.or(Some(Reason::Dropped)) } else { self.grant.reason };
-        Grant { access: now.access, reason }
-    }
 }
 
 impl Labels {

@@ -13,6 +13,7 @@ mod request;
 mod run;
 mod staying;
 mod tally;
+mod waiting;
 mod write;
 
 use std::sync::Arc;

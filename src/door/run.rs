@@ -61,6 +61,8 @@ impl Runner {
             DoorCommand::Resume(parameters) => self.resume(&parameters),
             DoorCommand::Touch { label } => empty(engine.touch(self.open_id(&label)?), TransportError::code),
             DoorCommand::Connections { key } => Ok(self.connections(&key)),
+            DoorCommand::RequestEdit { label } => self.request_edit(&label),
+            DoorCommand::ReleaseEdit { label } => self.release_edit(&label),
             DoorCommand::Fence(parameters) => self.fence(&parameters),
             DoorCommand::Unfence { key, users } => {
                 engine.unfence(&key, users.as_deref());
@@ -83,7 +85,7 @@ impl Runner {
                 empty(engine.delete_forgotten(&key), ForgottenError::code)
             }
             DoorCommand::WouldAdmit { key, user, access } => {
-                engine.would_admit(&key, &user, access).map(ReplyBody::WouldAdmit).map_err(OpenError::code)
+                self.would_admit(&key, &user, access).map_err(OpenError::code)
             }
             DoorCommand::Usage => Ok(ReplyBody::Usage(engine.usage().map(Box::new))),
             DoorCommand::Holders { most } => Ok(ReplyBody::Holders(engine.holders(most))),
@@ -117,8 +119,9 @@ impl Runner {
             if open.key != key || open.user != *user.id() || open.asked != access {
                 return Err(ErrorCode::Command);
             }
-            let grant = open.grant_now(self.engine.grant(id).ok_or(ErrorCode::Key)?);
-            return Ok(ReplyBody::Opened { label: label.into_owned(), grant, token: open.token });
+            let (grant, token) = (self.engine.grant(id).ok_or(ErrorCode::Key)?, open.token);
+            let position = self.engine.position(id);
+            return Ok(ReplyBody::Opened { label: label.into_owned(), grant, position, token });
         }
         let opened = self.engine.open_by_id(&key, &user, access).map_err(OpenError::code)?;
         if let Some(lost) = opened.instead_of {
@@ -133,8 +136,8 @@ impl Runner {
             self.tally.document(&key);
         }
         let (user, asked, name) = (user.id().clone(), access, (&*label).into());
-        self.labels.insert(id, LabelledConnection { label: name, key, user, asked, grant, token });
-        Ok(ReplyBody::Opened { label: label.into_owned(), grant, token })
+        self.labels.insert(id, LabelledConnection { label: name, key, user, asked, token });
+        Ok(ReplyBody::Opened { label: label.into_owned(), grant, position: None, token })
     }
 
     fn info(&self, key: &DocumentKey, userdata: Option<&str>) -> Outcome {

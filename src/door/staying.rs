@@ -44,25 +44,25 @@ impl Runner {
             if open.token != Some(token) {
                 return Err(ErrorCode::Command);
             }
-            let grant = open.grant_now(self.engine.grant(id).ok_or(ErrorCode::Key)?);
-            return Ok(ReplyBody::Opened { label: label.clone().into_owned(), grant, token: Some(token) });
+            let grant = self.engine.grant(id).ok_or(ErrorCode::Key)?;
+            let (label, position) = (label.clone().into_owned(), self.engine.position(id));
+            return Ok(ReplyBody::Opened { label, grant, position, token: Some(token) });
         }
         let opened = self.engine.resume_by_id(&token, *attempt).map_err(ResumeError::code)?;
         let old = opened.instead_of.and_then(|old| self.labels.supersede(old));
-        let Opened { id, mut grant, .. } = opened;
+        let Opened { id, grant, position, .. } = opened;
         let resumed = match old {
             Some(old) => Some(LabelledConnection { label: (&**label).into(), ..old }),
             // It was opened elsewhere, and may be over already.
             None => self.engine.owner(id).map(|(key, user)| {
                 let (label, asked) = ((&**label).into(), grant.access);
-                LabelledConnection { label, key, user, asked, grant, token: Some(token) }
+                LabelledConnection { label, key, user, asked, token: Some(token) }
             }),
         };
         if let Some(resumed) = resumed {
-            grant = resumed.grant_now(grant);
             self.labels.insert(id, resumed);
         }
-        Ok(ReplyBody::Opened { label: label.clone().into_owned(), grant, token: Some(token) })
+        Ok(ReplyBody::Opened { label: label.clone().into_owned(), grant, position, token: Some(token) })
     }
 
     pub(super) fn connections(&self, key: &DocumentKey) -> ReplyBody {
@@ -72,6 +72,7 @@ impl Runner {
             access: info.access,
             state: info.state,
             idle_ms: millis(info.idle),
+            position: info.position,
         };
         ReplyBody::Connections(self.engine.connections(key).into_iter().map(line).collect())
     }

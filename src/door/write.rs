@@ -22,8 +22,8 @@ pub(super) type Outcome = Result<ReplyBody, ErrorCode>;
 pub(super) enum ReplyBody {
     Empty,
     Member(&'static str, serde_json::Value),
-    Opened { label: String, grant: Grant, token: Option<ResumeToken> },
-    WouldAdmit(Grant),
+    Opened { label: String, grant: Grant, position: Option<u32>, token: Option<ResumeToken> },
+    Granted { grant: Grant, position: Option<u32> },
     License(Box<License>),
     Usage(Option<Box<Usage>>),
     Holders(Vec<Holder>),
@@ -42,6 +42,8 @@ pub(super) struct ConnectionLine {
     pub(super) access: Access,
     pub(super) state: ConnectionState,
     pub(super) idle_ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) position: Option<u32>,
 }
 
 fn label_or_id<S: Serializer>(
@@ -90,9 +92,9 @@ impl LineWriter<'_> {
         match outcome {
             Err(_) | Ok(ReplyBody::Empty) => {}
             Ok(ReplyBody::Member(name, value)) => self.member(name, value),
-            Ok(ReplyBody::Opened { label, grant, token }) => {
+            Ok(ReplyBody::Opened { label, grant, position, token }) => {
                 self.member("connection", label);
-                self.grant(*grant);
+                self.grant(*grant, *position);
                 if let Some(token) = token {
                     self.member("token", &token.to_string());
                 }
@@ -101,7 +103,7 @@ impl LineWriter<'_> {
             Ok(ReplyBody::Fences(fences)) => {
                 self.member("fences", &fences.iter().map(FenceLine::of).collect::<Vec<_>>());
             }
-            Ok(ReplyBody::WouldAdmit(grant)) => self.grant(*grant),
+            Ok(ReplyBody::Granted { grant, position }) => self.grant(*grant, *position),
             Ok(ReplyBody::Usage(usage)) => self.member("usage", usage),
             Ok(ReplyBody::Holders(holders)) => self.member("holders", holders),
             Ok(ReplyBody::Remaining(remaining)) => {
@@ -187,10 +189,13 @@ impl LineWriter<'_> {
         }
     }
 
-    fn grant(&mut self, grant: Grant) {
+    fn grant(&mut self, grant: Grant, position: Option<u32>) {
         self.member("access", &grant.access);
         if let Some(reason) = grant.reason {
             self.member("reason", &reason);
+        }
+        if let Some(position) = position {
+            self.member("position", &position);
         }
     }
 

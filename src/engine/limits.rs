@@ -34,14 +34,14 @@ impl Engine {
     /// ```
     pub fn set_edit_limit(&self, limit: Option<u32>) -> Result<(), ConfigError> {
         check_limit(limit, "edit_limit")?;
-        self.registry().admission().set_limit(Access::Edit, limit);
+        self.registry().set_limit(Access::Edit, limit);
         Ok(())
     }
 
     /// Changes the limit of live-view connections. Otherwise the same as [`set_edit_limit`](Self::set_edit_limit).
     pub fn set_live_limit(&self, limit: Option<u32>) -> Result<(), ConfigError> {
         check_limit(limit, "live_limit")?;
-        self.registry().admission().set_limit(Access::LiveView, limit);
+        self.registry().set_limit(Access::LiveView, limit);
         Ok(())
     }
 
@@ -49,7 +49,7 @@ impl Engine {
     /// [`set_edit_limit`](Self::set_edit_limit).
     pub fn set_document_limit(&self, limit: Option<u32>) -> Result<(), ConfigError> {
         check_limit(limit, "document_limit")?;
-        self.registry().admission().set_document_limit(limit);
+        self.registry().set_document_limit(limit);
         Ok(())
     }
 

@@ -5,6 +5,7 @@ mod end;
 mod limits;
 mod staying;
 mod time;
+mod waiting;
 
 use std::sync::Arc;
 
@@ -197,7 +198,10 @@ impl Engine {
     /// ```
     pub fn adopt(&self, id: ConnectionId) -> Result<Connection, ConnectionError> {
         let grant = self.registry().grant(id).ok_or(ConnectionError::Unknown)?;
-        Ok(Connection::new(self.handle.clone(), Opened { id, grant, token: None, instead_of: None }))
+        Ok(Connection::new(
+            self.handle.clone(),
+            Opened { id, grant, token: None, instead_of: None, position: None },
+        ))
     }
 
     /// Returns the access that the connection has now, or `None` if it is not open. Takes one shard lock.

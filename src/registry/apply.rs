@@ -4,6 +4,7 @@ use super::ready::{DocumentId, Location};
 use super::shard::ShardChanges;
 use super::{Held, Registry};
 use crate::access::Access;
+use crate::admission::Queue;
 use crate::session::{Effects, EndedAccess, Garbage, Lane, Session};
 use crate::time::Moment;
 
@@ -14,7 +15,7 @@ pub(super) struct Deferred {
     /// The document and its lane, if it became ready.
     pub(super) ready: Option<(Location, Lane)>,
     /// The shard's earliest deadline, if it is earlier than before.
-    earlier: Option<Moment>,
+    pub(super) earlier: Option<Moment>,
     /// Whether a shutdown need not wait for the document any more.
     settled: bool,
     /// To be freed with no lock held.
@@ -24,7 +25,7 @@ pub(super) struct Deferred {
 impl Registry {
     /// Carries out what follows from a call on the session of `document`, and releases the lock.
     pub(super) fn apply(&self, mut held: Held<'_>, document: DocumentId, effects: Effects) {
-        let garbage = self.apply_effects(&mut held, effects);
+        let garbage = self.apply_effects(&mut held, document, effects);
         self.finish(held, document);
         // With no lock held, since it can be large.
         drop(garbage);
@@ -33,15 +34,28 @@ impl Registry {
     /// Ends a call on the session of `document` from which nothing else follows, and releases the lock.
     pub(super) fn finish(&self, mut held: Held<'_>, document: DocumentId) {
         let deferred = self.update_books(&mut held, document);
+        let now = held.time();
         drop(held);
+        // Before any worker hears of the document: whoever waits may come to it at once.
+        let granted = self.serve_some_waiters(now, None);
         self.carry_out(deferred);
+        self.carry_out_all(granted);
     }
 
     /// Releases seats and sends notices, in order, under the lock.
-    pub(super) fn apply_effects(&self, held: &mut Held<'_>, effects: Effects) -> Garbage {
+    pub(super) fn apply_effects(
+        &self,
+        held: &mut Held<'_>,
+        document: DocumentId,
+        effects: Effects,
+    ) -> Garbage {
         let Effects { ended, notices, garbage } = effects;
         for ended in &ended {
             self.release(held, ended);
+        }
+        if self.admission.has_waiters() && ended.iter().any(|ended| ended.access == Access::Edit) {
+            let key = held.shard.session(document).key().clone();
+            self.admission.mark_due(&Queue::Document(key));
         }
         for notice in &notices {
             self.notices.send(notice);
@@ -52,6 +66,10 @@ impl Registry {
     /// Brings the shard's books up to date, under the lock.
     pub(super) fn update_books(&self, held: &mut Held<'_>, document: DocumentId) -> Deferred {
         let cx = held.cx;
+        if self.admission.has_waiters() && !held.shard.session(document).awaits_save() {
+            let key = held.shard.session(document).key().clone();
+            self.admission.mark_due(&Queue::Saving(key));
+        }
         let ShardChanges { ready, books, over } = held.shard.update(document, &cx, &self.ready);
         if let Some(earlier) = books.earlier {
             held.lower_earliest(earlier);
@@ -87,12 +105,18 @@ impl Registry {
         drop(deferred.over);
     }
 
-    /// Releases the seats of a connection that ended or is view-only now.
+    pub(super) fn carry_out_all(&self, all: Vec<(Deferred, Garbage)>) {
+        for (deferred, _) in all {
+            self.carry_out(deferred);
+        }
+    }
+
+    /// Releases the seats of a connection that ended or has another access now.
     fn release(&self, held: &mut Held<'_>, ended: &EndedAccess) {
-        let EndedAccess { user, access, seats, stays } = ended;
+        let EndedAccess { user, access, seats, then } = ended;
         let left = self.admission.release_access(user.as_ref(), *access, *seats);
-        let now_viewer = stays.then(|| self.admission.count_viewer());
-        if !stays {
+        let now_viewer = (*then == Some(Access::View)).then(|| self.admission.count_viewer());
+        if then.is_none() {
             self.admission.release_connection();
         }
         let Some(recorder) = &self.recorder else { return };
@@ -100,7 +124,7 @@ impl Registry {
         if let Some(viewers) = now_viewer {
             recorder.record_rise(Access::View, viewers, held.cx.now);
         }
-        held.shard.meter.record_change(held.cx.now, Some(*access), stays.then_some(Access::View));
+        held.shard.meter.record_change(held.cx.now, Some(*access), *then);
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::shard::Place;
 use super::{Held, Registry};
-use crate::access::{Access, Dropped, Grant};
+use crate::access::{Access, Dropped, Grant, Reason};
+use crate::admission::NEWCOMER;
 use crate::error::{ChangeError, ConnectionError, OpenError};
 use crate::ids::{ConnectionId, DocumentKey, UserId};
 use crate::session::{DropTarget, Stage, WhyLess};
@@ -19,7 +20,8 @@ impl Registry {
         let mut held = self.hold(index, self.coarse_now());
         held.room_for(key, hash)?;
         let would = |held: &Held<'_>| {
-            let claim = held.claim(key, held.shard.find(key, hash), (user, asked));
+            let found = held.shard.find(key, hash);
+            let claim = self.claim(held, (key, found), (user, asked), NEWCOMER);
             self.admission.would_admit(&claim, held.cx.wall)
         };
         let mut answer = would(&held);
@@ -38,6 +40,11 @@ impl Registry {
         };
         let lost = held.to_take_over((key, hash), (user, asked), refused);
         if lost.is_some() { Ok(Grant::of(asked, None)) } else { answer }
+    }
+
+    /// The place in its line at which whoever would be refused edit access for this reason would have to wait.
+    pub(crate) fn next_position(&self, key: &DocumentKey, user: &UserId, refused: Reason) -> Option<u32> {
+        self.admission.next_position(refused, key, user)
     }
 
     pub(crate) fn change(&self, id: ConnectionId) -> Result<(), ChangeError> {
@@ -76,7 +83,9 @@ impl Registry {
         let Place { document, participant } = held.shard.place(id).ok_or(ConnectionError::Unknown)?;
         let (cx, mut dropped) = (held.cx, Dropped::default());
         let target = DropTarget::Connection(participant, id);
+        self.end_waits(&mut held, document, target, WhyLess::Drop);
         let effects = held.shard.session_mut(document).drop_access(&cx, target, WhyLess::Drop, &mut dropped);
+        held.shard.forget_idle_editors(&dropped.connections);
         self.apply(held, document, effects);
         Ok(dropped)
     }

@@ -74,7 +74,9 @@ impl Registry {
             return dropped;
         };
         let (cx, target) = (held.cx, users.map_or(DropTarget::Everybody, DropTarget::Users));
+        self.end_waits(&mut held, document, target, why);
         let effects = held.shard.session_mut(document).drop_access(&cx, target, why, &mut dropped);
+        held.shard.forget_idle_editors(&dropped.connections);
         self.apply(held, document, effects);
         dropped
     }

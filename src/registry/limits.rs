@@ -2,6 +2,7 @@
 
 use super::Registry;
 use crate::access::Access;
+use crate::access::Reason;
 use crate::error::RestoreError;
 use crate::license::{NamedUser, Quota};
 use crate::limits::NamedUsers;
@@ -10,10 +11,29 @@ use crate::session::{Session, Tab};
 use crate::usage::{Collected, Period, Usage, UsageSnapshot};
 
 impl Registry {
+    /// Changes the limit of edit or live-view connections.
+    pub(crate) fn set_limit(&self, access: Access, limit: Option<u32>) {
+        self.admission.set_limit(access, limit);
+        self.serve_all_at(Reason::ConnectionLimit);
+    }
+
+    pub(crate) fn set_document_limit(&self, limit: Option<u32>) {
+        self.admission.set_document_limit(limit);
+        self.serve_all_at(Reason::DocumentLimit);
+    }
+
+    /// There may be room for more at the limits of this kind.
+    fn serve_all_at(&self, kind: Reason) {
+        if self.admission.has_waiters() {
+            self.admission.mark_all_due(Some(kind));
+            self.serve_waiters(self.coarse_now());
+        }
+    }
+
     /// Changes the limit of a user's edit connections. Users are counted only while there is such a limit. Where one is
     /// set first, each shard counts who holds a seat; where it is lifted, each shard takes its counts back.
     pub(crate) fn set_user_limit(&self, limit: Option<u32>) {
-        let _changing = self.changing_limit.lock();
+        let changing = self.changing_limit.lock();
         if limit.is_some() {
             self.count_users(true);
         }
@@ -21,6 +41,8 @@ impl Registry {
         if limit.is_none() {
             self.count_users(false);
         }
+        drop(changing);
+        self.serve_all_at(Reason::UserLimit);
     }
 
     /// Switches each shard's mark first, so that whoever comes between two slices is counted already. Each connection
@@ -65,6 +87,7 @@ impl Registry {
 
     pub(crate) fn set_named_users(&self, quota: NamedUsers) {
         drop(self.admission.set_named_users(quota, self.clock.coarse().wall));
+        self.serve_all_at(Reason::UserQuota);
     }
 
     /// How much the engine was used. `None` if that is not recorded.

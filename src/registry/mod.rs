@@ -30,18 +30,22 @@ mod shutdown;
 mod sleeper;
 mod slices;
 mod snapshot;
+mod stay;
 mod staying;
 mod stays;
 mod storage;
 mod tick;
+mod turns;
 mod validate;
+mod waiting;
+mod wanted;
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use crate::access::{Access, Grant, Reason};
-use crate::admission::{Admission, Claim};
+use crate::admission::{Admission, Claim, NEWCOMER, Ticket};
 use crate::config::Config;
 use crate::error::{ConnectionError, OpenError};
 use crate::hash::{Hasher, hasher};
@@ -61,7 +65,7 @@ use shard::{Numbering, Place, Shard};
 pub(crate) use shutdown::Handle;
 use sleeper::{NEVER, Sleeper};
 pub use snapshot::Snapshot;
-use stays::StayRules;
+use stay::StayRules;
 pub(crate) use storage::HandedOut;
 
 /// Everything that the handles of one engine share.
@@ -81,6 +85,10 @@ pub(crate) struct Registry {
     /// How many callbacks were handed out.
     deliveries: AtomicU64,
     lifecycle: Lifecycle,
+    /// Whether idle editors lose their seats to whoever waits.
+    takes_over_idle: bool,
+    /// Whether somebody waits at another limit, so that an idle editor there may lose its seat.
+    has_moved: AtomicBool,
     /// Whether connections have leases, or end when they are idle or old.
     stays_on: bool,
     /// How often the engine was restored.
@@ -112,6 +120,8 @@ pub(crate) struct Opened {
     pub(crate) token: Option<ResumeToken>,
     /// The connection whose seat it has now.
     pub(crate) instead_of: Option<ConnectionId>,
+    /// Its place in the line, if it waits for edit access.
+    pub(crate) position: Option<u32>,
 }
 
 /// How an open goes on.
@@ -152,6 +162,8 @@ impl Registry {
             sleeper: Sleeper::new(),
             has_timer: AtomicBool::new(false),
             deliveries: AtomicU64::new(0),
+            takes_over_idle: config.idle_when_wanted.is_some(),
+            has_moved: AtomicBool::new(false),
             stays_on: StayRules::new(config).is_on(),
             epoch: 0,
             restored: HashMap::new(),
@@ -245,7 +257,7 @@ impl Registry {
             };
             (held.shard.find(key, hash), admitted)
         } else {
-            let claim = held.claim(key, found, (user.id(), asked));
+            let claim = self.claim(&held, (key, found), (user.id(), asked), NEWCOMER);
             (found, self.admission.admit(&claim, held.cx.wall).inspect_err(|_| self.record_cap(&mut held))?)
         };
         let document = found.unwrap_or_else(|| held.shard.insert(key, &self.hasher, &self.ready));
@@ -268,7 +280,7 @@ impl Registry {
             self.sleeper.wake_by(earlier.as_millis());
         }
         let grant = Grant { access: admitted.access, reason: admitted.reason };
-        Ok(Opened { id, grant, token, instead_of: None })
+        Ok(Opened { id, grant, token, instead_of: None, position: None })
     }
 
     /// Before somebody is refused for want of a seat, what has fallen due is expired. Whoever would be refused all the same
@@ -280,7 +292,8 @@ impl Registry {
         (user, asked): (&User, Access),
     ) -> Result<Room<'a>, OpenError> {
         let admit = |held: &Held<'_>| {
-            let claim = held.claim(key, held.shard.find(key, hash), (user.id(), asked));
+            let found = held.shard.find(key, hash);
+            let claim = self.claim(held, (key, found), (user.id(), asked), NEWCOMER);
             self.admission.try_admit(&claim, held.cx.wall)
         };
         let mut admitted = admit(&held);
@@ -296,7 +309,8 @@ impl Registry {
         if let Some(lost) = held.to_take_over((key, hash), (user.id(), asked), refused) {
             return Ok(Room::TakenOver(self.take_over(held, lost, user)));
         }
-        let claim = held.claim(key, held.shard.find(key, hash), (user.id(), asked));
+        let found = held.shard.find(key, hash);
+        let claim = self.claim(&held, (key, found), (user.id(), asked), NEWCOMER);
         let admitted = self.admission.admit(&claim, held.cx.wall);
         let admitted = admitted.inspect_err(|_| self.record_cap(&mut held))?;
         Ok(Room::Open(held, admitted))
@@ -304,7 +318,7 @@ impl Registry {
 
     /// Ends what is due, and takes the lock again.
     fn expire<'a>(&'a self, held: Held<'a>) -> Held<'a> {
-        let (index, now) = (held.index, Now { steady: held.cx.now, wall: held.cx.wall });
+        let (index, now) = (held.index, held.time());
         drop(held);
         self.run_due_stays(now);
         self.hold(index, now)
@@ -328,11 +342,38 @@ impl Registry {
 
     pub(crate) fn close(&self, id: ConnectionId) -> Result<(), ConnectionError> {
         let mut held = self.hold(self.shard_of(id), self.coarse_now());
-        let Place { document, participant } = held.shard.disconnect(id).ok_or(ConnectionError::Unknown)?;
+        let Place { document, participant } =
+            self.disconnect(&mut held, id).ok_or(ConnectionError::Unknown)?;
         let cx = held.cx;
         let effects = held.shard.session_mut(document).leave(&cx, (participant, id), LeaveCause::Closed);
         self.apply(held, document, effects);
         Ok(())
+    }
+
+    /// Removes a connection, and its place if it waits, but not yet from its session. `None` if it is not open.
+    fn disconnect(&self, held: &mut Held<'_>, id: ConnectionId) -> Option<Place> {
+        let place = held.shard.disconnect(id)?;
+        self.admission.end_wait(id);
+        Some(place)
+    }
+
+    /// A claim on a document that may be new.
+    fn claim<'u>(
+        &self,
+        held: &Held<'_>,
+        (key, found): (&DocumentKey, Option<DocumentId>),
+        (user, asked): (&'u UserId, Access),
+        ticket: Ticket,
+    ) -> Claim<'u> {
+        let mut document = match found {
+            Some(document) => held.shard.session(document).seats_for(&held.cx, user, asked),
+            None => DocumentSeats::default(),
+        };
+        document.fenced = held.shard.fences.applies(key, user, held.cx.now);
+        if asked == Access::Edit {
+            document.queues = self.admission.document_queues(key, ticket);
+        }
+        Claim { user, asked, document, counts_users: held.shard.counts_users, ticket }
     }
 }
 
@@ -361,6 +402,10 @@ impl Held<'_> {
         self.shard.lost_editing(self.shard.find(key, hash)?, user, &self.cx)
     }
 
+    fn time(&self) -> Now {
+        Now { steady: self.cx.now, wall: self.cx.wall }
+    }
+
     /// There is something to do at `due`.
     fn lower_earliest(&self, due: Moment) {
         self.earliest.fetch_min(due.as_millis(), Ordering::SeqCst);
@@ -369,21 +414,6 @@ impl Held<'_> {
     /// What was due is done.
     fn raise_earliest(&self) {
         self.earliest.store(self.shard.earliest().as_millis(), Ordering::SeqCst);
-    }
-
-    /// A claim on a document that may be new.
-    fn claim<'u>(
-        &self,
-        key: &DocumentKey,
-        found: Option<DocumentId>,
-        (user, asked): (&'u UserId, Access),
-    ) -> Claim<'u> {
-        let mut document = match found {
-            Some(document) => self.shard.session(document).seats_for(&self.cx, user, asked),
-            None => DocumentSeats::default(),
-        };
-        document.fenced = self.shard.fences.applies(key, user, self.cx.now);
-        Claim { user, asked, document, counts_users: self.shard.counts_users }
     }
 }
 

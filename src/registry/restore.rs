@@ -1,12 +1,12 @@
 //! An engine made of a snapshot.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::Registry;
 use super::snapshot::{FenceSnapshot, Snapshot, StaySnapshot};
-use super::stays::RestoredStay;
+use super::stay::RestoredStay;
 use crate::access::Access;
-use crate::admission::Claim;
+use crate::admission::{NEWCOMER, Queue, Ticket, Waiter};
 use crate::config::Config;
 use crate::error::RestoreError;
 use crate::ids::{DocumentKey, User, UserId};
@@ -22,6 +22,8 @@ struct Returning {
     user: User,
     tab: TabSnapshot,
     stay: RestoredStay,
+    /// Its ticket, if it waits for edit access.
+    ticket: Option<Ticket>,
 }
 
 /// A restore adds so much to the numbers of deliveries, so that none is that of a delivery which may still be out.
@@ -71,10 +73,12 @@ impl Registry {
         stays: &[StaySnapshot],
     ) -> Result<(), RestoreError> {
         let mut kept = HashMap::with_capacity(stays.len());
-        for StaySnapshot { id, token, attempt, open_for } in stays {
+        let mut tickets = HashSet::new();
+        for StaySnapshot { id, token, attempt, open_for, ticket } in stays {
             let token = token.parse().map_err(|_| RestoreError::Damaged)?;
             let stay = RestoredStay { token, attempt: *attempt, open_for: *open_for };
-            if token.epoch >= self.epoch || kept.insert(*id, stay).is_some() {
+            let is_new = ticket.is_none_or(|ticket| tickets.insert(ticket));
+            if !is_new || token.epoch >= self.epoch || kept.insert(*id, (stay, *ticket)).is_some() {
                 return Err(RestoreError::Damaged);
             }
         }
@@ -83,8 +87,8 @@ impl Registry {
             keys.push(snapshot.key.clone());
             editors.push(snapshot.editors());
             for (user, tab) in snapshot.connections() {
-                let Some(stay) = kept.remove(&tab.id) else { continue };
-                returning.push(Returning { document, user, tab, stay });
+                let Some((stay, ticket)) = kept.remove(&tab.id) else { continue };
+                returning.push(Returning { document, user, tab, stay, ticket });
             }
             self.restore_document(snapshot)?;
         }
@@ -115,13 +119,13 @@ impl Registry {
     }
 
     fn restore_connection(&mut self, key: &DocumentKey, one: &Returning) -> Result<(), RestoreError> {
-        let Returning { user, tab, stay, .. } = one;
+        let Returning { user, tab, stay, ticket, .. } = one;
         let (hash, index) = self.locate(key);
         let mut held = self.hold(index, self.clock.coarse());
         let document = held.shard.find(key, hash).ok_or(RestoreError::Damaged)?;
         held.shard.check_room(Some(document)).map_err(|_| RestoreError::Damaged)?;
         let cx = held.cx;
-        let mut claim: Claim<'_> = held.claim(key, Some(document), (user.id(), tab.access));
+        let mut claim = self.claim(&held, (key, Some(document)), (user.id(), tab.access), NEWCOMER);
         // A seat is kept, whatever refuses newcomers.
         (claim.document.saving, claim.document.fenced) = (false, false);
         // Past a cap that is lower by now it leaves at once.
@@ -136,6 +140,12 @@ impl Registry {
         if let Some(earlier) = held.shard.look_at_stay(id) {
             held.lower_earliest(earlier);
             self.sleeper.wake_by(earlier.as_millis());
+        }
+        if let Some(ticket) = ticket.filter(|_| admitted.access < Access::Edit) {
+            let queue = admitted.reason.and_then(|reason| Queue::of(reason, key, user.id()));
+            let (queue, since) = (queue.unwrap_or(Queue::Engine), cx.now);
+            let waiter = Waiter { ticket, queue, since, lost: true };
+            self.admission.wait_on(id, waiter).map_err(|()| RestoreError::Damaged)?;
         }
         drop(held);
         let index = u32::try_from(index).expect("shards are few");

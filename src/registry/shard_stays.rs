@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::fences::FenceCount;
 use super::ready::DocumentId;
 use super::shard::{Place, Shard};
-use super::stays::{RestoredStay, Stay, StayDue};
+use super::stay::{RestoredStay, Stay, StayDue, Wanted};
 use crate::access::Access;
 use crate::hash::Hasher;
 use crate::ids::{ConnectionId, DocumentKey, UserId};
@@ -136,6 +136,37 @@ impl Shard {
     /// What is due by now for a connection with this access.
     pub(super) fn due_of_stay(&mut self, id: ConnectionId, access: Access, now: Moment) -> Option<StayDue> {
         self.stays.due((self.numbering.slot(id), id), access, now)
+    }
+
+    /// The editors who are idle for so long that somebody who waits can have their seat, with the time since which each is idle,
+    /// the longest idle first.
+    pub(super) fn idle_editors(&self) -> impl Iterator<Item = (Moment, ConnectionId)> {
+        self.stays.idle_editors()
+    }
+
+    /// Since when a connection is idle, if it is one of them.
+    pub(super) fn idle_since(&self, id: ConnectionId) -> Option<Moment> {
+        self.stays.get(self.numbering.slot(id), id).filter(|stay| stay.wanted != Wanted::No).map(Stay::active)
+    }
+
+    /// These connections edit no longer.
+    pub(super) fn forget_idle_editors(&mut self, ids: &[ConnectionId]) {
+        if !self.stays.idle_editors.is_empty() {
+            for id in ids {
+                self.stays.forget_idle_editor(self.numbering.slot(*id), *id);
+            }
+        }
+    }
+
+    /// How far it is that somebody who waits has the seat of a connection. Returns in how long that is if it is to be warned
+    /// of it now.
+    pub(super) fn want(&mut self, id: ConnectionId, now: Moment) -> (Wanted, Option<Duration>) {
+        self.stays.want(self.numbering.slot(id), id, now)
+    }
+
+    /// Nobody has the seat of a connection, although its time is over.
+    pub(super) fn end_want(&mut self, id: ConnectionId) {
+        self.stays.end_want(self.numbering.slot(id), id);
     }
 
     pub(super) fn end_due_fences(&mut self, now: Moment, most: usize, count: &FenceCount) -> usize {

@@ -37,7 +37,7 @@ impl Drop for Handle {
 impl Registry {
     /// Gives out no edit access any more, and makes the saves due that wait for their delay.
     pub(crate) fn drain(&self) {
-        self.admission.drain();
+        self.admission.set_draining(true);
         self.on_documents(self.now(), |session, cx| {
             session.skip_save_delay(cx);
             Effects::default()
@@ -47,7 +47,8 @@ impl Registry {
     /// Gives out edit access again, unless the engine shuts down.
     pub(crate) fn undrain(&self) {
         if self.lifecycle.stage() == Stage::Running {
-            self.admission.undrain();
+            self.admission.set_draining(false);
+            self.serve_waiters(self.coarse_now());
         }
     }
 
@@ -120,7 +121,7 @@ impl Registry {
     fn start_end(self: &Arc<Self>, time: Duration) -> bool {
         let begins = self.lifecycle.begin(self.now().steady, time);
         if begins {
-            self.admission.drain();
+            self.admission.set_draining(true);
             // Without a thread, whoever waits runs what is due.
             let _ = self.start_timer();
         }
@@ -160,11 +161,12 @@ impl Registry {
         let connections: Vec<ConnectionId> = held.shard.session(document).connections().take(SLICE).collect();
         let (cx, mut all) = (held.cx, Vec::<Deferred>::new());
         for id in &connections {
-            let Place { participant, .. } = held.shard.disconnect(*id).expect("a listed connection is open");
+            let Place { participant, .. } =
+                self.disconnect(&mut held, *id).expect("a listed connection is open");
             let session = held.shard.session_mut(document);
             let effects =
                 session.leave(&cx, (participant, *id), LeaveCause::Disconnected(DisconnectCause::ShutDown));
-            let garbage = self.apply_effects(&mut held, effects);
+            let garbage = self.apply_effects(&mut held, document, effects);
             all.push(self.update_books(&mut held, document));
             drop(garbage);
         }

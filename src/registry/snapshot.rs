@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Registry;
 use super::apply::Deferred;
 use super::shard::Shard;
-use super::stays::RestoredStay;
+use super::stay::RestoredStay;
 use crate::access::Fence;
 use crate::error::RestoreError;
 use crate::ids::{ConnectionId, DocumentKey, UserId};
@@ -49,6 +49,9 @@ pub(super) struct StaySnapshot {
     pub(super) token: String,
     pub(super) attempt: u64,
     pub(super) open_for: Duration,
+    /// The ticket by which it waits for edit access.
+    #[serde(default)]
+    pub(super) ticket: Option<u64>,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -149,7 +152,8 @@ impl Registry {
                     let slice = shard.sessions(from).take_while(|(at, _)| (*at as usize) < from + SLICE);
                     for (_, session) in slice {
                         snapshot.documents.push(session.snapshot(&cx));
-                        snapshot.stays.extend(shard.kept_stays(session, cx.now).map(StaySnapshot::of));
+                        let stays = shard.kept_stays(session, cx.now);
+                        snapshot.stays.extend(stays.map(|(id, stay)| self.stay_snapshot(id, stay)));
                     }
                     (from + SLICE < shard.documents_end()).then_some(from + SLICE)
                 });
@@ -166,14 +170,13 @@ impl FenceSnapshot {
     }
 }
 
-impl StaySnapshot {
-    fn of((id, stay): (ConnectionId, RestoredStay)) -> Self {
-        let RestoredStay { token, attempt, open_for } = stay;
-        StaySnapshot { id: id.to_bits(), token: token.to_string(), attempt, open_for }
-    }
-}
-
 impl Registry {
+    fn stay_snapshot(&self, id: ConnectionId, stay: RestoredStay) -> StaySnapshot {
+        let RestoredStay { token, attempt, open_for } = stay;
+        let ticket = self.admission.waiter(id).map(|waiter| waiter.ticket);
+        StaySnapshot { id: id.to_bits(), token: token.to_string(), attempt, open_for, ticket }
+    }
+
     /// Returns true while nothing may be handed out and nothing falls due.
     pub(super) fn is_suspending(&self) -> bool {
         self.lifecycle.stage() == Stage::Suspending

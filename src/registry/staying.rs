@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::apply::Deferred;
 use super::shard::Place;
-use super::stays::StayDue;
+use super::stay::StayDue;
 use super::tick::ReadyDocument;
 use super::{Held, Opened, Registry};
 use crate::access::{Access, ConnectionInfo, ConnectionState, Dropped, Grant};
@@ -19,6 +19,16 @@ use crate::token::ResumeToken;
 
 /// So many connections are looked at under one hold of a shard lock.
 const SLICE: usize = 128;
+
+/// What fell due for connections.
+#[derive(Debug, Default)]
+struct Run {
+    /// The documents that have something for the storage.
+    ready: Vec<ReadyDocument>,
+    /// The editors whose seats can go to whoever waits, and their documents.
+    idle: Vec<ConnectionId>,
+    documents: Vec<DocumentKey>,
+}
 
 /// Losing and resuming.
 impl Registry {
@@ -36,6 +46,7 @@ impl Registry {
             drop(held);
             return self.close(id).map(|()| None).map_err(|_| TransportError::Unknown);
         };
+        self.admission.lose_waiter(id);
         let earlier = held.shard.look_at_stay(id);
         self.deadline_moved(held, earlier);
         Ok(Some(lease))
@@ -76,11 +87,12 @@ impl Registry {
         let alive = !held.shard.is_lost(old);
         let new = held.shard.rename(old, attempt);
         let grant = self.move_seat(held, [old, new], alive);
+        let (grant, position) = self.go_on_waiting(new, grant, now);
         // An age that ran out while it was lost is applied right after it.
         if self.shards[self.shard_of(new)].earliest.load(Ordering::SeqCst) <= now.steady.as_millis() {
             self.run_due_stays(now);
         }
-        Ok(Opened { id: new, grant, token: Some(*token), instead_of: Some(old) })
+        Ok(Opened { id: new, grant, token: Some(*token), instead_of: Some(old), position })
     }
 
     /// The seat of a connection went to a new one. Tells the session.
@@ -91,7 +103,8 @@ impl Registry {
         let (grant, effects) = session.resume(&cx, participant, [old, new], alive);
         held.shard.touch_stay(new, cx.now);
         let earlier = held.shard.look_at_stay(new);
-        let garbage = self.apply_effects(&mut held, effects);
+        let garbage = self.apply_effects(&mut held, document, effects);
+        self.admission.resume_waiter([old, new]);
         self.deadline_moved(held, earlier);
         drop(garbage);
         grant
@@ -113,7 +126,7 @@ impl Registry {
             held.shard.session_mut(document).learn_name(participant, user);
         }
         let grant = self.move_seat(held, [lost, id], false);
-        Opened { id, grant, token, instead_of: Some(lost) }
+        Opened { id, grant, token, instead_of: Some(lost), position: None }
     }
 }
 
@@ -127,27 +140,38 @@ impl Registry {
 
     /// Ends leases and fences, and warns, demotes or closes connections, as far as that is due.
     pub(super) fn run_due_stays(&self, now: Now) {
-        let mut ready = Vec::new();
+        let mut run = Run::default();
         for (index, lock) in self.shards.iter().enumerate() {
             if lock.earliest.load(Ordering::SeqCst) <= now.steady.as_millis() {
-                while self.run_some_stays(index, now, &mut ready) {}
+                while self.run_some_stays(index, now, &mut run) {}
             }
         }
+        let Run { ready, idle, mut documents } = run;
+        let granted = self.serve_some_waiters(now, None);
         self.push_all(ready);
+        self.carry_out_all(granted);
+        if !idle.is_empty() {
+            documents.sort_unstable();
+            documents.dedup();
+            self.take_over_idle(now, &documents, None);
+            for id in idle {
+                self.hold(self.shard_of(id), now).shard.end_want(id);
+            }
+        }
     }
 
     /// The part that is done under one hold of a shard lock. Returns false if nothing more is due.
     ///
     /// The shard's earliest deadline goes up under the same hold in which its seats become free: whoever sees that nothing
     /// is due finds them.
-    fn run_some_stays(&self, index: usize, now: Now, ready: &mut Vec<ReadyDocument>) -> bool {
+    fn run_some_stays(&self, index: usize, now: Now, run: &mut Run) -> bool {
         let mut held = self.hold(index, now);
         let due = held.shard.take_due_stays(now.steady, SLICE);
         let ended = held.shard.end_due_fences(now.steady, SLICE, &self.fence_count);
         let more = due.len() == SLICE || ended == SLICE;
         let mut all: Vec<(Deferred, Garbage)> = Vec::new();
         for id in due {
-            self.run_stay(&mut held, id, &mut all, ready);
+            self.run_stay(&mut held, id, &mut all, run);
         }
         held.raise_earliest();
         let earliest = held.shard.earliest();
@@ -165,7 +189,7 @@ impl Registry {
         held: &mut Held<'_>,
         id: ConnectionId,
         all: &mut Vec<(Deferred, Garbage)>,
-        ready: &mut Vec<ReadyDocument>,
+        run: &mut Run,
     ) {
         let cx = held.cx;
         while let Some(Place { document, participant }) = held.shard.place(id) {
@@ -180,26 +204,38 @@ impl Registry {
                     self.warn(held, id, (cause, left));
                     continue;
                 }
+                Some(StayDue::Wanted) => {
+                    run.idle.push(id);
+                    run.documents.push(key);
+                    continue;
+                }
                 Some(StayDue::ViewOnly) => {
                     let (target, mut dropped) = (DropTarget::Connection(participant, id), Dropped::default());
                     let session = held.shard.session_mut(document);
-                    session.drop_access(&cx, target, WhyLess::Idle, &mut dropped)
+                    let effects = session.drop_access(&cx, target, WhyLess::Idle, &mut dropped);
+                    held.shard.forget_idle_editors(&dropped.connections);
+                    effects
                 }
                 Some(StayDue::Ends(cause)) => {
-                    held.shard.disconnect(id);
+                    self.disconnect(held, id);
                     let cause = LeaveCause::Disconnected(cause);
                     held.shard.session_mut(document).leave(&cx, (participant, id), cause)
                 }
             };
-            let garbage = self.apply_effects(held, effects);
+            let garbage = self.apply_effects(held, document, effects);
             let mut deferred = self.update_books(held, document);
             let became_ready = deferred.ready.take();
-            ready.extend(became_ready.map(|(location, lane)| ReadyDocument { due, key, location, lane }));
+            run.ready.extend(became_ready.map(|(location, lane)| ReadyDocument { due, key, location, lane }));
             all.push((deferred, garbage));
         }
     }
 
-    fn warn(&self, held: &Held<'_>, connection: ConnectionId, (cause, left): (DisconnectCause, Duration)) {
+    pub(super) fn warn(
+        &self,
+        held: &Held<'_>,
+        connection: ConnectionId,
+        (cause, left): (DisconnectCause, Duration),
+    ) {
         let Some(Place { document, participant }) = held.shard.place(connection) else { return };
         let session = held.shard.session(document);
         let (key, user) = (session.key().clone(), session.user_of(participant).id().clone());
@@ -227,6 +263,7 @@ impl Registry {
                     access: session.access(participant, id),
                     state,
                     idle: now.since(shard.active(id).unwrap_or_else(|| session.active(participant, id))),
+                    position: self.admission.position(id),
                 })
             };
             session.connections().filter_map(info).collect()

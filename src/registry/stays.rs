@@ -1,51 +1,21 @@
 //! How long the connections of a shard stay: leases of those that are lost, and the ends of those that are idle or old.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::BuildHasher;
 use std::time::Duration;
 
 use super::looks::Looks;
+use super::stay::{RestoredStay, Stay, StayDue, StayRules, Wanted};
 use crate::access::Access;
-use crate::config::{Config, IdleThen};
 use crate::hash::Hasher;
 use crate::ids::ConnectionId;
-use crate::notice::DisconnectCause;
 use crate::time::Moment;
 use crate::token::{ResumeToken, Secret};
-
-/// For how long connections stay. Everything is off unless it is set.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct StayRules {
-    /// How long a lost connection keeps its seat.
-    grace: Option<Duration>,
-    idle: Option<Duration>,
-    idle_then: IdleThen,
-    age: Option<Duration>,
-    /// So long before the end of its time a connection is warned.
-    warning: Duration,
-}
-
-impl StayRules {
-    pub(super) fn new(config: &Config) -> Self {
-        StayRules {
-            grace: config.reconnect_grace,
-            idle: config.idle,
-            idle_then: config.idle_then,
-            age: config.age,
-            warning: config.expiry_warning,
-        }
-    }
-
-    /// Returns true if any is set.
-    pub(super) fn is_on(&self) -> bool {
-        self.grace.is_some() || self.idle.is_some() || self.age.is_some()
-    }
-}
 
 /// The stays of a shard's connections. Empty where everything is off.
 #[derive(Debug)]
 pub(super) struct Stays {
-    rules: StayRules,
+    pub(super) rules: StayRules,
     /// By slot of the connection.
     slots: Vec<Option<Box<Stay>>>,
     /// The present id of each connection that can be resumed, by the epoch and the id that it had when it was opened.
@@ -55,116 +25,13 @@ pub(super) struct Stays {
     /// Whether it was.
     is_restored: bool,
     pub(super) looks: Looks,
+    /// Those whose seats can go to somebody who waits, the longest idle first.
+    pub(super) idle_editors: BTreeSet<(Moment, u32)>,
     random: Random,
-}
-
-/// How long one connection stays.
-#[derive(Debug)]
-pub(super) struct Stay {
-    pub(super) id: ConnectionId,
-    /// What its token has, if connections can be resumed.
-    token: Option<ResumeToken>,
-    /// The highest attempt to resume it.
-    attempt: u64,
-    opened: Moment,
-    active: Moment,
-    /// Until when it keeps its seat. `NEVER` while it is not lost.
-    lost_until: Moment,
-    warned_of_idle: bool,
-    warned_of_age: bool,
-}
-
-/// What is restored of the stay of a connection.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct RestoredStay {
-    pub(super) token: ResumeToken,
-    pub(super) attempt: u64,
-    pub(super) open_for: Duration,
 }
 
 /// How long restored connections keep their seats, if no grace is set.
 const GRACE_OF_RESTORED: Duration = Duration::from_secs(60);
-
-/// What falls due for a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum StayDue {
-    /// It ends.
-    Ends(DisconnectCause),
-    /// It becomes view-only.
-    ViewOnly,
-    /// It is to be told that its time ends, for this cause, in so long.
-    Warning(DisconnectCause, Duration),
-}
-
-impl Stay {
-    pub(super) fn token(&self) -> Option<ResumeToken> {
-        self.token
-    }
-
-    /// What a snapshot keeps. `None` if it cannot be resumed.
-    pub(super) fn kept(&self, now: Moment) -> Option<RestoredStay> {
-        Some(RestoredStay { token: self.token?, attempt: self.attempt, open_for: now.since(self.opened) })
-    }
-
-    pub(super) fn is_lost(&self) -> bool {
-        self.lost_until < Moment::NEVER
-    }
-
-    /// Until when it keeps its seat. `NEVER` while it is not lost.
-    pub(super) fn lost_until(&self) -> Moment {
-        self.lost_until
-    }
-
-    pub(super) fn active(&self) -> Moment {
-        self.active
-    }
-
-    /// When to look at it next, if it has this access.
-    fn next_look(&self, rules: &StayRules, access: Access) -> Moment {
-        if self.is_lost() {
-            return self.lost_until;
-        }
-        let of = |begin: Moment, time: Option<Duration>, warned: bool| match time {
-            None => Moment::NEVER,
-            Some(time) if warned => begin.after(time),
-            Some(time) => begin.after(time.saturating_sub(rules.warning)),
-        };
-        let idle = rules.idle.filter(|_| rules.idle_applies(access));
-        of(self.active, idle, self.warned_of_idle).min(of(self.opened, rules.age, self.warned_of_age))
-    }
-
-    /// What is due by now, if it has this access.
-    fn due(&mut self, rules: &StayRules, access: Access, now: Moment) -> Option<StayDue> {
-        if self.is_lost() {
-            return (self.lost_until <= now).then_some(StayDue::Ends(DisconnectCause::Lease));
-        }
-        let idle = rules.idle.filter(|_| rules.idle_applies(access)).map(|idle| self.active.after(idle));
-        let age = rules.age.map(|age| self.opened.after(age));
-        if idle.is_some_and(|end| end <= now) {
-            return Some(match rules.idle_then {
-                IdleThen::View => StayDue::ViewOnly,
-                IdleThen::Close => StayDue::Ends(DisconnectCause::Idle),
-            });
-        }
-        if age.is_some_and(|end| end <= now) {
-            return Some(StayDue::Ends(DisconnectCause::Age));
-        }
-        let warning = |end: Option<Moment>, warned: &mut bool, cause| {
-            let end = end.filter(|end| !*warned && *end <= now.after(rules.warning))?;
-            *warned = true;
-            Some(StayDue::Warning(cause, end.since(now)))
-        };
-        warning(idle, &mut self.warned_of_idle, DisconnectCause::Idle)
-            .or_else(|| warning(age, &mut self.warned_of_age, DisconnectCause::Age))
-    }
-}
-
-impl StayRules {
-    /// Idle to view is about those who have more, idle to close about viewers too.
-    fn idle_applies(&self, access: Access) -> bool {
-        self.idle_then == IdleThen::Close || access > Access::View
-    }
-}
 
 impl Stays {
     pub(super) fn new(rules: StayRules, is_manual: bool) -> Self {
@@ -175,6 +42,7 @@ impl Stays {
             epoch: 0,
             is_restored: false,
             looks: Looks::default(),
+            idle_editors: BTreeSet::new(),
             random: Random { is_manual, bytes: Vec::new() },
         }
     }
@@ -188,7 +56,7 @@ impl Stays {
         self.slots.get(slot as usize)?.as_deref().filter(|stay| stay.id == id)
     }
 
-    fn get_mut(&mut self, slot: u32, id: ConnectionId) -> Option<&mut Stay> {
+    pub(super) fn get_mut(&mut self, slot: u32, id: ConnectionId) -> Option<&mut Stay> {
         self.slots.get_mut(slot as usize)?.as_deref_mut().filter(|stay| stay.id == id)
     }
 
@@ -214,7 +82,17 @@ impl Stays {
         let (opened, active) = (now, now);
         self.put(
             slot,
-            Stay { id, token, attempt, opened, active, lost_until, warned_of_idle, warned_of_age },
+            Stay {
+                id,
+                token,
+                attempt,
+                opened,
+                active,
+                lost_until,
+                warned_of_idle,
+                warned_of_age,
+                wanted: Wanted::No,
+            },
         );
         token
     }
@@ -231,9 +109,11 @@ impl Stays {
     pub(super) fn close(&mut self, slot: u32, id: ConnectionId) {
         if self.get(slot, id).is_some()
             && let Some(stay) = self.slots[slot as usize].take()
-            && let Some(token) = stay.token
         {
-            self.by_name.remove(&(token.epoch, token.name));
+            self.idle_editors.remove(&(stay.active, slot));
+            if let Some(token) = stay.token {
+                self.by_name.remove(&(token.epoch, token.name));
+            }
         }
     }
 
@@ -247,9 +127,10 @@ impl Stays {
 
     /// A connection is active.
     pub(super) fn touch(&mut self, slot: u32, id: ConnectionId, now: Moment) {
-        if let Some(stay) = self.get_mut(slot, id) {
-            (stay.active, stay.warned_of_idle) = (now, false);
-        }
+        let Some(stay) = self.get_mut(slot, id) else { return };
+        let before = std::mem::replace(&mut stay.active, now);
+        (stay.warned_of_idle, stay.wanted) = (false, Wanted::No);
+        self.idle_editors.remove(&(before, slot));
     }
 
     /// The present id of the connection that a token names, and the highest attempt to resume it. `None` if there is none,
@@ -275,10 +156,11 @@ impl Stays {
             return;
         }
         let Some(stay) = self.slots[old_slot as usize].take() else { return };
+        self.idle_editors.remove(&(stay.active, old_slot));
         if let Some(token) = stay.token {
             self.by_name.insert((token.epoch, token.name), id);
         }
-        self.put(slot, Stay { id, attempt, lost_until: Moment::NEVER, ..*stay });
+        self.put(slot, Stay { id, attempt, lost_until: Moment::NEVER, wanted: Wanted::No, ..*stay });
     }
 
     /// The engine was restored so often.
@@ -296,7 +178,17 @@ impl Stays {
         let (token, active) = (Some(token), now);
         self.put(
             slot,
-            Stay { id, token, attempt, opened, active, lost_until, warned_of_idle, warned_of_age },
+            Stay {
+                id,
+                token,
+                attempt,
+                opened,
+                active,
+                lost_until,
+                warned_of_idle,
+                warned_of_age,
+                wanted: Wanted::No,
+            },
         );
     }
 
@@ -315,7 +207,45 @@ impl Stays {
         now: Moment,
     ) -> Option<StayDue> {
         let rules = self.rules;
-        self.get_mut(slot, id)?.due(&rules, access, now)
+        let stay = self.get_mut(slot, id)?;
+        let due = stay.due(&rules, access, now);
+        if due == Some(StayDue::Wanted) {
+            let active = stay.active;
+            self.idle_editors.insert((active, slot));
+        }
+        due
+    }
+
+    /// Those whose seats can go to somebody who waits, with the time since which each is idle, the longest idle first.
+    pub(super) fn idle_editors(&self) -> impl Iterator<Item = (Moment, ConnectionId)> {
+        self.idle_editors.iter().filter_map(|(active, slot)| Some((*active, self.at(*slot)?.id)))
+    }
+
+    /// How far it is that somebody who waits has the seat of a connection. Returns in how long that is if it is to be warned
+    /// of it now.
+    pub(super) fn want(&mut self, slot: u32, id: ConnectionId, now: Moment) -> (Wanted, Option<Duration>) {
+        let rules = self.rules;
+        let Some(stay) = self.get_mut(slot, id).filter(|stay| !stay.is_lost()) else {
+            return (Wanted::No, None);
+        };
+        let warning = (stay.wanted == Wanted::Idle).then(|| stay.warn_of_wanted(&rules, now));
+        (stay.wanted, warning)
+    }
+
+    /// Nobody has its seat, although its time is over: it is warned anew before anybody does.
+    pub(super) fn end_want(&mut self, slot: u32, id: ConnectionId) {
+        if let Some(stay) = self.get_mut(slot, id).filter(|stay| stay.wanted == Wanted::Over) {
+            stay.wanted = Wanted::Idle;
+        }
+    }
+
+    /// It edits no longer.
+    pub(super) fn forget_idle_editor(&mut self, slot: u32, id: ConnectionId) {
+        if let Some(stay) = self.get_mut(slot, id) {
+            stay.wanted = Wanted::No;
+            let active = stay.active;
+            self.idle_editors.remove(&(active, slot));
+        }
     }
 
     /// What falls due at one moment goes by this: leases, then idle time, then age and warnings.

@@ -19,6 +19,7 @@ const SLICE: usize = 128;
 const RING_AGAIN: Duration = Duration::from_secs(1);
 
 /// A document that became ready at its deadline.
+#[derive(Debug)]
 pub(super) struct ReadyDocument {
     pub(super) due: Moment,
     pub(super) key: DocumentKey,
@@ -46,6 +47,7 @@ impl Registry {
         if self.sleeper.next_due() <= now.steady.as_millis() {
             self.run_due(now);
         }
+        self.serve_all_waiters(now);
         self.end_if_due(now.steady);
         let again = self.ready.ring().then(|| self.schedule_ring(now.steady));
         self.next_due().into_iter().chain(again).min()
@@ -79,7 +81,9 @@ impl Registry {
         }
         let earliest = || self.shards.iter().map(|lock| lock.earliest.load(Ordering::SeqCst)).min();
         let due = self.sleeper.settled_next_due().or_else(earliest);
-        let due = due.into_iter().chain(self.lifecycle.deadline()).min();
+        let is_turn_due = self.admission.is_turn_due() || self.has_moved.load(Ordering::SeqCst);
+        let turn = is_turn_due.then(|| self.clock.coarse().steady.as_millis());
+        let due = due.into_iter().chain(self.lifecycle.deadline()).chain(turn).min();
         due.filter(|due| *due != NEVER).map(Moment::from_millis)
     }
 
@@ -149,7 +153,7 @@ impl Registry {
             let due = session.next_deadline(&cx).unwrap_or_default();
             let key = session.key().clone();
             let effects = act(session, &cx);
-            let garbage = self.apply_effects(&mut held, effects);
+            let garbage = self.apply_effects(&mut held, document, effects);
             let mut deferred = self.update_books(&mut held, document);
             let became_ready = deferred.ready.take();
             ready.extend(became_ready.map(|(location, lane)| ReadyDocument { due, key, location, lane }));

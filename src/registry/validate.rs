@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::Registry;
 use super::shard::Shard;
 use crate::access::{ACCESSES, Access};
+use crate::admission::Admission;
 use crate::ids::UserId;
 
 /// What the connections of some shards hold, counted from scratch.
@@ -14,6 +15,8 @@ struct CountedSeats {
     seats: [u32; 3],
     connections: [u32; 3],
     users: BTreeMap<UserId, u32>,
+    /// Viewers who wait for edit access.
+    waiting: usize,
 }
 
 impl Registry {
@@ -31,7 +34,7 @@ impl Registry {
         for index in 0..self.shards.len() {
             let metered = self.recorder.is_some();
             let recounted = self.read(index, |shard| {
-                counted.add(shard);
+                counted.add(shard, &self.admission);
                 shard.validate(&cx, metered)
             });
             recounted.map_err(|error| format!("shard {index}: {error}"))?;
@@ -51,16 +54,19 @@ impl Registry {
         {
             return Err(format!("{in_use:?} seats, {connections:?} and {all} in use, counted {counted:?}"));
         }
+        admission.validate_waiters(counted.waiting)?;
         let users = admission.user_seats.counts();
         if users == counted.users { Ok(()) } else { Err(format!("{users:?} in use, counted {counted:?}")) }
     }
 }
 
 impl CountedSeats {
-    fn add(&mut self, shard: &Shard) {
+    fn add(&mut self, shard: &Shard, admission: &Admission) {
         let members = shard.sessions(0).flat_map(|(_, session)| session.members().map(|(_, member)| member));
         for member in members {
             for tab in &member.tabs {
+                let waits = tab.access < Access::Edit && admission.waiter(tab.connection).is_some();
+                self.waiting += usize::from(waits);
                 self.connections[tab.access.index()] += 1;
                 self.seats[tab.access.index()] += u32::from(tab.seats.access);
                 if tab.seats.user {

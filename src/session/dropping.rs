@@ -21,6 +21,10 @@ pub(crate) enum WhyLess {
     Drop,
     Fence,
     Idle,
+    /// It was idle, and somebody waits.
+    Wanted,
+    /// It gave its access back.
+    Released,
 }
 
 impl Session {
@@ -56,9 +60,10 @@ impl Session {
                 }
             }
         }
-        if why != WhyLess::Idle {
+        if matches!(why, WhyLess::Drop | WhyLess::Fence) {
             // A drop is how a host gets a save: one that waits for the save delay waits no longer.
             self.skip_save_delay(cx);
+            self.await_save();
         }
         effects
     }
@@ -87,34 +92,47 @@ impl Session {
     ) {
         let before = self.participants[participant].access();
         let tab = self.participants.demote(participant, id, why.reason());
-        effects.notices.push(self.lost_access(participant, id, why));
+        effects.notices.extend(self.lost_access(participant, id, why));
         effects.notices.extend(self.presence_change(cx, participant, before));
-        effects.ended.push(self.ended(participant, &tab, true));
+        effects.ended.push(self.ended(participant, &tab, Some(Access::View)));
         if tab.access == Access::Edit {
             self.end_edit(cx, participant);
         }
     }
 
-    fn lost_access(&self, participant: ParticipantId, connection: ConnectionId, why: WhyLess) -> Notice {
+    /// What the transport hears of a connection that has view access from now on, or waits no longer.
+    pub(crate) fn lost_access(
+        &self,
+        participant: ParticipantId,
+        connection: ConnectionId,
+        why: WhyLess,
+    ) -> Option<Notice> {
         let (key, user) = (self.key.clone(), self.participants[participant].user.id().clone());
+        let changed = |cause| Notice::Access {
+            connection,
+            key: key.clone(),
+            user: user.clone(),
+            access: Access::View,
+            cause,
+        };
         let dropped = |cause| Notice::Dropped { connection, key: key.clone(), user: user.clone(), cause };
         match why {
-            WhyLess::Drop => dropped(DropCause::Drop),
-            WhyLess::Fence => dropped(DropCause::Fence),
-            WhyLess::Idle => {
-                let (access, cause) = (Access::View, AccessCause::Idle);
-                Notice::Access { connection, key, user, access, cause }
-            }
+            WhyLess::Drop => Some(dropped(DropCause::Drop)),
+            WhyLess::Fence => Some(dropped(DropCause::Fence)),
+            WhyLess::Idle => Some(changed(AccessCause::Idle)),
+            WhyLess::Wanted => Some(changed(AccessCause::Wanted)),
+            WhyLess::Released => None,
         }
     }
 }
 
 impl WhyLess {
-    fn reason(self) -> Reason {
+    pub(crate) fn reason(self) -> Option<Reason> {
         match self {
-            WhyLess::Drop => Reason::Dropped,
-            WhyLess::Fence => Reason::Fenced,
-            WhyLess::Idle => Reason::Idle,
+            WhyLess::Drop => Some(Reason::Dropped),
+            WhyLess::Fence => Some(Reason::Fenced),
+            WhyLess::Idle | WhyLess::Wanted => Some(Reason::Idle),
+            WhyLess::Released => None,
         }
     }
 }

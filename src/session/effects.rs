@@ -21,7 +21,7 @@ pub(crate) struct Effects {
     pub(crate) garbage: Garbage,
 }
 
-/// A connection that was closed, or made view-only.
+/// A connection that was closed, or has another access.
 #[derive(Debug)]
 pub(crate) struct EndedAccess {
     /// The user, if a seat of the user's limit becomes free.
@@ -29,8 +29,8 @@ pub(crate) struct EndedAccess {
     pub(crate) access: Access,
     /// The seats that become free.
     pub(crate) seats: Seats,
-    /// Whether the connection stays on as a viewer.
-    pub(crate) stays: bool,
+    /// What the connection may do from now on. `None` if it ended.
+    pub(crate) then: Option<Access>,
 }
 
 /// Values that are dropped after the lock is released.

@@ -110,6 +110,12 @@ impl Member {
         self.tabs[at]
     }
 
+    /// Says why a connection has less than it asked for.
+    pub(super) fn set_reason(&mut self, connection: ConnectionId, reason: Option<Reason>) {
+        let at = self.tab_position(connection);
+        self.tabs[at].reason = reason;
+    }
+
     /// Records that a connection is active now.
     pub(crate) fn touch(&mut self, connection: ConnectionId, now: Moment) {
         let at = self.tab_position(connection);
@@ -119,8 +125,10 @@ impl Member {
     /// Leaves the seats of a connection that goes to another connection of the user with the same access, where seats
     /// count users. Returns the seats that become free.
     pub(super) fn pass_on_seats(&mut self, gone: &Tab) -> Seats {
-        let heir =
-            self.tabs.iter_mut().find(|tab| tab.access == gone.access && tab.seats == Seats::default());
+        let is_heir = |tab: &&mut Tab| {
+            tab.connection != gone.connection && tab.access == gone.access && tab.seats == Seats::default()
+        };
+        let heir = self.tabs.iter_mut().find(is_heir);
         match heir {
             Some(heir) if gone.seats != Seats::default() => {
                 heir.seats = gone.seats;

@@ -16,6 +16,7 @@ mod deadlines;
 mod dropping;
 mod effects;
 mod events;
+mod granting;
 mod handing_out;
 mod member;
 mod member_list;
@@ -106,6 +107,7 @@ impl Session {
             saving: matches!(self.phase(), Phase::Saving { .. }),
             editing: if by_users { self.participants.editors() } else { self.participants.editing() },
             shares_seat: by_users && self.participants.find(user, cx.hasher).is_some_and(shares),
+            queues: [false; 2],
         }
     }
 
@@ -276,7 +278,7 @@ impl Session {
         let before = self.participants[participant].access();
         let tab = self.participants.leave(participant, id);
         effects.notices.extend(self.presence_change(cx, participant, before));
-        effects.ended.push(self.ended(participant, &tab, false));
+        effects.ended.push(self.ended(participant, &tab, None));
         if tab.access == Access::Edit {
             self.end_edit(cx, participant);
         }
@@ -311,9 +313,9 @@ impl Session {
         (Grant { access: tab.access, reason: tab.reason }, effects)
     }
 
-    fn ended(&self, participant: ParticipantId, tab: &Tab, stays: bool) -> EndedAccess {
+    fn ended(&self, participant: ParticipantId, tab: &Tab, then: Option<Access>) -> EndedAccess {
         let user = tab.seats.user.then(|| self.participants[participant].user.id().clone());
-        EndedAccess { user, access: tab.access, seats: tab.seats, stays }
+        EndedAccess { user, access: tab.access, seats: tab.seats, then }
     }
 
     fn begin_edit(&mut self, cx: &Context<'_>, participant: ParticipantId) {
@@ -322,6 +324,7 @@ impl Session {
             && let Some(unsaved) = &mut self.unsaved
         {
             unsaved.step(Step::FirstEditorJoined);
+            unsaved.is_awaited = false;
         }
         if cx.rules.callbacks {
             if let Some(leaver) = withheld {

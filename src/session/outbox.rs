@@ -209,6 +209,15 @@ impl Outbox {
         self.backlog.get_or_insert_default().behind = true;
     }
 
+    /// The leave that was queued last does not close the document, since somebody comes.
+    pub(super) fn take_back_closing(&mut self) {
+        if let Some(event) = self.waiting.last_mut()
+            && let Event::Closed(leaver) = *event
+        {
+            *event = Event::Left(leaver);
+        }
+    }
+
     /// Takes the mark that joins and leaves were not queued.
     pub(super) fn take_behind(&mut self) -> bool {
         self.backlog.as_mut().is_some_and(|backlog| std::mem::take(&mut backlog.behind))

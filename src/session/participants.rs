@@ -171,15 +171,33 @@ impl Participants {
     }
 
     /// Makes one connection view-only. In the result, the connection as it was, are the seats that become free.
-    pub(crate) fn demote(&mut self, id: ParticipantId, connection: ConnectionId, why: Reason) -> Tab {
+    pub(crate) fn demote(&mut self, id: ParticipantId, connection: ConnectionId, why: Option<Reason>) -> Tab {
         let participant = &mut self[id];
         let at = participant.tab_position(connection);
         let mut tab = participant.tabs[at];
         participant.tabs[at].access = Access::View;
-        participant.tabs[at].reason = Some(why);
+        participant.tabs[at].reason = why;
         participant.tabs[at].seats = Seats::default();
         tab.seats = participant.pass_on_seats(&tab);
         self.access_ended(id, tab.access);
+        tab
+    }
+
+    /// Gives a connection edit access. In the result is the connection as it was.
+    pub(crate) fn promote(&mut self, id: ParticipantId, connection: ConnectionId, seats: Seats) -> Tab {
+        let number = self.number();
+        let participant = &mut self[id];
+        let at = participant.tab_position(connection);
+        let mut tab = participant.tabs[at];
+        let begins_to_edit = !participant.is_editing();
+        if begins_to_edit && participant.is_unknown_to_storage() {
+            participant.order = number;
+        }
+        tab.seats = participant.pass_on_seats(&tab);
+        let promoted = &mut participant.tabs[at];
+        (promoted.access, promoted.reason, promoted.seats) = (Access::Edit, None, seats);
+        self.editing += 1;
+        self.editors += u32::from(begins_to_edit);
         tab
     }
 
@@ -317,6 +335,6 @@ mod tests {
         participants.join(&user(0), tab(2, Access::LiveView), &hasher);
         assert_eq!(participants.leave(ann, id(0)).seats, Seats::default());
         assert_eq!(participants[ann].tab(id(1)).seats, held);
-        assert_eq!(participants.demote(ann, id(1), Reason::Dropped).seats, held);
+        assert_eq!(participants.demote(ann, id(1), Some(Reason::Dropped)).seats, held);
     }
 }

@@ -27,6 +27,8 @@ pub(crate) struct Unsaved {
     pub(crate) first_save: Option<u64>,
     /// How often a save of these changes has failed.
     pub(crate) failures: usize,
+    /// Whether a drop asked for the save: whoever waits lets it be made first.
+    pub(crate) is_awaited: bool,
 }
 
 impl Unsaved {
@@ -39,6 +41,7 @@ impl Unsaved {
             forgotten: None,
             first_save: None,
             failures: 0,
+            is_awaited: false,
             kept_at: None,
             would_keep_at: None,
         }
@@ -55,6 +58,7 @@ impl Unsaved {
             would_keep_at: None,
             first_save: None,
             failures: 0,
+            is_awaited: false,
         }
     }
 

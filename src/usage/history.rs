@@ -10,7 +10,7 @@ use super::months::Months;
 use serde::{Deserialize, Serialize};
 
 use super::sketch::Sketch;
-use super::{Level, Usage, Window};
+use super::{Level, Usage, Waits, Window};
 use crate::access::{Access, REASONS};
 use crate::time::{Moment, Now, Timestamp};
 
@@ -42,8 +42,34 @@ pub(super) struct PeriodTotals {
     /// The opens that got edit access.
     pub(super) edits: u64,
     pub(super) fallbacks: [u64; REASONS.len()],
+    #[serde(default)]
+    pub(super) waits: WaitTotals,
     /// The users who opened.
     pub(super) users: Sketch,
+}
+
+/// How many waited for edit access, and for how long those waited who were granted it.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(super) struct WaitTotals {
+    pub(super) begun: u32,
+    pub(super) granted: u32,
+    /// The sum, in seconds.
+    pub(super) seconds: u32,
+    pub(super) longest: u32,
+}
+
+impl WaitTotals {
+    pub(super) fn add(&mut self, other: &WaitTotals) {
+        self.begun = self.begun.saturating_add(other.begun);
+        self.granted = self.granted.saturating_add(other.granted);
+        self.seconds = self.seconds.saturating_add(other.seconds);
+        self.longest = self.longest.max(other.longest);
+    }
+
+    fn waits(&self) -> Waits {
+        let average = if self.granted == 0 { 0.0 } else { f64::from(self.seconds) / f64::from(self.granted) };
+        Waits { begun: self.begun, granted: self.granted, average_s: average, longest_s: self.longest }
+    }
 }
 
 impl Default for CountSummary {
@@ -97,6 +123,7 @@ impl PeriodTotals {
         }
         self.opens += other.opens;
         self.edits += other.edits;
+        self.waits.add(&other.waits);
         for (ours, theirs) in self.fallbacks.iter_mut().zip(other.fallbacks) {
             *ours += theirs;
         }
@@ -177,6 +204,7 @@ impl WindowBuckets {
         let level = |access: Access| totals.connections[access.index()].level(from, end, now);
         let fallbacks = REASONS.into_iter().zip(totals.fallbacks).filter(|(_, count)| *count > 0);
         Window {
+            waits: totals.waits.waits(),
             from: wall_at(now, from),
             to: wall_at(now, end),
             edit: level(Access::Edit),

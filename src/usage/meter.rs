@@ -1,6 +1,8 @@
 //! Measures the connections of one shard since the last collection.
 
-use super::history::{CountSummary, PeriodTotals};
+use std::time::Duration;
+
+use super::history::{CountSummary, PeriodTotals, WaitTotals};
 use super::sketch::Sketch;
 use crate::access::{ACCESSES, Access, REASONS, Reason};
 use crate::time::Moment;
@@ -33,6 +35,7 @@ pub(crate) struct Meter {
     opens: u64,
     edits: u64,
     fallbacks: [u64; REASONS.len()],
+    waits: WaitTotals,
     /// The users who opened, by the access that they got.
     users: [Sketch; 3],
 }
@@ -49,6 +52,7 @@ impl Meter {
             opens: 0,
             edits: 0,
             fallbacks: [0; REASONS.len()],
+            waits: WaitTotals::default(),
             users: Default::default(),
         }
     }
@@ -77,6 +81,17 @@ impl Meter {
     /// Counts an open that got less access than it asked for, or none.
     pub(crate) fn record_refusal(&mut self, reason: Reason) {
         self.fallbacks[reason.index()] += 1;
+    }
+
+    /// Counts a connection that waits for edit access from now on.
+    pub(crate) fn record_wait(&mut self) {
+        self.waits.begun = self.waits.begun.saturating_add(1);
+    }
+
+    /// Counts a connection that was granted edit access after so long.
+    pub(crate) fn record_grant(&mut self, waited: Duration) {
+        let seconds = u32::try_from((waited.as_millis() + 500) / 1000).unwrap_or(u32::MAX);
+        self.waits.add(&WaitTotals { begun: 0, granted: 1, seconds, longest: seconds });
     }
 
     /// Records that a connection changed its access. `to` is `None` if the connection ended. Costs a few additions.
@@ -117,6 +132,7 @@ impl Meter {
             opens: std::mem::take(&mut self.opens),
             edits: std::mem::take(&mut self.edits),
             fallbacks: std::mem::take(&mut self.fallbacks),
+            waits: std::mem::take(&mut self.waits),
             users: std::mem::take(&mut self.users),
         }
     }
@@ -131,6 +147,7 @@ pub(crate) struct Collected {
     opens: u64,
     edits: u64,
     fallbacks: [u64; REASONS.len()],
+    waits: WaitTotals,
     pub(super) users: [Sketch; 3],
 }
 
@@ -144,6 +161,7 @@ impl Collected {
         }
         self.opens += other.opens;
         self.edits += other.edits;
+        self.waits.add(&other.waits);
         for (ours, theirs) in self.fallbacks.iter_mut().zip(other.fallbacks) {
             *ours += theirs;
         }
@@ -155,7 +173,8 @@ impl Collected {
             .map(|access| CountSummary { area: self.areas[access.index()], ..extremes[access.index()] });
         let mut users = Sketch::default();
         self.users.iter().for_each(|sketch| users.merge(sketch));
-        PeriodTotals { connections, opens: self.opens, edits: self.edits, fallbacks: self.fallbacks, users }
+        let Collected { opens, edits, fallbacks, waits, .. } = *self;
+        PeriodTotals { connections, opens, edits, fallbacks, waits, users }
     }
 }
 

@@ -83,6 +83,9 @@ pub struct Window {
     pub live: Level,
     /// The connections with view access.
     pub view: Level,
+    /// The connections that waited for edit access.
+    #[serde(default)]
+    pub waits: Waits,
     /// The number of opens, including those that got less access than they asked for.
     pub opens: u64,
     /// The number of opens that got edit access.
@@ -92,6 +95,20 @@ pub struct Window {
     pub fallbacks: BTreeMap<Reason, u64>,
     /// The number of distinct users who opened. Above 128 it is an estimate with a standard error of 2.3 %.
     pub users: u64,
+}
+
+/// The connections that waited for edit access, see [`Engine::request_edit`](crate::Engine::request_edit).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Waits {
+    /// How many began to wait.
+    pub begun: u32,
+    /// How many were granted edit access, whenever they began to wait.
+    pub granted: u32,
+    /// How long those waited on the average, in seconds. Each wait is rounded to a second. Zero if there were none.
+    pub average_s: f64,
+    /// How long the longest of those waits was, in seconds.
+    pub longest_s: u32,
 }
 
 impl Window {

@@ -175,6 +175,9 @@ struct StayOptions {
     /// What becomes of an idle connection
     #[arg(long, value_enum, default_value_t = IdleOption::View)]
     idle_then: IdleOption,
+    /// After how long an idle editor loses its seat to one who waits, in milliseconds [default: never]
+    #[arg(long, value_name = "MS")]
+    idle_when_wanted: Option<u64>,
     /// After how long a connection is closed, in milliseconds [default: never]
     #[arg(long, value_name = "MS")]
     age: Option<u64>,
@@ -202,6 +205,7 @@ impl StayOptions {
             .reconnect_grace(self.reconnect_grace.map(Duration::from_millis))
             .idle(self.idle.map(Duration::from_millis))
             .idle_then(then)
+            .idle_when_wanted(self.idle_when_wanted.map(Duration::from_millis))
             .age(self.age.map(Duration::from_millis))
             .expiry_warning(Duration::from_millis(self.expiry_warning))
             .presence(self.participants)

@@ -1,0 +1,42 @@
+//! Commands about waiting for edit access.
+
+use super::run::Runner;
+use super::write::{Outcome, ReplyBody};
+use crate::access::{Access, EditRequest, Grant};
+use crate::error::{ErrorCode, OpenError, RequestError};
+use crate::ids::{DocumentKey, UserId};
+use crate::time::Clock;
+
+impl Runner {
+    pub(super) fn request_edit(&mut self, label: &str) -> Outcome {
+        let id = self.open_id(label)?;
+        let answer = self.engine.request_edit(id).map_err(RequestError::code)?;
+        self.tally.editing(self.engine.editing(), self.clock.as_ref().map(Clock::now));
+        let (reason, position) = match answer {
+            EditRequest::Granted => (None, None),
+            EditRequest::Waiting { reason, position } => (Some(reason), Some(position)),
+            EditRequest::Refused(reason) => (Some(reason), None),
+        };
+        let access = self.engine.access(id).ok_or(ErrorCode::Key)?;
+        Ok(ReplyBody::Granted { grant: Grant { access, reason }, position })
+    }
+
+    pub(super) fn release_edit(&self, label: &str) -> Outcome {
+        let id = self.open_id(label)?;
+        self.engine.release_edit(id).map_err(RequestError::code)?;
+        let grant = self.engine.grant(id).ok_or(ErrorCode::Key)?;
+        Ok(ReplyBody::Granted { grant, position: None })
+    }
+
+    pub(super) fn would_admit(
+        &self,
+        key: &DocumentKey,
+        user: &UserId,
+        asked: Access,
+    ) -> Result<ReplyBody, OpenError> {
+        let grant = self.engine.would_admit(key, user, asked)?;
+        let waits = asked == Access::Edit && grant.reason.is_some();
+        let position = if waits { self.engine.would_wait_at(key, user)? } else { None };
+        Ok(ReplyBody::Granted { grant, position })
+    }
+}
