@@ -94,6 +94,15 @@ impl Admission {
         })
     }
 
+    /// A connection goes on in the place of another, at this limit.
+    pub(crate) fn hand_place_over(&self, ids: [ConnectionId; 2], queue: &Queue) {
+        self.change_waiters(|waiters| {
+            waiters.resume(ids);
+            waiters.move_to(ids[1], queue.clone());
+            waiters.mark_due(queue);
+        });
+    }
+
     /// A connection waits no longer.
     pub(crate) fn end_wait(&self, id: ConnectionId) -> Option<Waiter> {
         if self.has_waiters() { self.change_waiters(|waiters| waiters.remove(id)) } else { None }

@@ -32,14 +32,18 @@ impl Registry {
         asking: Option<ConnectionId>,
     ) -> Vec<(Deferred, Garbage)> {
         let mut granted = Vec::new();
-        if self.admission.is_turn_due() && self.take_turns(now, asking, &mut granted) {
-            self.sleeper.wake_by(now.steady.as_millis());
+        if self.admission.is_turn_due() {
+            let more = self.take_turns(now, asking, &mut granted);
+            if more || self.has_moved.load(Ordering::SeqCst) {
+                self.sleeper.wake_by(now.steady.as_millis());
+            }
         }
         granted
     }
 
     /// Gives seats until there is no room for anybody who waits, and those of idle editors to whoever waits elsewhere by now.
     pub(super) fn serve_all_waiters(&self, now: Now) {
+        let have_moved = self.has_moved.swap(false, Ordering::SeqCst);
         if !self.admission.has_waiters() {
             return;
         }
@@ -51,7 +55,7 @@ impl Registry {
             more = self.take_turns(now, None, &mut granted);
             self.carry_out_all(granted);
         }
-        if self.has_moved.swap(false, Ordering::SeqCst) {
+        if have_moved || self.has_moved.swap(false, Ordering::SeqCst) {
             self.take_over_idle(now, &self.admission.waited_for(TURNS), None);
         }
     }

@@ -72,10 +72,8 @@ impl Registry {
                 }
             }
             (Some((waiting, waiter)), queue) => {
-                let queue = queue.unwrap_or_else(|| waiter.queue.clone());
-                self.admission.end_wait(waiting);
-                let waiter = Waiter { queue, lost: false, ..waiter };
-                self.admission.wait_on(id, waiter).map_err(|()| RequestError::TooMany)?;
+                let queue = queue.unwrap_or(waiter.queue);
+                self.admission.hand_place_over([waiting, id], &queue);
             }
             (None, Some(queue)) if queue != Queue::NamedUsers => {
                 self.admission.wait(id, &queue, held.cx.now).map_err(|()| RequestError::TooMany)?;
@@ -128,11 +126,16 @@ impl Registry {
 
     /// A connection was resumed. If it waits, it may have its seat at once. Returns what it may do, and its place.
     pub(super) fn go_on_waiting(&self, id: ConnectionId, grant: Grant, now: Now) -> (Grant, Option<u32>) {
-        let Some(waiter) = self.admission.waiter(id) else { return (grant, None) };
-        let mut held = self.hold(self.shard_of(id), now);
-        if held.shard.place(id).is_none() || held.shard.access(id) == Some(Access::Edit) {
+        if self.admission.waiter(id).is_none() {
             return (grant, None);
         }
+        let mut held = self.hold(self.shard_of(id), now);
+        let waiter = self.admission.waiter(id).filter(|_| held.shard.place(id).is_some());
+        let Some(waiter) = waiter else {
+            // Another call granted it, or ended its place.
+            drop(held);
+            return (self.grant(id).unwrap_or(grant), None);
+        };
         match self.admit_viewer(&held, id, waiter.ticket) {
             Ok(admitted) => {
                 self.end_with_grant(&mut held, id, &waiter);
