@@ -93,7 +93,9 @@ impl Session {
         let before = self.participants[participant].access();
         let tab = self.participants.demote(participant, id, why.reason());
         effects.notices.extend(self.lost_access(participant, id, why));
-        effects.notices.extend(self.presence_change(cx, participant, before));
+        if cx.rules.presence {
+            effects.notices.extend(self.presence_change(participant, before));
+        }
         effects.ended.push(self.ended(participant, &tab, Some(Access::View)));
         if tab.access == Access::Edit {
             self.end_edit(cx, participant);

@@ -32,7 +32,9 @@ impl Session {
             let (access, cause) = (Access::Edit, AccessCause::Granted);
             effects.notices.push(Notice::Access { connection, key, user, access, cause });
         }
-        effects.notices.extend(self.presence_change(cx, participant, before));
+        if cx.rules.presence {
+            effects.notices.extend(self.presence_change(participant, before));
+        }
         effects.ended.push(self.ended(participant, &tab, Some(Access::Edit)));
         self.begin_edit(cx, participant);
         effects

@@ -261,7 +261,8 @@ impl Session {
         if admitted.access == Access::Edit {
             self.begin_edit(cx, participant);
         }
-        (participant, self.presence_change(cx, participant, before).map(Box::new))
+        let told = cx.rules.presence.then(|| self.presence_change(participant, before)).flatten();
+        (participant, told.map(Box::new))
     }
 
     /// Takes a connection away.
@@ -275,9 +276,11 @@ impl Session {
         if let LeaveCause::Disconnected(cause) = cause {
             effects.notices.push(self.disconnected(participant, id, cause));
         }
-        let before = self.participants[participant].access();
+        let before = cx.rules.presence.then(|| self.participants[participant].access());
         let tab = self.participants.leave(participant, id);
-        effects.notices.extend(self.presence_change(cx, participant, before));
+        if let Some(before) = before {
+            effects.notices.extend(self.presence_change(participant, before));
+        }
         effects.ended.push(self.ended(participant, &tab, None));
         if tab.access == Access::Edit {
             self.end_edit(cx, participant);

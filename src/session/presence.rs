@@ -12,16 +12,12 @@ impl Session {
         self.participants[self.participants.find(user, cx.hasher)?].access()
     }
 
-    /// What the transport is to hear of a participant who had the access `before`, if it wants to.
+    /// What the transport is to hear of a participant who had the access `before`, where it wants to hear of presence.
     pub(super) fn presence_change(
         &self,
-        cx: &Context<'_>,
         participant: ParticipantId,
         before: Option<Access>,
     ) -> Option<Notice> {
-        if !cx.rules.presence {
-            return None;
-        }
         let member = &self.participants[participant];
         let presence = |access| Presence { key: self.key.clone(), user: member.user.id().clone(), access };
         match (before, member.access()) {
