@@ -83,6 +83,7 @@ impl Registry {
     }
 
     /// Ends a call by which nothing changed but perhaps the shard's earliest deadline, and releases the lock.
+    #[inline]
     pub(super) fn deadline_moved(&self, held: Held<'_>, earlier: Option<Moment>) {
         if let Some(earlier) = earlier {
             held.lower_earliest(earlier);

@@ -38,7 +38,7 @@ impl Registry {
             Ok(Grant { reason, .. }) => reason,
             Err(_) => None,
         };
-        let lost = held.to_take_over((key, hash), (user, asked), refused);
+        let lost = held.to_take_over(held.shard.find(key, hash), (user, asked), refused);
         if lost.is_some() { Ok(Grant::of(asked, None)) } else { answer }
     }
 

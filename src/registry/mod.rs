@@ -124,12 +124,6 @@ pub(crate) struct Opened {
     pub(crate) position: Option<u32>,
 }
 
-/// How an open goes on.
-enum Room<'a> {
-    Open(Held<'a>, Admitted),
-    TakenOver(Opened),
-}
-
 /// A shard whose lock is held, for one call at one moment.
 struct Held<'a> {
     index: usize,
@@ -248,17 +242,27 @@ impl Registry {
     pub(crate) fn open(&self, key: &DocumentKey, user: &User, asked: Access) -> Result<Opened, OpenError> {
         let (hash, index) = self.locate(key);
         let mut held = self.hold(index, self.coarse_now());
-        let found = held.room_for(key, hash)?;
-        let (found, admitted) = if self.stays_on {
-            let admitted;
-            (held, admitted) = match self.make_room(held, (key, hash), (user, asked))? {
-                Room::Open(held, admitted) => (held, admitted),
-                Room::TakenOver(opened) => return Ok(opened),
-            };
-            (held.shard.find(key, hash), admitted)
-        } else {
+        let mut expired = !self.stays_on;
+        let (found, admitted) = loop {
+            let found = held.room_for(key, hash)?;
             let claim = self.claim(&held, (key, found), (user.id(), asked), NEWCOMER);
-            (found, self.admission.admit(&claim, held.cx.wall).inspect_err(|_| self.record_cap(&mut held))?)
+            let refused = match self.admission.try_admit(&claim, held.cx.wall) {
+                Ok(admitted) => break (found, admitted),
+                Err(refused) => refused,
+            };
+            // Before somebody is refused for want of a seat, what has fallen due is expired. Whoever would be refused all the
+            // same takes over the seat of a lost connection of its own.
+            if !std::mem::replace(&mut expired, true) && self.connections_due(held.cx.now) {
+                held = self.expire(held);
+                continue;
+            }
+            if self.stays_on
+                && let Some(lost) = held.to_take_over(found, (user.id(), asked), refused)
+            {
+                return Ok(self.take_over(held, lost, user));
+            }
+            let admitted = self.admission.admit(&claim, held.cx.wall);
+            break (found, admitted.inspect_err(|_| self.record_cap(&mut held))?);
         };
         let document = found.unwrap_or_else(|| held.shard.insert(key, &self.hasher, &self.ready));
         let (cx, mut told) = (held.cx, None);
@@ -281,39 +285,6 @@ impl Registry {
         }
         let grant = Grant { access: admitted.access, reason: admitted.reason };
         Ok(Opened { id, grant, token, instead_of: None, position: None })
-    }
-
-    /// Before somebody is refused for want of a seat, what has fallen due is expired. Whoever would be refused all the same
-    /// takes over the seat of a lost connection of its own.
-    fn make_room<'a>(
-        &'a self,
-        mut held: Held<'a>,
-        (key, hash): (&DocumentKey, u64),
-        (user, asked): (&User, Access),
-    ) -> Result<Room<'a>, OpenError> {
-        let admit = |held: &Held<'_>| {
-            let found = held.shard.find(key, hash);
-            let claim = self.claim(held, (key, found), (user.id(), asked), NEWCOMER);
-            self.admission.try_admit(&claim, held.cx.wall)
-        };
-        let mut admitted = admit(&held);
-        if admitted.is_err() && self.connections_due(held.cx.now) {
-            held = self.expire(held);
-            held.room_for(key, hash)?;
-            admitted = admit(&held);
-        }
-        let refused = match admitted {
-            Ok(admitted) => return Ok(Room::Open(held, admitted)),
-            Err(reason) => reason,
-        };
-        if let Some(lost) = held.to_take_over((key, hash), (user.id(), asked), refused) {
-            return Ok(Room::TakenOver(self.take_over(held, lost, user)));
-        }
-        let found = held.shard.find(key, hash);
-        let claim = self.claim(&held, (key, found), (user.id(), asked), NEWCOMER);
-        let admitted = self.admission.admit(&claim, held.cx.wall);
-        let admitted = admitted.inspect_err(|_| self.record_cap(&mut held))?;
-        Ok(Room::Open(held, admitted))
     }
 
     /// Ends what is due, and takes the lock again.
@@ -392,14 +363,14 @@ impl Held<'_> {
     /// stands for the cap.
     fn to_take_over(
         &self,
-        (key, hash): (&DocumentKey, u64),
+        found: Option<DocumentId>,
         (user, asked): (&UserId, Access),
         refused: Option<Reason>,
     ) -> Option<ConnectionId> {
         if asked != Access::Edit || !refused.is_none_or(Reason::is_a_seat_limit) {
             return None;
         }
-        self.shard.lost_editing(self.shard.find(key, hash)?, user, &self.cx)
+        self.shard.lost_editing(found?, user, &self.cx)
     }
 
     fn time(&self) -> Now {

@@ -139,6 +139,7 @@ impl Shard {
 /// Documents.
 impl Shard {
     /// Finds a document of which the engine knows anything.
+    #[inline]
     pub(super) fn find(&self, key: &DocumentKey, hash: u64) -> Option<DocumentId> {
         if self.frozen {
             return None;
