@@ -251,7 +251,8 @@ impl Run {
     /// `lost` has the visits that begin with a resume, each with the visit that ends with a lost line.
     fn new(trace: &Trace, limit: u32, grace: Option<Duration>, lost: &HashMap<usize, usize>) -> Self {
         let clock = Arc::new(ManualClock::new(Timestamp::from_millis(trace.steps[0].at)));
-        let config = Config::new().edit_limit(Some(limit)).reconnect_grace(grace).clock(clock.clone());
+        let config =
+            Config::new().shards(4).edit_limit(Some(limit)).reconnect_grace(grace).clock(clock.clone());
         let engine = Engine::new(config).unwrap();
         let view_only = vec![false; trace.visitors.len()];
         let mut run = Run { receiver: engine.callbacks(), engine, clock, callbacks: 0, view_only };
