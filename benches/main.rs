@@ -16,19 +16,20 @@ use criterion::Criterion;
 
 use measure::Scale;
 use workloads::{
-    calls, documents, door, limits, memory_latency, one_document, single, tails, threads, ticks,
+    calls, documents, door, limits, memory_latency, one_document, single, staying, tails, threads, ticks,
 };
 
 type Topic = (&'static str, fn(Scale));
 
 /// The figures that a host notices come first.
-const TOPICS: [Topic; 11] = [
+const TOPICS: [Topic; 12] = [
     ("open-close", documents::compare),
     ("one-document", one_document::compare),
     ("tails", tails::compare_load),
     ("growth", tails::compare_growth),
     ("threads", threads::compare),
     ("calls", calls::compare),
+    ("staying", staying::compare),
     ("refused", limits::compare_refused),
     ("stalled", limits::compare_stalled),
     ("tick", ticks::compare),

@@ -35,7 +35,11 @@ impl<C: Contender> Crowd<C> {
     /// Opens `documents` with `users` editors each. At most `limit` connections may edit; `None` is no limit.
     pub(crate) fn new(documents: usize, users: usize, limit: Option<usize>) -> Self {
         let limit = limit.map_or(u32::MAX - 1, |limit| u32::try_from(limit).unwrap());
-        let contender = C::new(limit);
+        Self::of(C::new(limit), documents, users)
+    }
+
+    /// Does the same with a contender that is new.
+    pub(crate) fn of(contender: C, documents: usize, users: usize) -> Self {
         let mut held = Vec::with_capacity(documents * users);
         let editors: Vec<C::User> = (0..users).map(C::user).collect();
         for document in 0..documents {

@@ -4,13 +4,14 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput};
 
-use super::door;
+use super::{door, staying};
 use crate::contenders::{Coedit, Contender, Owned};
 use crate::measure::{Crowd, Scale};
 
 pub(crate) fn run(criterion: &mut Criterion, scale: Scale) {
     open_and_close(criterion, scale);
     calls(criterion, scale);
+    staying::run(criterion, scale);
     lines(criterion, scale);
 }
 
