@@ -138,6 +138,26 @@ fn a_callback_that_was_out_is_handed_out_again() {
 }
 
 #[test]
+fn p4_a_restored_engine_tells_what_happens_one_by_one() {
+    let world = world(|config| config);
+    let ann = world.edit("doc", "ann");
+    ann.change().unwrap();
+    ann.close();
+    world.ack();
+    world.pass(seconds(10));
+    world.take().fail();
+    let _quiet = world.edit("quiet", "cleo").into_id();
+    world.ack();
+    let world = restart(world, |config| config);
+    let waiting: Vec<_> = world.engine.remaining().documents.into_iter().map(|one| one.key).collect();
+    assert_eq!(waiting, [key("doc")], "of the other nothing is left to be told");
+    let ben = world.edit("doc", "ben");
+    world.edit("doc", "dan").close();
+    assert_eq!(world.acknowledge_all(), ["1 -ann []", "1 +ben [ben]", "1 +dan [ben dan]", "1 -dan [ben]"]);
+    drop(ben);
+}
+
+#[test]
 fn a_connection_without_a_token_leaves_at_once() {
     let world = World::plain();
     let _ann = world.edit("doc", "ann");
