@@ -28,6 +28,8 @@ struct Returning {
 
 /// A restore adds so much to the numbers of deliveries, so that none is that of a delivery which may still be out.
 const DELIVERIES_APART: u64 = 1 << 32;
+/// No engine handed out more.
+const DELIVERIES_MAX: u64 = u64::MAX / 2;
 
 impl Registry {
     /// An engine with everything of a snapshot. Each connection with a token is lost, with the full grace from now on; one
@@ -40,7 +42,10 @@ impl Registry {
         registry.epoch = epoch.checked_add(1).ok_or(RestoreError::Damaged)?;
         registry.stays_on = true;
         registry.set_usage_seed(usage_seed);
-        registry.deliveries.store(deliveries.saturating_add(DELIVERIES_APART), Ordering::SeqCst);
+        if deliveries > DELIVERIES_MAX {
+            return Err(RestoreError::Damaged);
+        }
+        registry.deliveries.store(deliveries + DELIVERIES_APART, Ordering::SeqCst);
         for lock in &registry.shards {
             lock.shard.lock().stays.set_epoch(registry.epoch);
         }
@@ -72,10 +77,13 @@ impl Registry {
         documents: Vec<SessionSnapshot>,
         stays: &[StaySnapshot],
     ) -> Result<(), RestoreError> {
-        let mut kept = HashMap::with_capacity(stays.len());
+        let (mut kept, mut names) = (HashMap::with_capacity(stays.len()), HashSet::new());
         let mut tickets = HashSet::new();
         for StaySnapshot { id, token, attempt, open_for, ticket } in stays {
-            let token = token.parse().map_err(|_| RestoreError::Damaged)?;
+            let token: ResumeToken = token.parse().map_err(|_| RestoreError::Damaged)?;
+            if !names.insert((token.epoch, token.name)) {
+                return Err(RestoreError::Damaged);
+            }
             let stay = RestoredStay { token, attempt: *attempt, open_for: *open_for };
             let is_new = ticket.is_none_or(|ticket| tickets.insert(ticket));
             if !is_new || token.epoch >= self.epoch || kept.insert(*id, (stay, *ticket)).is_some() {
@@ -83,10 +91,14 @@ impl Registry {
             }
         }
         let (mut keys, mut editors, mut returning) = (Vec::new(), Vec::new(), Vec::new());
+        let mut present = HashSet::new();
         for (document, snapshot) in documents.into_iter().enumerate() {
             keys.push(snapshot.key.clone());
             editors.push(snapshot.editors());
             for (user, tab) in snapshot.connections() {
+                if !present.insert(tab.id) {
+                    return Err(RestoreError::Damaged);
+                }
                 let Some((stay, ticket)) = kept.remove(&tab.id) else { continue };
                 returning.push(Returning { document, user, tab, stay, ticket });
             }

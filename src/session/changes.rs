@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::snapshot::NUMBER_MAX;
 use crate::callback::{Author, Turn};
 use crate::ids::{User, UserId};
 use crate::time::Timestamp;
@@ -153,11 +154,16 @@ impl Changes {
 }
 
 impl ChangesSnapshot {
+    /// The number of the last change.
+    pub(crate) fn last(&self) -> u64 {
+        self.last
+    }
+
     /// Checks what [`restore`](Self::restore) relies on. `saved` is how many changes were saved since the session began.
     pub(crate) fn check(&self, saved: u64) -> Result<(), &'static str> {
         let numbers = [self.requested, self.force_saved];
         let holds = saved < self.last
-            && self.last < u64::MAX / 2
+            && self.last < NUMBER_MAX
             && numbers.iter().all(|number| (saved..=self.last).contains(number));
         match self.turns.first() {
             None => Err("changes have no turn"),

@@ -76,6 +76,17 @@ impl Kind {
         matches!(self, Kind::ForceSave(_) | Kind::ForceSaveFailed(_))
     }
 
+    /// The number of the last change that it holds, if it is about a save.
+    pub(crate) fn reach(self) -> Option<u64> {
+        match self {
+            Kind::Save(reach)
+            | Kind::SaveFailed(reach)
+            | Kind::ForceSave(reach)
+            | Kind::ForceSaveFailed(reach) => Some(reach),
+            _ => None,
+        }
+    }
+
     /// The participant that it names.
     pub(crate) fn participant(self) -> Option<ParticipantId> {
         match self {

@@ -274,23 +274,44 @@ impl SessionSnapshot {
     fn check(&self) -> Result<(), Damage> {
         let edited =
             self.participants.iter().flat_map(|one| &one.connections).any(|tab| tab.access == Access::Edit);
+        if self.saved_changes >= NUMBER_MAX {
+            return Err("too many changes were saved");
+        }
         if let Some(unsaved) = &self.unsaved {
             unsaved.changes.check(self.saved_changes)?;
             let holds = match unsaved.phase {
                 PhaseSnapshot::Edited => edited,
-                PhaseSnapshot::Closing { .. } => !edited,
+                PhaseSnapshot::Closing { left, .. } => !edited && left <= LEFT_MAX,
                 PhaseSnapshot::Forgotten => !edited && unsaved.forgotten.is_some(),
             };
+            let holds = holds && unsaved.failures < FAILURES_MAX;
             if !holds {
                 return Err("the phase of a document does not hold");
             }
         }
+        self.check_reaches()?;
         self.check_outstanding()?;
         self.check_told()
     }
 
+    /// Checks that no save holds changes that were not made.
+    fn check_reaches(&self) -> Result<(), Damage> {
+        let forgotten = self.unsaved.as_ref().and_then(|unsaved| unsaved.forgotten);
+        let outstanding = self.outstanding.as_ref().and_then(|one| one.kind.reach());
+        let waiting = self.waiting.iter().filter_map(|event| match event {
+            EventSnapshot::ForceSave(request) => request.reach.as_ref().map(|reach| reach.last),
+            _ => None,
+        });
+        let last = self.unsaved.as_ref().map_or(self.saved_changes, |unsaved| unsaved.changes.last());
+        if forgotten.into_iter().chain(outstanding).chain(waiting).all(|reach| reach <= last) {
+            Ok(())
+        } else {
+            Err("a save holds changes that were not made")
+        }
+    }
+
     fn check_outstanding(&self) -> Result<(), Damage> {
-        let Some(OutstandingSnapshot { kind, copy, .. }) = &self.outstanding else { return Ok(()) };
+        let Some(OutstandingSnapshot { kind, copy, failures }) = &self.outstanding else { return Ok(()) };
         let status = match kind {
             Kind::ForceSave(_) => Some(Status::ForceSave),
             Kind::ForceSaveFailed(_) => Some(Status::ForceSaveFailed),
@@ -303,6 +324,7 @@ impl SessionSnapshot {
             (None, None) => true,
             _ => false,
         };
+        let fits = fits && *failures < FAILURES_MAX;
         if fits { Ok(()) } else { Err("an outstanding callback is not what it says") }
     }
 
@@ -310,7 +332,7 @@ impl SessionSnapshot {
     fn check_told(&self) -> Result<(), Damage> {
         let mut told: Vec<u32> = self.participants.iter().map(|one| one.told).collect();
         let unknown = "a participant is named that is not there";
-        if told.iter().any(|told| *told > TOLD_MAX) {
+        if told.iter().copied().map(u64::from).sum::<u64>() > TOLD_MAX {
             return Err("the storage counts too many connections");
         }
         for event in &self.waiting {
@@ -351,5 +373,11 @@ impl SessionSnapshot {
     }
 }
 
-/// No participant has more connections to a document.
-const TOLD_MAX: u32 = 1 << 16;
+/// No more connections to a document are restored of whom the storage knows.
+const TOLD_MAX: u64 = 1 << 20;
+/// Changes are numbered up to here.
+pub(super) const NUMBER_MAX: u64 = u64::MAX / 2;
+/// No callback fails more often.
+const FAILURES_MAX: usize = usize::MAX / 2;
+/// No save delay and no pause is longer: 60 days.
+const LEFT_MAX: Duration = Duration::from_secs(60 * 24 * 3600);
