@@ -188,6 +188,18 @@ impl WindowBuckets {
             && self.buckets.iter().all(|bucket| bucket.totals.fits())
     }
 
+    /// Moves everything back by so many milliseconds, rounded up to whole buckets.
+    fn move_back(&mut self, by: u64) {
+        let buckets = by.div_ceil(self.width);
+        self.buckets.retain(|bucket| bucket.index >= buckets);
+        for bucket in &mut self.buckets {
+            bucket.index -= buckets;
+            for summary in bucket.totals.connections.iter_mut().filter(|one| one.highest_at != u64::MAX) {
+                summary.highest_at = summary.highest_at.saturating_sub(by);
+            }
+        }
+    }
+
     /// Returns the beginning of the window that ends at `end`, rounded down to the beginning of a bucket.
     fn beginning(&self, end: u64) -> u64 {
         let first = end.saturating_sub(self.length);
@@ -258,16 +270,26 @@ impl UsageHistory {
         }
     }
 
-    /// The past of another process goes on at `now`. Errors if it cannot be one, or is later than that.
+    /// The past of another process goes on at `now`. If it is later than that, since the wall clock was set back meanwhile, all
+    /// of it is moved back. Errors if it cannot be one.
     pub(super) fn restored(mut self, now: Now) -> Result<Self, ()> {
         let windows = self.windows.iter().zip(WINDOWS).all(|(one, window)| one.is_in_order(window, self.end));
         let end = now.steady.as_millis();
-        if self.since > self.end || self.end > end || !windows || !self.months.is_in_order() {
+        if self.since > self.end || !windows || !self.months.is_in_order() {
             return Err(());
         }
+        self.move_back(self.end.saturating_sub(end));
         self.add_idle([0; 3], end);
         (self.now, self.looks) = (now, [now; 2]);
         Ok(self)
+    }
+
+    fn move_back(&mut self, by: u64) {
+        self.since = self.since.saturating_sub(by);
+        self.end -= by;
+        if by > 0 {
+            self.windows.iter_mut().for_each(|window| window.move_back(by));
+        }
     }
 
     /// Follows the wall clock. Labels are right by what it shows now.
