@@ -56,7 +56,7 @@ impl Host {
         self.tick();
         self.check();
         self.count("suspends", 1);
-        let forgotten = self.engine().forgotten();
+        let (forgotten, told) = (self.engine().forgotten(), self.not_settled());
         let json = serde_json::to_string(&self.engine().suspend(seconds(0))).unwrap();
         let taken = self.now();
         for in_hand in std::mem::take(&mut self.in_hand) {
@@ -70,7 +70,11 @@ impl Host {
             self.stale_answers();
         }
         let book = self.book.clone();
-        self.restore(Saved { json, book, taken });
+        let connections = self.book.connections();
+        let lost = self.restore(Saved { json, book, taken });
+        if lost == 0 && self.book.connections() == connections {
+            assert!(self.not_settled().is_subset(&told), "there is nothing more to tell than before");
+        }
         assert_eq!(self.engine().forgotten(), forgotten, "P5");
     }
 
@@ -103,7 +107,12 @@ impl Host {
         self.restore(saved);
     }
 
-    fn restore(&mut self, saved: Saved) {
+    fn not_settled(&self) -> BTreeSet<DocumentKey> {
+        self.engine().remaining().documents.into_iter().map(|one| one.key).collect()
+    }
+
+    /// Returns how many lost edit access by it.
+    fn restore(&mut self, saved: Saved) -> usize {
         let Saved { json, book, taken } = saved;
         self.clock.advance(millis(*self.random.pick(&[0, 1, 3_000, 100_000])));
         if self.random.one_in(3) {
@@ -125,6 +134,7 @@ impl Host {
         if self.random.one_in(2) {
             self.all_come_back();
         }
+        without
     }
 
     fn stale_after_restore(&mut self) {

@@ -41,6 +41,12 @@ impl Document {
     /// Nothing is told that did not happen, and nothing is told again once the storage acknowledged it.
     pub fn taken(&mut self, callback: &Callback) {
         self.told.retries = false;
+        if callback.notmodified == Some(true) {
+            assert!(
+                callback.lastsave <= Some(self.held),
+                "P5: no force save holds all: {callback:?} {self:?}"
+            );
+        }
         match action(callback) {
             Some((ActionKind::Joined, user)) => {
                 assert!(
