@@ -221,24 +221,24 @@ fn p10_a_changed_snapshot_is_refused_or_gives_an_engine_in_which_all_holds() {
     assert!(try_changed(&original, &original));
     let mut all = Vec::new();
     paths(&original, "", &mut all);
-    let mut changes = Vec::new();
+    let mut replaced = Vec::new();
     for path in &all {
         let value = original.pointer(path).unwrap();
-        changes.extend(others(value).into_iter().map(|other| (path, other)));
+        replaced.extend(others(value).into_iter().map(|other| (path, other)));
         // The same value of a sibling: another document's, another connection's.
         for from in ["0", "1", "2"] {
             for to in ["0", "1", "2"] {
                 let sibling = path.replacen(&format!("/{from}/"), &format!("/{to}/"), 1);
-                changes.extend(original.pointer(&sibling).map(|other| (path, other.clone())));
+                replaced.extend(original.pointer(&sibling).map(|other| (path, other.clone())));
             }
         }
     }
     let part = if std::env::var_os("COEDIT_HOSTILE").is_some() { 1 } else { 23 };
     let (mut refused, mut taken) = (0, 0);
-    for (path, other) in changes.into_iter().step_by(part) {
-        let mut changed = original.clone();
-        *changed.pointer_mut(path).unwrap() = other.clone();
-        let attempt = std::panic::AssertUnwindSafe(|| try_changed(&changed, &original));
+    for (path, other) in replaced.into_iter().step_by(part) {
+        let mut damaged = original.clone();
+        *damaged.pointer_mut(path).unwrap() = other.clone();
+        let attempt = std::panic::AssertUnwindSafe(|| try_changed(&damaged, &original));
         match std::panic::catch_unwind(attempt) {
             Ok(true) => taken += 1,
             Ok(false) => refused += 1,
@@ -270,7 +270,7 @@ fn p10_numbers_at_their_limits_and_twins_are_refused() {
     };
     let (edited, live) = (document("edited"), document("live"));
     let (closing, forgotten) = (document("closing"), document("forgotten"));
-    let damaged = "the snapshot is damaged";
+    let refusal = "the snapshot is damaged";
     for (path, value) in [
         ("/version".to_owned(), json!(u32::MAX)),
         ("/epoch".to_owned(), json!(u32::MAX)),
@@ -291,10 +291,10 @@ fn p10_numbers_at_their_limits_and_twins_are_refused() {
         (format!("{forgotten}/unsaved/forgotten"), json!(1_000)),
         (format!("{forgotten}/unsaved/changes/turns"), json!([])),
     ] {
-        let mut changed = original.clone();
-        *changed.pointer_mut(&path).unwrap_or_else(|| panic!("{path}")) = value;
-        let expected = if path == "/version" { "the snapshot has another version" } else { damaged };
-        assert_eq!(restore(&changed).map(drop), Err(expected.to_owned()), "{path}");
+        let mut damaged = original.clone();
+        *damaged.pointer_mut(&path).unwrap_or_else(|| panic!("{path}")) = value;
+        let expected = if path == "/version" { "the snapshot has another version" } else { refusal };
+        assert_eq!(restore(&damaged).map(drop), Err(expected.to_owned()), "{path}");
     }
 }
 

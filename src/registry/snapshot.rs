@@ -1,5 +1,6 @@
 //! Suspending an engine, and its snapshot.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use super::stay::RestoredStay;
 use crate::access::Fence;
 use crate::error::RestoreError;
 use crate::ids::{ConnectionId, DocumentKey, UserId};
-use crate::session::{SessionSnapshot, Stage};
+use crate::session::{Context, SessionSnapshot, Stage};
 use crate::sync::Ordering;
 use crate::time::{Moment, Timestamp};
 use crate::usage::UsageSnapshot;
@@ -146,20 +147,35 @@ impl Registry {
             usage_seed: self.usage_seed,
         };
         for index in 0..self.shards.len() {
-            let mut next = Some(0);
-            while let Some(from) = next {
-                next = self.read(index, |shard| {
-                    let slice = shard.sessions(from).take_while(|(at, _)| (*at as usize) < from + SLICE);
-                    for (_, session) in slice {
-                        snapshot.documents.push(session.snapshot(&cx));
-                        let stays = shard.kept_stays(session, cx.now);
-                        snapshot.stays.extend(stays.map(|(id, stay)| self.stay_snapshot(id, stay)));
-                    }
-                    (from + SLICE < shard.documents_end()).then_some(from + SLICE)
-                });
-            }
+            self.add_shard(index, &cx, &mut snapshot);
         }
         snapshot
+    }
+
+    /// Adds the documents of a shard, by slices. A document that was closed and opened again between two of them may be seen
+    /// twice: then the later state counts.
+    fn add_shard(&self, index: usize, cx: &Context<'_>, snapshot: &mut Snapshot) {
+        let first = snapshot.documents.len();
+        let mut next = Some(0);
+        while let Some(from) = next {
+            next = self.read(index, |shard| {
+                let slice = shard.sessions(from).take_while(|(at, _)| (*at as usize) < from + SLICE);
+                for (_, session) in slice {
+                    snapshot.documents.push(session.snapshot(cx));
+                    let stays = shard.kept_stays(session, cx.now);
+                    snapshot.stays.extend(stays.map(|(id, stay)| self.stay_snapshot(id, stay)));
+                }
+                (from + SLICE < shard.documents_end()).then_some(from + SLICE)
+            });
+        }
+        if snapshot.documents.len() - first > SLICE {
+            let mut documents = snapshot.documents.split_off(first);
+            documents.reverse();
+            let mut seen = HashSet::with_capacity(documents.len());
+            documents.retain(|document| seen.insert(document.key.clone()));
+            documents.reverse();
+            snapshot.documents.append(&mut documents);
+        }
     }
 }
 
