@@ -219,8 +219,8 @@ fn p1_p5_p11_threads_race_with_a_suspend() {
 /// once.
 #[test]
 fn p5_a_document_that_moves_is_in_a_snapshot_once() {
-    const MANY: usize = 400;
-    const SNAPSHOTS: usize = 150;
+    const MANY: usize = 4_000;
+    const SNAPSHOTS: usize = 20;
     let world = World::new(|config| config.shards(1).callbacks(false));
     let mut tabs: Vec<_> = (0..MANY)
         .map(|number| Some(world.open(&format!("document-{number}"), "ann", Access::View)))

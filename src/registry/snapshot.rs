@@ -156,8 +156,9 @@ impl Registry {
     /// twice: then the later state counts.
     fn add_shard(&self, index: usize, cx: &Context<'_>, snapshot: &mut Snapshot) {
         let first = snapshot.documents.len();
-        let mut next = Some(0);
+        let (mut next, mut slices) = (Some(0), 0);
         while let Some(from) = next {
+            slices += 1;
             next = self.read(index, |shard| {
                 let slice = shard.sessions(from).take_while(|(at, _)| (*at as usize) < from + SLICE);
                 for (_, session) in slice {
@@ -168,7 +169,7 @@ impl Registry {
                 (from + SLICE < shard.documents_end()).then_some(from + SLICE)
             });
         }
-        if snapshot.documents.len() - first > SLICE {
+        if slices > 1 {
             let mut documents = snapshot.documents.split_off(first);
             documents.reverse();
             let mut seen = HashSet::with_capacity(documents.len());
