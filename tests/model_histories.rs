@@ -10,11 +10,11 @@ mod model;
 
 use model::both::Both;
 use model::op::Op;
-use model::settings::Settings;
+use model::settings::{SETTINGS_LEN, Settings};
 use proptest::prelude::*;
 
 fn settings() -> impl Strategy<Value = Settings> {
-    any::<[u8; 8]>().prop_map(Settings::from_bytes)
+    any::<[u8; SETTINGS_LEN]>().prop_map(Settings::from_bytes)
 }
 
 fn operation() -> impl Strategy<Value = Op> {

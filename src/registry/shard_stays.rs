@@ -128,9 +128,11 @@ impl Shard {
     /// idle for too long.
     pub(super) fn take_due_stays(&mut self, now: Moment, most: usize) -> Vec<ConnectionId> {
         let slots = self.stays.looks.take_due(now, most);
-        let mut due: Vec<&Stay> = slots.into_iter().filter_map(|slot| self.stays.at(slot)).collect();
-        due.sort_by_key(|stay| self.stays.rank(stay, now));
-        due.into_iter().map(|stay| stay.id).collect()
+        let stays = slots.into_iter().filter_map(|slot| self.stays.at(slot));
+        let ranked = |stay: &Stay| Some((self.stays.rank(stay, self.access(stay.id)?, now), stay.id));
+        let mut due: Vec<(u8, ConnectionId)> = stays.filter_map(ranked).collect();
+        due.sort_by_key(|(rank, _)| *rank);
+        due.into_iter().map(|(_, id)| id).collect()
     }
 
     /// What is due by now for a connection with this access.

@@ -164,7 +164,7 @@ impl Stay {
 
 impl StayRules {
     /// Idle to view is about those who have more, idle to close about viewers too.
-    fn idle_applies(&self, access: Access) -> bool {
+    pub(super) fn idle_applies(&self, access: Access) -> bool {
         self.idle_then == IdleThen::Close || access > Access::View
     }
 }

@@ -249,9 +249,11 @@ impl Stays {
     }
 
     /// What falls due at one moment goes by this: leases, then idle time, then age and warnings.
-    pub(super) fn rank(&self, stay: &Stay, now: Moment) -> u8 {
-        let idle = |time| stay.active.after(time) <= now;
-        if stay.is_lost() { 0 } else { 2 - u8::from(self.rules.idle.is_some_and(idle)) }
+    /// The connection has this access.
+    pub(super) fn rank(&self, stay: &Stay, access: Access, now: Moment) -> u8 {
+        let idle = self.rules.idle.filter(|_| self.rules.idle_applies(access));
+        let is_idle = |time| stay.active.after(time) <= now;
+        if stay.is_lost() { 0 } else { 2 - u8::from(idle.is_some_and(is_idle)) }
     }
 
     /// How many there are, and how many can be resumed.

@@ -244,9 +244,11 @@ impl Session {
             let due = cx.now.after(cx.rules.save_delay);
             unsaved.phase = Phase::Closing { leaver, due, turn: Turn::Later, tried: false, failures: 0 };
         }
-        // What happens from now on is told one by one, after this.
-        self.outbox.look_at_participants(cx);
-        self.catch_up();
+        if cx.rules.callbacks {
+            // At once: what happens from now on is told after it, and a closing goes first.
+            self.outbox.look_at_participants(cx);
+            self.catch_up();
+        }
         self.plan_force_save(cx);
         for participant in self.participants.in_order(|member| member.tabs.is_empty()) {
             self.release(cx, participant);

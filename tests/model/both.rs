@@ -1,17 +1,22 @@
 //! Runs one history on the engine and on the model and compares everything observable after every operation.
 
+mod compare;
+mod finish;
+mod restarting;
+mod staying;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use coedit::{
-    Access, Answered, Callbacks, ConnectionId, Delivery, DocumentKey, Engine, ForceSaveType, Forgotten,
-    ManualClock, NamedUsers, Notice, PendingDocument, Timestamp, User, UserId,
+    Access, Answered, Callbacks, Config, ConnectionId, Delivery, DocumentKey, Engine, ForceSaveType,
+    ManualClock, NamedUsers, Notice, ResumeToken, Timestamp, User, UserId,
 };
 use crossbeam_channel::Receiver;
 
 use super::op::Op;
-use super::settings::{CAPS, DAYS, End, LIMITS, SMALL, Settings};
-use super::{Model, Outcome, Pending};
+use super::settings::{CAPS, DAYS, LIMITS, SMALL, Settings};
+use super::{Model, Outcome};
 
 /// The engine and the model, side by side.
 pub struct Both {
@@ -26,6 +31,10 @@ pub struct Both {
     users: Vec<User>,
     /// Every connection that was ever opened.
     connections: Vec<ConnectionId>,
+    /// Every token that was ever given.
+    tokens: Vec<ResumeToken>,
+    /// Notices that were received and are not compared yet.
+    heard: Vec<Notice>,
     /// The deliveries that nobody settled, also those that ran out or were superseded.
     in_hand: Vec<Delivery>,
     /// True once the end was seen.
@@ -41,11 +50,14 @@ fn pick<T: Copy>(choices: &[T], number: u8) -> T {
     choices[usize::from(number) % choices.len()]
 }
 
+fn config(settings: &Settings, clock: &Arc<ManualClock>) -> Config {
+    settings.config().shards(64).clock(clock.clone())
+}
+
 impl Both {
     pub fn new(settings: Settings) -> Self {
         let clock = Arc::new(ManualClock::new(Timestamp::from_millis(START)));
-        let config = settings.config().shards(64).clock(clock.clone());
-        let engine = Engine::new(config).unwrap();
+        let engine = Engine::new(config(&settings, &clock)).unwrap();
         let user = |n: usize| {
             let user = User::new(&format!("user-{n}")).unwrap();
             if n.is_multiple_of(2) { user.named(&format!("User {n}")).unwrap() } else { user }
@@ -62,6 +74,8 @@ impl Both {
             model: Model::new(settings, START),
             users: (0..5).map(user).collect(),
             connections: Vec::new(),
+            tokens: Vec::new(),
+            heard: Vec::new(),
             in_hand: Vec::new(),
             ended: false,
         }
@@ -85,6 +99,13 @@ impl Both {
     fn connection(&self, number: u8) -> Option<ConnectionId> {
         let latest = &self.connections[self.connections.len().saturating_sub(24)..];
         (!latest.is_empty()).then(|| latest[usize::from(number) % latest.len()])
+    }
+
+    /// Picks users by bits. One of them is nobody's.
+    fn chosen(&self, bits: u8) -> Vec<UserId> {
+        let stranger = || UserId::new("stranger").unwrap();
+        let user = |n: usize| self.users.get(n).map_or_else(stranger, |user| user.id().clone());
+        (0..=self.users.len()).filter(|bit| bits >> bit & 1 == 1).map(user).collect()
     }
 
     fn delivery(&mut self, number: u8) -> Option<Delivery> {
@@ -125,12 +146,7 @@ impl Both {
             }
             Op::DropUsers { document, users } => {
                 let key = self.key(*document);
-                let chosen: Vec<UserId> = (0..=self.users.len())
-                    .filter(|bit| users >> bit & 1 == 1)
-                    .map(|n| {
-                        self.users.get(n).map_or(UserId::new("stranger").unwrap(), |user| user.id().clone())
-                    })
-                    .collect();
+                let chosen = self.chosen(*users);
                 let expected = self.model.drop_access(&key, Some(&chosen));
                 assert_eq!(self.engine().drop_users(&key, &chosen), expected, "{op:?}");
             }
@@ -237,6 +253,11 @@ impl Both {
                 let expected = self.model.retry_forgotten(&key);
                 assert_eq!(self.engine().retry_forgotten(&key), expected, "{op:?}");
             }
+            Op::Lost(_) | Op::Resume { .. } | Op::Touch(_) => self.step_of_connection(op),
+            Op::Fence { .. } | Op::DropFor { .. } | Op::DropConnectionFor { .. } | Op::Unfence { .. } => {
+                self.step_of_fence(op);
+            }
+            Op::Restart { how, limits, small } => self.restart(*how, *limits, *small),
             Op::Version => assert_eq!(self.engine().version(), self.model.settings.version),
             Op::Drain => {
                 self.engine().drain();
@@ -273,7 +294,7 @@ impl Both {
     fn take(&mut self, saves_only: bool) -> Option<u64> {
         if self.engine.is_none() {
             // Where no handle is left, the receivers run what is due.
-            self.model.pass(0);
+            self.model.pass(0, &[]);
         }
         let receiver = if saves_only { &self.save_callbacks } else { &self.callbacks };
         let delivery = receiver.try_recv();
@@ -301,22 +322,33 @@ impl Both {
             self.would_admit(document, user, asked);
         }
         let (key, user, asked) = self.pick(document, user, asked);
+        let lost = self.model.seat_to_take_over(&key, user.id(), asked);
         let expected = self.model.grant(&key, user.id(), asked, true);
         let opened = self.engine().open(&key, &user, asked);
         assert_eq!(opened.as_ref().map(coedit::Connection::granted).map_err(|error| *error), expected);
         let (Ok(connection), Ok(grant)) = (opened, expected) else { return };
+        let token = connection.token();
+        assert_eq!(token.is_some(), self.model.settings.grace.is_some(), "a token");
         let id = connection.into_id();
-        self.model.opened(id, &key, &user, grant);
+        match lost {
+            Some(lost) => self.model.taken_over([lost, id], &user, token),
+            None => self.model.opened(id, token, (&key, &user), grant),
+        }
         self.connections.push(id);
+        self.tokens.extend(token);
     }
 
     fn pass(&mut self, millis: u64) {
         self.clock.advance(Duration::from_millis(millis));
-        self.model.pass(millis);
-        match &self.engine {
-            Some(engine) => drop(engine.tick()),
+        if let Some(engine) = &self.engine {
+            engine.tick();
+            self.heard.extend(self.notices.try_iter());
+        }
+        let order: Vec<ConnectionId> = self.heard.iter().filter_map(staying::connection).collect();
+        self.model.pass(millis, &order);
+        if self.engine.is_none() {
             // The receiver runs what is due.
-            None => drop(self.take(false)),
+            self.take(false);
         }
     }
 
@@ -345,171 +377,6 @@ impl Both {
         let given = format!("{outcome:?} of {:?}", delivery.callback());
         assert_eq!(settle(delivery), expected, "{given}");
     }
-
-    fn compare(&mut self, op: &Op) {
-        self.compare_notices(op);
-        let report = self.callbacks.report();
-        let forgotten = |all: &[Forgotten]| -> Vec<_> {
-            all.iter().map(|one| (one.key.clone(), one.url.as_ref().map(ToString::to_string))).collect()
-        };
-        assert_eq!(report.is_some(), self.model.report().is_some(), "the end after {op:?}");
-        if let (Some(report), Some(end)) = (report, self.model.report()) {
-            assert_eq!(report.saved, end.saved, "saved at the end");
-            assert_pending(&report.unsaved, &end.unsaved, "at the end");
-            assert_eq!(forgotten(&report.forgotten), end.forgotten, "forgotten at the end");
-        }
-        for delivery in &self.in_hand {
-            let expected = self.model.deadline_of(delivery.number());
-            let deadline =
-                delivery.deadline().map(|due| if due == Timestamp::MAX { u64::MAX } else { due.as_millis() });
-            assert_eq!(deadline, expected, "{:?} after {op:?}", delivery.callback());
-        }
-        let Some(engine) = &self.engine else { return };
-        engine.validate().unwrap_or_else(|error| panic!("after {op:?}: {error}"));
-        for key in &self.keys {
-            assert_eq!(engine.editors(key), self.model.editors(key), "editors after {op:?}");
-            assert_eq!(engine.is_open(key), self.model.is_open(key), "{key} open after {op:?}");
-            let fields = |all: Vec<coedit::Participant>| -> Vec<(UserId, Access, u32)> {
-                all.into_iter().map(|one| (one.user.id().clone(), one.access, one.connections)).collect()
-            };
-            let (engine, model) = (engine.participants(key), self.model.participants(key));
-            assert_eq!(fields(engine), fields(model), "participants after {op:?}");
-        }
-        self.compare_limits(op);
-        assert_eq!(engine.documents(), self.model.open_documents(), "documents after {op:?}");
-        assert_eq!(engine.is_draining(), self.model.is_draining());
-        assert_eq!(forgotten(&engine.forgotten()), self.model.forgotten(), "forgotten after {op:?}");
-        assert_pending(&engine.unsaved(), &self.model.unsaved(), &format!("unsaved after {op:?}"));
-        let remaining = engine.remaining();
-        assert_eq!(remaining.connections, self.model.limits()[2].in_use);
-        assert_pending(&remaining.documents, &self.model.remaining(), &format!("remaining after {op:?}"));
-        let (engine, model) = (engine.next_deadline().map(Timestamp::as_millis), self.model.next_deadline());
-        assert!(
-            model.is_none_or(|due| engine.is_some_and(|engine| engine <= due)),
-            "deadline {engine:?} later than {model:?} after {op:?}"
-        );
-        for id in self.connections.iter().rev().take(24) {
-            assert_eq!(self.engine().access(*id), self.model.access(*id), "access after {op:?}");
-        }
-    }
-
-    /// Compares the notices. What falls due in several documents at once may be told in any order of documents. After the
-    /// end nothing is told.
-    fn compare_notices(&mut self, op: &Op) {
-        let mut engine: Vec<Notice> = self.notices.try_iter().collect();
-        let mut model = std::mem::take(&mut self.model.notices);
-        if self.model.report().is_some() && !self.ended {
-            self.ended = true;
-        } else if self.ended {
-            model.clear();
-        }
-        // Without a handle a receiver runs what is due.
-        let runs_due = matches!(op, Op::Pass(_) | Op::PassToDeadline | Op::PassFar { .. });
-        if runs_due || self.engine.is_none() {
-            engine.sort_by_key(key_of);
-            model.sort_by_key(key_of);
-        }
-        assert_eq!(engine, model, "notices after {op:?}");
-    }
-
-    fn compare_limits(&self, op: &Op) {
-        let (limits, settings) = (self.engine().limits(), &self.model.settings);
-        assert_eq!(
-            [limits.edit, limits.live, limits.connections],
-            self.model.limits(),
-            "limits after {op:?}"
-        );
-        assert_eq!((limits.document, limits.user), (settings.document_limit, settings.user_limit));
-        assert_eq!(limits.named_users, settings.named_users);
-    }
-
-    fn compare_holders(&self, max: usize) {
-        let holders: Vec<_> = self.engine().holders(max).into_iter().map(Model::holder).collect();
-        assert_eq!(holders, self.model.holders(max), "{max} holders");
-    }
-
-    fn compare_license(&mut self) {
-        let license = self.engine().license();
-        let named = |list: Vec<coedit::NamedUser>| -> Vec<_> {
-            list.into_iter().map(|one| (one.userid, one.expire)).collect()
-        };
-        assert_eq!([license.quota.users, license.quota.users_view].map(named), self.model.quota());
-        let (terms, settings) = (license.license, &self.model.settings);
-        let [limits, reported] = [
-            [settings.edit_limit, settings.live_limit, settings.named_users.edit, settings.named_users.live],
-            [terms.connections, terms.connections_view, terms.users_count, terms.users_view_count].map(Some),
-        ];
-        assert_eq!(reported, limits.map(|limit| limit.or(Some(0))));
-        let has_named_users = settings.named_users.edit.or(settings.named_users.live).is_some();
-        assert_eq!(terms.users_expire, if has_named_users { settings.named_users.expire_days } else { 0 });
-    }
-
-    fn compare_usage(&self) {
-        let usage = self.engine().usage();
-        assert_eq!(usage.is_some(), self.model.settings.usage);
-        if let Some(usage) = usage {
-            self.model.usage.check(&usage, self.model.now);
-        }
-    }
-
-    /// Settles everything in hand. One in four fails.
-    fn settle_all(&mut self) {
-        while let Some(delivery) = self.in_hand.first() {
-            if delivery.number().is_multiple_of(4) {
-                self.settle(0, Outcome::Failed, false, Delivery::fail);
-            } else {
-                self.settle(0, Outcome::Done, false, Delivery::ack);
-            }
-        }
-    }
-
-    /// Closes every connection, or ends the engine, and settles every callback. Checks that nothing is left.
-    pub fn finish(mut self) {
-        if self.engine.is_some() {
-            self.compare_holders(usize::MAX);
-        }
-        match self.model.settings.end {
-            _ if self.engine.is_none() => {}
-            End::Close => {}
-            End::ShutDown => self.run(&Op::ShutDown(20_000)),
-            End::DropHandle => self.run(&Op::DropHandle),
-        }
-        if self.engine.is_some() {
-            for number in (0..self.connections.len()).rev() {
-                let id = self.connections[number];
-                assert_eq!(self.engine().close(id), self.model.close(id));
-            }
-        }
-        self.settle_all();
-        loop {
-            while self.take(false).is_some() {
-                self.settle_all();
-            }
-            self.compare(&Op::PassToDeadline);
-            let due = self.model.next_deadline().filter(|_| self.model.report().is_none());
-            let Some(due) = due else { break };
-            self.pass(due.saturating_sub(self.model.now));
-            self.settle_all();
-        }
-        let Some(engine) = self.engine.take() else {
-            assert!(self.callbacks.report().is_some(), "an engine without a handle ends");
-            return;
-        };
-        if let Some(report) = self.callbacks.report() {
-            assert_eq!(*engine.shutdown(Duration::ZERO), *report, "there is one report");
-            return;
-        }
-        self.engine = Some(engine);
-        self.compare_license();
-        self.compare_usage();
-        let engine = self.engine();
-        // A forgotten document is open until it is deleted.
-        for forgotten in engine.forgotten() {
-            engine.delete_forgotten(&forgotten.key).unwrap();
-        }
-        assert_eq!((engine.documents(), engine.limits().edit.in_use), (0, 0));
-        engine.validate().unwrap();
-    }
 }
 
 /// Returns true if the operation can be run where no handle of the engine is left.
@@ -529,30 +396,9 @@ fn needs_no_handle(op: &Op) -> bool {
     )
 }
 
-fn assert_pending(engine: &[PendingDocument], model: &[Pending], context: &str) {
-    let fields = |one: &PendingDocument| (one.key.clone(), one.state, one.since.as_millis(), one.failures);
-    let engine: Vec<_> = engine.iter().map(fields).collect();
-    let is_same = |((key, state, since, failures), expected): (&(DocumentKey, _, u64, usize), &Pending)| {
-        (key, state, failures) == (&expected.0, &expected.1, &expected.3)
-            && expected.2.is_none_or(|expected| expected == *since)
-    };
-    assert!(
-        engine.len() == model.len() && engine.iter().zip(model).all(is_same),
-        "{context}: {engine:?}, expected {model:?}"
-    );
-}
-
 fn disconnected(notice: &Notice) -> Option<DocumentKey> {
     match notice {
         Notice::Disconnected { key, .. } => Some(key.clone()),
-        _ => None,
-    }
-}
-
-/// Returns the document that a notice is about.
-fn key_of(notice: &Notice) -> Option<DocumentKey> {
-    match notice {
-        Notice::Storage { key, .. } | Notice::Saved { key, .. } => Some(key.clone()),
         _ => None,
     }
 }

@@ -2,20 +2,20 @@
 
 use coedit::{
     Access, ConnectionId, DocumentKey, Grant, Holder, Limit, LimitLevel, NamedUsers, Notice, OpenError, Pool,
-    Reason, Timestamp, User, UserId,
+    Reason, ResumeToken, Timestamp, User, UserId,
 };
 
 use super::Model;
-use super::document::Document;
+use super::document::{Connection, Document};
 use super::usage::{ACCESSES, Opened};
 
 const DAY: u64 = 86_400_000;
 
 /// A named user who counts.
 pub struct Named {
-    access: Access,
+    pub access: Access,
     user: UserId,
-    until: u64,
+    pub until: u64,
 }
 
 fn count<T>(all: impl Iterator<Item = T>) -> u32 {
@@ -74,7 +74,7 @@ impl Model {
         let mut holders = Vec::new();
         for document in &self.documents {
             for (user, access) in document.accesses_above_view() {
-                let of = |one: &&super::document::Connection| *one.user.id() == user && one.access == access;
+                let of = |one: &&Connection| *one.user.id() == user && one.access == access;
                 let connections = count(document.connections.iter().filter(of));
                 let active = document.last_activity(&user, access) / 1_000 * 1_000;
                 holders.push((
@@ -123,7 +123,7 @@ impl Model {
     }
 
     /// Checks a pool after its use increased.
-    fn check_increase(&mut self, pool: Pool) {
+    pub(super) fn check_increase(&mut self, pool: Pool) {
         let Limit { limit, in_use } = self.pool(pool);
         let near =
             |limit: u32| u64::from(in_use) * 100 >= u64::from(limit) * u64::from(self.settings.warn_at);
@@ -150,7 +150,7 @@ impl Model {
     }
 
     /// Sends a notice if this is the first refusal of a full pool.
-    fn check_refusal(&mut self, pool: Pool) {
+    pub(super) fn check_refusal(&mut self, pool: Pool) {
         if self.level(pool) != LimitLevel::Reached {
             self.send_notice(pool, LimitLevel::Reached);
         }
@@ -210,10 +210,24 @@ impl Model {
         asked: Access,
         opens: bool,
     ) -> Result<Grant, OpenError> {
+        match self.seat_to_take_over(key, user, asked) {
+            Some(_) => Ok(Grant { access: asked, reason: None }),
+            None => self.ask(key, user, asked, opens),
+        }
+    }
+
+    /// The same, but without the seat of a lost connection.
+    pub(super) fn ask(
+        &mut self,
+        key: &DocumentKey,
+        user: &UserId,
+        asked: Access,
+        opens: bool,
+    ) -> Result<Grant, OpenError> {
         if self.shutdown.is_some() {
             return Err(OpenError::ShutDown);
         }
-        if is_full(self.settings.max_connections, self.connections(None)) {
+        if self.is_cap_reached() {
             if opens {
                 self.check_refusal(Pool::Max);
                 self.usage.add_cap_refusal(self.now);
@@ -224,10 +238,17 @@ impl Model {
         Ok(Grant { access: if reason.is_some() { Access::View } else { asked }, reason })
     }
 
+    pub(super) fn is_cap_reached(&self) -> bool {
+        is_full(self.settings.max_connections, self.connections(None))
+    }
+
     fn refusal(&mut self, key: &DocumentKey, user: &UserId, asked: Access, opens: bool) -> Option<Reason> {
         let edit = asked == Access::Edit;
         if edit && self.draining {
             return Some(Reason::Draining);
+        }
+        if self.is_fenced(key, user) {
+            return Some(Reason::Fenced);
         }
         if edit && self.document(key).is_some_and(|document| document.saving) {
             return Some(Reason::Saving);
@@ -265,23 +286,40 @@ impl Model {
         self.settings.by_users && self.seats(access, |document, other| document == key && other == user) > 0
     }
 
-    pub fn opened(&mut self, id: ConnectionId, key: &DocumentKey, user: &User, grant: Grant) {
+    pub fn opened(
+        &mut self,
+        id: ConnectionId,
+        token: Option<ResumeToken>,
+        (key, user): (&DocumentKey, &User),
+        grant: Grant,
+    ) {
         let Grant { access, reason } = grant;
-        let takes_seat = access > Access::View && !self.has_seat(key, user.id(), access);
+        let before = self.presence(key, user.id());
+        let takes_seat = self.takes_seat(key, user.id(), access);
         let (settings, now) = (self.settings.clone(), self.now);
         if self.document(key).is_none() {
             self.documents.push(Document::new(key.clone()));
         }
         if let Some(document) = self.document(key) {
-            document.join(id, user, access, &settings, now);
+            document.join(Connection::new(id, user, grant, token, now), &settings);
         }
-        if takes_seat {
-            self.check_increase(pools(access).0);
-            self.count_named(user.id(), access);
-        }
-        self.check_increase(Pool::Max);
+        self.check_seats(takes_seat, user.id(), access);
+        self.tell_presence(key, user.id(), before);
         self.record_usage(Some(Opened { user: user.id().clone(), access, reason }));
         self.follow_up(key);
+    }
+
+    pub(super) fn takes_seat(&self, key: &DocumentKey, user: &UserId, access: Access) -> bool {
+        access > Access::View && !self.has_seat(key, user, access)
+    }
+
+    /// Counts the named user of a new connection, and checks the limits.
+    pub(super) fn check_seats(&mut self, takes_seat: bool, user: &UserId, access: Access) {
+        if takes_seat {
+            self.check_increase(pools(access).0);
+            self.count_named(user, access);
+        }
+        self.check_increase(Pool::Max);
     }
 
     fn count_named(&mut self, user: &UserId, access: Access) {

@@ -2,25 +2,34 @@
 //! the engine, and produces the same replies, callbacks and notices in the same order.
 //!
 //! Where the contract leaves something open, the model does as the engine: in one tick a worker's time runs out before a
-//! save falls due, and a shutdown may close the documents in any order.
+//! save falls due, a shutdown may close the documents in any order, and so may leases and the like end that are due at
+//! one moment. What the contract does not say of a restore stands in `snapshots.rs`.
 //!
 //! The model does not cover more waiting actions than their bound allows. The simulation checks that case.
 #![allow(dead_code, unreachable_pub, reason = "the fuzz targets use only a part")]
 
+mod activity;
 pub mod both;
+mod deliveries;
 mod document;
+mod dropping;
+mod ending;
+mod fences;
+mod leases;
 mod limits;
 pub mod op;
+mod presence;
 pub mod settings;
+mod snapshots;
 mod usage;
 
 use coedit::{
-    Access, Answered, Callback, ChangeError, ConnectionError, ConnectionId, DisconnectCause, DocumentError,
-    DocumentKey, DocumentState, DropCause, Dropped, ForceSaveError, ForceSaveType, InfoError, LimitLevel,
-    Notice, Participant, Pool, RetryError, TryRecvError, UserId,
+    Access, ChangeError, ConnectionError, ConnectionId, DisconnectCause, DocumentKey, DocumentState,
+    ForceSaveError, ForceSaveType, InfoError, LimitLevel, Notice, Participant, Pool, RetryError, UserId,
 };
 pub use document::Outcome;
-use document::{Connection, Document, Given, Lane};
+use document::{Connection, Document, Given};
+use fences::Fence;
 use limits::Named;
 use settings::Settings;
 use usage::Record;
@@ -42,6 +51,7 @@ pub struct Model {
     changes: u64,
     shutdown: Option<Shutdown>,
     ended: Option<End>,
+    fences: Vec<Fence>,
     /// The named users. An expired one stays listed until the model next checks for expiry.
     named: Vec<Named>,
     /// The level in the last notice about each limit.
@@ -84,6 +94,7 @@ impl Model {
             changes: 0,
             shutdown: None,
             ended: None,
+            fences: Vec::new(),
             named: Vec::new(),
             levels: [Pool::Edit, Pool::Live, Pool::Users, Pool::UsersView, Pool::Max]
                 .map(|pool| (pool, LimitLevel::Clear)),
@@ -116,9 +127,11 @@ impl Model {
         {
             lane.push(key.clone());
         }
-        if document.is_finished() {
-            self.documents.retain(|document| document.key != *key);
-        }
+        self.remove_if_finished(key);
+    }
+
+    fn remove_if_finished(&mut self, key: &DocumentKey) {
+        self.documents.retain(|document| document.key != *key || !document.is_finished());
     }
 
     /// Ends the engine if it shuts down and all is settled.
@@ -160,14 +173,42 @@ impl Model {
     }
 
     pub fn close(&mut self, id: ConnectionId) -> Result<(), ConnectionError> {
-        let access = self.access(id).ok_or(ConnectionError::Unknown)?;
-        self.on_document_of(id, |document, settings, now, draining| {
-            document.leave(id, settings, now, draining);
-        });
+        self.access(id).ok_or(ConnectionError::Unknown)?;
+        self.end_connection(id, None);
+        Ok(())
+    }
+
+    /// Ends a connection. The transport hears of the cause if the engine closes it.
+    fn end_connection(&mut self, id: ConnectionId, cause: Option<DisconnectCause>) {
+        let key = self.document_of(id).expect("the connection is open").key.clone();
+        self.remove_connection(id, cause);
+        self.follow_up(&key);
+    }
+
+    /// Does the same, but leaves the document in its place.
+    fn remove_connection(&mut self, id: ConnectionId, cause: Option<DisconnectCause>) {
+        let (settings, now, draining) = (self.settings.clone(), self.now, self.draining);
+        let document = self.document_of(id).expect("the connection is open");
+        let Connection { user, access, .. } = document.connection(id).clone();
+        let (key, user) = (document.key.clone(), user.id().clone());
+        let before = document.access_of(&user);
+        document.leave(id, &settings, now, draining);
         self.check_decrease_of(access);
         self.check_decrease(Pool::Max);
         self.record_usage(None);
-        Ok(())
+        if let Some(cause) = cause {
+            self.tell_disconnected(id, (key.clone(), user.clone()), cause);
+        }
+        self.tell_presence(&key, &user, before);
+    }
+
+    fn tell_disconnected(
+        &mut self,
+        connection: ConnectionId,
+        (key, user): (DocumentKey, UserId),
+        cause: DisconnectCause,
+    ) {
+        self.notices.push(Notice::Disconnected { connection, key, user, cause, code: cause.code() });
     }
 
     pub fn change(&mut self, id: ConnectionId) -> Result<(), ChangeError> {
@@ -199,75 +240,14 @@ impl Model {
 
     pub fn force_save_by(&mut self, id: ConnectionId, kind: ForceSaveType) -> Result<(), ForceSaveError> {
         let by = |document: &mut Document, settings: &Settings, _, _| {
-            if document.connection(id).access != Access::Edit {
+            let connection = document.connection(id);
+            if connection.is_lost() || connection.access != Access::Edit {
                 return Err(ForceSaveError::ViewOnly);
             }
             let user = document.connection(id).user.id().clone();
             document.force_save(kind, Some(user), None, settings)
         };
         self.on_document_of(id, by).ok_or(ForceSaveError::UnknownConnection)?
-    }
-
-    /// Makes the connections of `users` view-only, or those of all users if it is `None`.
-    pub fn drop_access(
-        &mut self,
-        key: &DocumentKey,
-        users: Option<&[UserId]>,
-    ) -> Result<Dropped, DocumentError> {
-        let document = self.open_document(key).ok_or(DocumentError::NotOpen)?;
-        let mut dropped = Dropped::default();
-        let users = match users {
-            None => document.users_in_order(),
-            Some(users) => users.to_vec(),
-        };
-        for user in users {
-            let document = self.open_document(key).expect("a drop closes nothing");
-            if !document.is_participant(&user) {
-                dropped.unmatched.push(user);
-                continue;
-            }
-            // A user may be named twice.
-            let named = document.connections_above_view(&user);
-            dropped
-                .connections
-                .extend(named.into_iter().filter(|id| !dropped.connections.contains(id)).collect::<Vec<_>>());
-        }
-        self.demote(key, &mut dropped);
-        Ok(dropped)
-    }
-
-    pub fn drop_connection(&mut self, id: ConnectionId) -> Result<Dropped, ConnectionError> {
-        let access = self.access(id).ok_or(ConnectionError::Unknown)?;
-        let key = self.document_of(id).expect("the connection is open").key.clone();
-        let mut dropped = Dropped::default();
-        dropped.connections.extend((access > Access::View).then_some(id));
-        self.demote(&key, &mut dropped);
-        Ok(dropped)
-    }
-
-    /// Makes these connections view-only, one by one. The notices of limits come first.
-    fn demote(&mut self, key: &DocumentKey, dropped: &mut Dropped) {
-        let (settings, now) = (self.settings.clone(), self.now);
-        let mut users = Vec::new();
-        for id in &dropped.connections {
-            let document = self.document_of(*id).expect("the connection is open");
-            let Connection { user, access, .. } = document.demote(*id, &settings, now);
-            users.push(user.id().clone());
-            self.check_decrease_of(access);
-            self.record_usage(None);
-        }
-        if let Some(document) = self.document(key) {
-            document.skip_save_delay(now);
-        }
-        for (id, user) in dropped.connections.iter().zip(users) {
-            self.notices.push(Notice::Dropped {
-                connection: *id,
-                key: key.clone(),
-                user,
-                cause: DropCause::Drop,
-            });
-        }
-        self.follow_up(key);
     }
 
     pub fn rename(&mut self, key: &DocumentKey, title: &str) {
@@ -345,14 +325,18 @@ impl Model {
         let patience = self.patience();
         let shutdown = self.shutdown.as_ref().map(|one| one.deadline);
         let of_documents = self.documents.iter().filter_map(|document| document.next_deadline(patience));
-        of_documents.chain(shutdown).min()
+        let of_connections = self.next_stay_deadline().into_iter().chain(self.next_fence_end());
+        of_documents.chain(shutdown).chain(of_connections).min()
     }
 
-    pub fn pass(&mut self, millis: u64) {
+    /// Time passes, and what is due is run: connections first, in an order that the contract leaves open: `order`.
+    pub fn pass(&mut self, millis: u64, order: &[ConnectionId]) {
         self.now += millis;
         if self.ended.is_some() {
             return;
         }
+        self.end_fences();
+        self.run_stays(order);
         let (now, patience, settings) = (self.now, self.patience(), self.settings.clone());
         let due = self.by_deadline(|due| due <= now);
         for key in &due {
@@ -393,135 +377,5 @@ impl Model {
         let mut due: Vec<_> = self.documents.iter().filter_map(with).filter(|(due, _)| which(*due)).collect();
         due.sort();
         due.into_iter().map(|(_, key)| key).collect()
-    }
-}
-
-/// Deliveries.
-impl Model {
-    /// Takes the next callback, as a worker does. Also returns its number and counts the attempt.
-    pub fn take(&mut self, saves_only: bool) -> Result<(Callback, u64, usize), TryRecvError> {
-        if self.ended.is_some() {
-            return Err(TryRecvError::Disconnected);
-        }
-        let (settings, now) = (self.settings.clone(), self.now);
-        let lanes = if saves_only { Lane::Saves as usize + 1 } else { self.ready.len() };
-        while let Some(lane) = (0..lanes).find(|lane| !self.ready[*lane].is_empty()) {
-            let key = self.ready[lane].remove(0);
-            let number = self.handed_out + 1;
-            let taken =
-                self.document(&key).and_then(|document| document.take(saves_only, number, &settings, now));
-            if let Some(taken) = &taken {
-                self.handed_out = number;
-                self.given.push((number, taken.given()));
-            }
-            self.follow_up(&key);
-            if let Some(taken) = taken {
-                return Ok((taken.callback, number, taken.attempt));
-            }
-            if self.ended.is_some() {
-                return Err(TryRecvError::Disconnected);
-            }
-        }
-        Err(TryRecvError::Empty)
-    }
-
-    fn key_of(&self, number: u64) -> DocumentKey {
-        self.given.iter().find(|(other, _)| *other == number).expect("it was handed out").1.key.clone()
-    }
-
-    /// Settles a delivery.
-    pub fn settle(&mut self, number: u64, outcome: Outcome, url: Option<&str>) -> Answered {
-        let place = self.given.iter().position(|(other, _)| *other == number).expect("it was handed out");
-        let (_, given) = self.given.remove(place);
-        if self.ended.is_some() {
-            return Answered::Late;
-        }
-        let (settings, now) = (self.settings.clone(), self.now);
-        let mut notices = Vec::new();
-        let Some(document) = self.document(&given.key) else { return Answered::Late };
-        let was_unsaved = document.is_unsaved();
-        let answered = if document.settle(number, outcome, url, (&settings, now), &mut notices) {
-            Answered::InTime
-        } else if outcome != Outcome::Failed
-            && document.acknowledge_late(&given, &settings, now, &mut notices)
-        {
-            Answered::LateSave
-        } else {
-            Answered::Late
-        };
-        let saved = was_unsaved && !document.is_unsaved();
-        if let Some(shutdown) = &mut self.shutdown {
-            shutdown.saved += usize::from(saved);
-        }
-        self.notices.extend(notices);
-        self.follow_up(&given.key);
-        answered
-    }
-
-    /// Returns when a delivery has failed, `u64::MAX` if it has any time. `None` if it counts no longer.
-    pub fn deadline_of(&mut self, number: u64) -> Option<u64> {
-        let (key, patience) = (self.key_of(number), self.patience());
-        let counts = self.ended.is_none();
-        self.document(&key).filter(|_| counts)?.deadline_of(number, patience)
-    }
-
-    /// Gives a delivery so much time from now on.
-    pub fn extend(&mut self, number: u64, millis: u64) -> bool {
-        let (key, until) = (self.key_of(number), self.now + millis);
-        let counts = self.ended.is_none();
-        self.document(&key).is_some_and(|document| counts && document.extend(number, until))
-    }
-}
-
-/// The end.
-impl Model {
-    /// Begins a shutdown. The engine closes the connections document by document, in an order that the contract leaves
-    /// open: `order`.
-    pub fn begin_shutdown(&mut self, millis: u64, order: &[DocumentKey]) {
-        if self.shutdown.is_some() {
-            return;
-        }
-        let (deadline, patience) = (self.now + millis, millis / 4);
-        self.draining = true;
-        let mut documents: Vec<DocumentKey> = order.to_vec();
-        documents.retain(|key| self.document(key).is_some());
-        for key in &documents {
-            self.disconnect_all(key);
-        }
-        self.shutdown = Some(Shutdown { deadline, patience, saved: 0 });
-        let now = self.now;
-        let mut all: Vec<DocumentKey> = self.documents.iter().map(|document| document.key.clone()).collect();
-        all.sort();
-        for key in &all {
-            if let Some(document) = self.document(key) {
-                document.hurry(now);
-            }
-            self.queue(key);
-        }
-        self.end_if_settled();
-    }
-
-    fn disconnect_all(&mut self, key: &DocumentKey) {
-        let Some(document) = self.document(key) else { return };
-        let all = document.connections_in_order();
-        for id in all {
-            let access = self.access(id).expect("the connection is open");
-            let user = self.on_document_of(id, |document, settings, now, _| {
-                let user = document.connection(id).user.id().clone();
-                document.leave(id, settings, now, true);
-                user
-            });
-            self.check_decrease_of(access);
-            self.check_decrease(Pool::Max);
-            self.record_usage(None);
-            let cause = DisconnectCause::ShutDown;
-            self.notices.push(Notice::Disconnected {
-                connection: id,
-                key: key.clone(),
-                user: user.expect("the connection is open"),
-                cause,
-                code: Some(4001),
-            });
-        }
     }
 }

@@ -78,6 +78,38 @@ pub enum Op {
     Die(u8),
     DeleteForgotten(u8),
     RetryForgotten(u8),
+    /// The transport of a connection breaks.
+    Lost(u8),
+    Resume {
+        token: u8,
+        attempt: u8,
+        how: u8,
+    },
+    Touch(u8),
+    Fence {
+        document: u8,
+        users: u8,
+        time: u8,
+    },
+    DropFor {
+        document: u8,
+        users: u8,
+        time: u8,
+    },
+    DropConnectionFor {
+        connection: u8,
+        time: u8,
+    },
+    Unfence {
+        document: u8,
+        users: u8,
+    },
+    /// The next process goes on with everything.
+    Restart {
+        how: u8,
+        limits: u8,
+        small: u8,
+    },
     Version,
     Drain,
     Undrain,
@@ -90,7 +122,7 @@ impl Op {
     /// Turns any four bytes into an operation. Common operations come up more often.
     pub fn from_bytes([kind, a, b, c]: [u8; 4]) -> Op {
         let flag = c & 1 == 1;
-        match kind % 128 {
+        match kind % 160 {
             0..24 => Op::Open { document: a, user: b, asked: c },
             24..36 => Op::Close(a),
             36..48 => Op::Change(a),
@@ -132,7 +164,17 @@ impl Op {
                 32..56 => Op::Drain,
                 _ => Op::Undrain,
             },
-            _ => Op::Take,
+            126..136 => Op::Lost(a),
+            136..145 => Op::Resume { token: a, attempt: b, how: c },
+            145..148 => Op::Touch(a),
+            148..150 => Op::Fence { document: a, users: b, time: c },
+            150 => Op::DropFor { document: a, users: b, time: c },
+            151 => Op::DropConnectionFor { connection: a, time: c },
+            152 => Op::Unfence { document: a, users: b },
+            // Leases and the like need time.
+            153 => Op::Restart { how: a, limits: b, small: c },
+            154..156 => Op::Pass(u16::from_be_bytes([a % 16, b])),
+            _ => Op::PassToDeadline,
         }
     }
 }

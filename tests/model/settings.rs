@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
-use coedit::{Bounds, Config, NamedUsers, SeatCount, VERSION};
+use coedit::{Bounds, Config, IdleThen, NamedUsers, SeatCount, VERSION};
+
+/// Settings are made of so many bytes.
+pub const SETTINGS_LEN: usize = 12;
 
 /// Times in milliseconds.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "they are independent settings")]
 pub struct Settings {
     pub edit_limit: Option<u32>,
     pub live_limit: Option<u32>,
@@ -27,6 +31,14 @@ pub struct Settings {
     pub asked: usize,
     pub turns: usize,
     pub version: &'static str,
+    /// How long a lost connection keeps its seat.
+    pub grace: Option<u64>,
+    pub idle: Option<u64>,
+    pub idle_then: IdleThen,
+    pub age: Option<u64>,
+    /// Shorter than `idle` and `age`, so that nobody is to be warned at the moment of the open.
+    pub expiry_warning: u64,
+    pub presence: bool,
     /// How many documents a history is about.
     pub documents: usize,
     pub end: End,
@@ -48,6 +60,8 @@ pub const LIMITS: [Option<u32>; 6] = [None, Some(40), Some(2), Some(5), Some(1),
 pub const SMALL: [Option<u32>; 8] = [None, None, None, Some(3), None, Some(1), Some(2), Some(0)];
 /// Limits of the number of all connections.
 pub const CAPS: [Option<u32>; 8] = [None, None, None, Some(30), None, Some(8), Some(2), Some(0)];
+/// Times for which a lost connection keeps its seat.
+pub const GRACES: [Option<u64>; 4] = [None, Some(30_000), Some(2_000), Some(5_000)];
 /// The number of days for which a named user counts after the first day.
 pub const DAYS: [u32; 4] = [0, 1, 3, 30];
 
@@ -62,7 +76,20 @@ fn pick<T: Clone>(number: &mut u8, choices: &[T]) -> T {
 impl Settings {
     /// Turns any bytes into settings. Zeros give the simplest settings.
     pub fn from_bytes(
-        [mut wide, mut small, mut named, mut cap, mut modes, mut times, mut bounds, mut waits]: [u8; 8],
+        [
+            mut wide,
+            mut small,
+            mut named,
+            mut cap,
+            mut modes,
+            mut times,
+            mut bounds,
+            mut waits,
+            mut stays,
+            mut ages,
+            mut presence,
+            _,
+        ]: [u8; SETTINGS_LEN],
     ) -> Self {
         Settings {
             edit_limit: pick(&mut wide, &LIMITS),
@@ -99,6 +126,12 @@ impl Settings {
             save_patience: pick(&mut waits, &[5_000, 1_000, 0, 60_000]),
             ack_timeout: pick(&mut waits, &[Some(60_000), Some(2_000), None, Some(300)]),
             drop_deadline: pick(&mut waits, &[30_000, 2_000, 0]),
+            grace: pick(&mut stays, &GRACES),
+            expiry_warning: pick(&mut stays, &[1_000, 0, 2_500]),
+            idle: pick(&mut ages, &[None, None, Some(20_000), Some(3_000)]),
+            idle_then: pick(&mut ages, &[IdleThen::View, IdleThen::Close]),
+            age: pick(&mut ages, &[None, None, None, Some(60_000), None, Some(7_000)]),
+            presence: pick(&mut presence, &[false, true]),
             end: pick(&mut waits, &[End::Close, End::ShutDown, End::DropHandle]),
         }
     }
@@ -125,6 +158,12 @@ impl Settings {
             .version(self.version)
             .retry_pauses(self.retry_pauses.iter().map(millis).collect::<Vec<_>>())
             .force_save_interval(self.force_save_interval.as_ref().map(millis))
+            .reconnect_grace(self.grace.as_ref().map(millis))
+            .idle(self.idle.as_ref().map(millis))
+            .idle_then(self.idle_then)
+            .age(self.age.as_ref().map(millis))
+            .expiry_warning(millis(&self.expiry_warning))
+            .presence(self.presence)
             .bounds(Bounds { asked: self.asked, turns: self.turns, ..Bounds::default() })
     }
 }
