@@ -23,6 +23,19 @@ fn p9_at_one_moment_idle_time_goes_before_the_age_of_a_viewer() {
     drop((viewer, editor));
 }
 
+/// The connection that is replaced was not counted, so it is not taken off the count either.
+#[test]
+fn p11_a_page_takes_its_seat_over_where_no_usage_is_recorded() {
+    let world = World::new(|config| {
+        let config = config.edit_limit(Some(1)).usage(false);
+        config.reconnect_grace(Some(seconds(60)))
+    });
+    assert_eq!(world.edit("doc", "ann").lost(), Ok(Some(seconds(60))));
+    let reloaded = world.edit("doc", "ann");
+    assert_eq!((reloaded.may_edit(), world.engine.usage()), (true, None));
+    world.engine.validate().unwrap();
+}
+
 /// Suspends an engine whose connections have no tokens, and restores it.
 fn restart(world: World, set: impl FnOnce(Config) -> Config) -> World {
     let World { engine, clock, .. } = world;

@@ -114,7 +114,9 @@ impl Registry {
     pub(super) fn take_over(&self, mut held: Held<'_>, lost: ConnectionId, user: &User) -> Opened {
         let cx = held.cx;
         let (id, token) = held.shard.replace(lost, &self.hasher, cx.now);
-        held.shard.meter.record_change(cx.now, Some(Access::Edit), None);
+        if self.recorder.is_some() {
+            held.shard.meter.record_change(cx.now, Some(Access::Edit), None);
+        }
         let admitted = Admitted {
             access: Access::Edit,
             reason: None,
