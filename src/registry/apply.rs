@@ -34,6 +34,16 @@ impl Registry {
     /// Ends a call on the session of `document` from which nothing else follows, and releases the lock.
     pub(super) fn finish(&self, mut held: Held<'_>, document: DocumentId) {
         let deferred = self.update_books(&mut held, document);
+        if self.admission.has_waiters() {
+            return self.finish_and_serve(held, deferred);
+        }
+        drop(held);
+        self.carry_out(deferred);
+    }
+
+    /// Ends a call while somebody waits, and releases the lock.
+    #[cold]
+    fn finish_and_serve(&self, held: Held<'_>, deferred: Deferred) {
         let now = held.time();
         drop(held);
         // Before any worker hears of the document: whoever waits may come to it at once.

@@ -324,7 +324,9 @@ impl Registry {
     /// Removes a connection, and its place if it waits, but not yet from its session. `None` if it is not open.
     fn disconnect(&self, held: &mut Held<'_>, id: ConnectionId) -> Option<Place> {
         let place = held.shard.disconnect(id)?;
-        self.admission.end_wait(id);
+        if self.admission.has_waiters() {
+            self.admission.end_wait(id);
+        }
         Some(place)
     }
 
