@@ -17,6 +17,7 @@ use criterion::Criterion;
 use measure::Scale;
 use workloads::{
     calls, documents, door, limits, memory_latency, one_document, single, staying, tails, threads, ticks,
+    waiting,
 };
 
 type Topic = (&'static str, fn(Scale));
@@ -54,6 +55,7 @@ fn main() {
     if !given("compare") {
         let mut criterion = Criterion::default().configure_from_args();
         single::run(&mut criterion, scale);
+        waiting::run(&mut criterion, scale);
         criterion.final_summary();
     }
 }

@@ -11,3 +11,4 @@ pub(crate) mod staying;
 pub(crate) mod tails;
 pub(crate) mod threads;
 pub(crate) mod ticks;
+pub(crate) mod waiting;
