@@ -78,7 +78,12 @@ fn rich() -> Value {
     ben.into_id();
     ann.lost().unwrap();
     drop(open("edited", "cleo"));
-    engine.open(&key("edited"), &named("zoe"), Access::View).unwrap().into_id();
+    engine.set_document_limit(Some(1)).unwrap();
+    for name in ["zoe", "yan"] {
+        let waits = engine.open(&key("edited"), &named(name), Access::View).unwrap();
+        assert!(matches!(waits.request_edit(), Ok(EditRequest::Waiting { .. })));
+        waits.into_id();
+    }
     engine.open(&key("live"), &named("lou"), Access::LiveView).unwrap().into_id();
     let closing = open("closing", "gus");
     closing.change().unwrap();
