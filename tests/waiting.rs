@@ -189,6 +189,21 @@ fn p12_while_draining_nobody_is_granted_and_undraining_serves() {
 }
 
 #[test]
+fn p12_while_draining_a_place_that_another_tab_takes_over_keeps_its_line_and_reason() {
+    let world = limited(1);
+    let ann = world.edit("a", "ann");
+    let ben = wait(&world, "b", "ben");
+    let second = world.open("b", "ben", Access::View);
+    world.engine.drain();
+    assert_eq!(second.request_edit(), Ok(waiting(Reason::ConnectionLimit, 1)));
+    assert_eq!(ben.position(), None);
+    let grant = world.engine.adopt(second.id()).unwrap().granted();
+    assert_eq!(grant.reason, Some(Reason::ConnectionLimit));
+    world.engine.undrain();
+    drop(ann);
+}
+
+#[test]
 fn p12_a_raised_limit_lets_in_as_many_as_fit_in_order() {
     let world = limited(0);
     let names: Vec<String> = (0..600).map(|number| format!("u{number}")).collect();
@@ -498,6 +513,27 @@ fn p12_without_a_warning_a_request_takes_an_idle_seat_over_at_once() {
     world.acknowledge_all();
     world.pass(seconds(10));
     assert_eq!(world.acknowledge_all(), ["2 -ann [ann]"]);
+}
+
+/// Its request frees a seat, but that passes to an earlier waiter, who is the last user that may be named.
+#[test]
+fn p12_a_request_that_a_quota_stops_at_last_is_refused_for_the_quota() {
+    let world = World::new(|config| {
+        let config = config.edit_limit(Some(2)).document_limit(Some(1)).expiry_warning(Duration::ZERO);
+        let quota = NamedUsers { edit: Some(1), ..NamedUsers::default() };
+        config.idle_when_wanted(Some(IDLE)).named_users(quota)
+    });
+    let tabs = ["a", "b"].map(|document| world.edit(document, "ann"));
+    tabs.iter().for_each(|tab| tab.change().unwrap());
+    let second = world.open("a", "ann", Access::Edit);
+    let third = world.open("c", "ann", Access::Edit);
+    assert_eq!(second.request_edit(), Ok(waiting(Reason::DocumentLimit, 1)));
+    assert_eq!(third.request_edit(), Ok(waiting(Reason::ConnectionLimit, 1)));
+    let ben = world.open("d", "ben", Access::View);
+    world.pass(seconds(86_400));
+    world.take_notices();
+    assert_eq!(ben.request_edit(), Ok(EditRequest::Refused(Reason::UserQuota)));
+    drop((tabs, second, third));
 }
 
 #[test]

@@ -72,8 +72,11 @@ impl Registry {
                 }
             }
             (Some((waiting, waiter)), queue) => {
+                // Where there is no line for it, the place stays where it is.
                 let queue = queue.unwrap_or(waiter.queue);
                 self.admission.hand_place_over([waiting, id], &queue);
+                held.set_reason(id, Some(queue.reason()));
+                return Ok(None);
             }
             (None, Some(queue)) if queue != Queue::NamedUsers => {
                 self.admission.wait(id, &queue, held.cx.now).map_err(|()| RequestError::TooMany)?;
@@ -100,6 +103,8 @@ impl Registry {
             (_, Some(waiter), Some(position)) => {
                 EditRequest::Waiting { reason: waiter.queue.reason(), position }
             }
+            // Its user was to be named, and another's turn came first.
+            (_, Some(waiter), None) => EditRequest::Refused(waiter.queue.reason()),
             _ => EditRequest::Refused(reason),
         }
     }
