@@ -13,7 +13,7 @@ use super::fences::Fences;
 use super::ready::{DocumentId, Queued, Ready};
 use super::stay::StayRules;
 use super::stays::Stays;
-use crate::access::Access;
+use crate::access::{Access, Grant};
 use crate::config::Config;
 use crate::error::OpenError;
 use crate::hash::Hasher;
@@ -271,6 +271,12 @@ impl Shard {
     pub(super) fn access(&self, id: ConnectionId) -> Option<Access> {
         let Place { document, participant } = self.place(id)?;
         Some(self.session(document).access(participant, id))
+    }
+
+    /// What a connection was given, as far as it still has it. `None` if it is not open.
+    pub(super) fn grant(&self, id: ConnectionId) -> Option<Grant> {
+        let Place { document, participant } = self.place(id)?;
+        Some(self.session(document).grant(participant, id))
     }
 }
 

@@ -274,10 +274,7 @@ impl Registry {
 
     /// What a connection was given, as far as it still has it. `None` if it is not open.
     pub(crate) fn grant(&self, id: ConnectionId) -> Option<Grant> {
-        self.read(self.shard_of(id), |shard| {
-            let Place { document, participant } = shard.place(id)?;
-            Some(shard.session(document).grant(participant, id))
-        })
+        self.read(self.shard_of(id), |shard| shard.grant(id))
     }
 
     /// The token of a connection. `None` if it is not open, or cannot be resumed.

@@ -1,7 +1,7 @@
 //! Viewers who want to edit: one gets a free seat at once, or waits for its [turn](super::turns).
 
 use super::ready::DocumentId;
-use super::shard::Place;
+use super::shard::{Place, Shard};
 use super::{Held, Registry};
 use crate::access::{Access, EditRequest, Grant, Reason};
 use crate::admission::{NEWCOMER, Queue, Waiter};
@@ -95,9 +95,10 @@ impl Registry {
 
     /// What a viewer hears who asked, was refused and stands in line now.
     fn answer(&self, id: ConnectionId, reason: Reason) -> EditRequest {
-        let (access, waiter) =
-            self.read(self.shard_of(id), |shard| (shard.access(id), self.admission.waiter(id)));
-        let position = self.admission.position(id);
+        // Under one lock: nobody is granted its seat meanwhile.
+        let (access, waiter, position) = self.read(self.shard_of(id), |shard| {
+            (shard.access(id), self.admission.waiter(id), self.admission.position(id))
+        });
         match (access, waiter, position) {
             (Some(Access::Edit), ..) => EditRequest::Granted,
             (_, Some(waiter), Some(position)) => {
@@ -154,7 +155,8 @@ impl Registry {
                 }
                 drop(held);
                 self.take_over_for(now, id);
-                (self.grant(id).unwrap_or(grant), self.admission.position(id))
+                let look = |shard: &Shard| (shard.grant(id).unwrap_or(grant), self.admission.position(id));
+                self.read(self.shard_of(id), look)
             }
         }
     }
