@@ -519,21 +519,18 @@ fn p12_without_a_warning_a_request_takes_an_idle_seat_over_at_once() {
 #[test]
 fn p12_a_request_that_a_quota_stops_at_last_is_refused_for_the_quota() {
     let world = World::new(|config| {
-        let config = config.edit_limit(Some(2)).document_limit(Some(1)).expiry_warning(Duration::ZERO);
+        let config = config.edit_limit(Some(1)).user_limit(Some(1)).expiry_warning(Duration::ZERO);
         let quota = NamedUsers { edit: Some(1), ..NamedUsers::default() };
         config.idle_when_wanted(Some(IDLE)).named_users(quota)
     });
-    let tabs = ["a", "b"].map(|document| world.edit(document, "ann"));
-    tabs.iter().for_each(|tab| tab.change().unwrap());
-    let second = world.open("a", "ann", Access::Edit);
-    let third = world.open("c", "ann", Access::Edit);
-    assert_eq!(second.request_edit(), Ok(waiting(Reason::DocumentLimit, 1)));
-    assert_eq!(third.request_edit(), Ok(waiting(Reason::ConnectionLimit, 1)));
-    let ben = world.open("d", "ben", Access::View);
+    let ann = world.edit("a", "ann");
+    let second = world.open("b", "ann", Access::Edit);
+    assert_eq!(second.request_edit(), Ok(waiting(Reason::UserLimit, 1)));
     world.pass(seconds(86_400));
-    world.take_notices();
+    let ben = world.open("c", "ben", Access::Edit);
     assert_eq!(ben.request_edit(), Ok(EditRequest::Refused(Reason::UserQuota)));
-    drop((tabs, second, third));
+    assert_eq!((ann.may_edit(), second.may_edit(), ben.position()), (false, true, None));
+    world.engine.validate().unwrap();
 }
 
 #[test]
@@ -565,6 +562,24 @@ fn p12_a_takeover_happens_only_if_it_lets_the_waiter_in() {
     assert_eq!(dan.request_edit(), Ok(EditRequest::Granted), "a limit of the document");
     assert!(!ann.may_edit());
     world.engine.validate().unwrap();
+}
+
+/// No tick came since the lease of the editor is over.
+#[test]
+fn p1_a_waiter_that_resumes_is_not_refused_for_a_lease_that_is_due() {
+    for documents in [["a", "a"], ["a", "b"], ["a", "c"]] {
+        let world = limited(1);
+        let ann = world.edit(documents[0], "ann");
+        let ben = wait(&world, documents[1], "ben");
+        let token = ben.token().unwrap();
+        ann.lost().unwrap();
+        world.pass(seconds(60));
+        ben.lost().unwrap();
+        world.clock.advance(seconds(60));
+        let back = world.engine.resume(&token, 0).unwrap();
+        assert_eq!((back.granted().access, back.access()), (Access::Edit, Some(Access::Edit)));
+        world.engine.validate().unwrap();
+    }
 }
 
 #[test]

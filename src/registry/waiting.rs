@@ -135,12 +135,15 @@ impl Registry {
         if self.admission.waiter(id).is_none() {
             return (grant, None);
         }
+        if self.connections_due(now.steady) {
+            self.run_due_stays(now);
+        }
         let mut held = self.hold(self.shard_of(id), now);
         let waiter = self.admission.waiter(id).filter(|_| held.shard.place(id).is_some());
         let Some(waiter) = waiter else {
-            // Another call granted it, or ended its place.
+            // It was granted what was due, or another call ended its place.
             drop(held);
-            return (self.grant(id).unwrap_or(grant), None);
+            return self.grant_and_position(id, grant);
         };
         match self.admit_viewer(&held, id, waiter.ticket) {
             Ok(admitted) => {
@@ -155,10 +158,15 @@ impl Registry {
                 }
                 drop(held);
                 self.take_over_for(now, id);
-                let look = |shard: &Shard| (shard.grant(id).unwrap_or(grant), self.admission.position(id));
-                self.read(self.shard_of(id), look)
+                self.grant_and_position(id, grant)
             }
         }
+    }
+
+    /// What a connection has now, and its place in its line. The `grant` if it is not open any more.
+    pub(super) fn grant_and_position(&self, id: ConnectionId, grant: Grant) -> (Grant, Option<u32>) {
+        let look = |shard: &Shard| (shard.grant(id).unwrap_or(grant), self.admission.position(id));
+        self.read(self.shard_of(id), look)
     }
 
     /// The place of a connection in its line. `None` if it does not wait.
