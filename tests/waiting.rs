@@ -159,6 +159,22 @@ fn p12_each_limit_has_a_queue_and_a_waiter_stands_only_in_one() {
 }
 
 #[test]
+fn p12_a_waiter_whose_own_limit_is_full_is_skipped_and_stays_in_its_queue() {
+    let world = limited(1);
+    let ann = world.edit("a", "ann");
+    let ben = wait(&world, "b", "ben");
+    world.engine.set_document_limit(Some(0)).unwrap();
+    world.engine.set_live_limit(Some(1)).unwrap();
+    let counts = world.engine.limits().waiting;
+    assert_eq!((counts.edit, counts.document), (1, 0), "its turn has not come");
+    drop(ann);
+    let counts = world.engine.limits().waiting;
+    assert_eq!((counts.edit, counts.document), (0, 1), "the document stops it then");
+    world.engine.set_document_limit(None).unwrap();
+    assert_eq!((granted(&world), ben.may_edit()), (vec!["ben".into()], true));
+}
+
+#[test]
 fn p12_named_users_fences_and_draining_have_no_queue() {
     let quota = NamedUsers { edit: Some(1), expire_days: 1, ..NamedUsers::default() };
     let world = World::new(|config| config.named_users(quota));

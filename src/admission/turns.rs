@@ -66,6 +66,41 @@ impl Admission {
         self.edit.take_in_turn()
     }
 
+    /// Returns true if the limit at which somebody waits has room: its turn has come. Otherwise it waits on there, also if
+    /// another limit would stop it first.
+    pub(crate) fn has_room_at(&self, queue: &Queue, claim: &Claim<'_>, now: Timestamp) -> bool {
+        match queue {
+            Queue::Engine => self.has_room_in_turn(),
+            Queue::Document(_) => {
+                self.document_limit.get().is_none_or(|limit| claim.document.editing < limit)
+            }
+            Queue::User(user) => {
+                let limit = self.user_limit.get().filter(|_| claim.counts_users);
+                limit.is_none_or(|limit| self.user_seats.lock(user).get(user) < limit)
+            }
+            Queue::Saving(_) => !claim.document.saving,
+            Queue::NamedUsers => {
+                !self.has_named_users.load(Ordering::SeqCst)
+                    || self.named_users(now).may(claim.asked, claim.user)
+            }
+        }
+    }
+
+    /// Returns true if a seat is kept, or free, for somebody who waits.
+    fn has_room_in_turn(&self) -> bool {
+        let mut turns = self.turns();
+        while turns.waiters.kept_seats > 0 {
+            let Limit { limit, in_use } = self.edit.read();
+            if limit.is_none_or(|limit| in_use <= limit) {
+                return true;
+            }
+            // A lower limit was set: it passes to nobody.
+            turns.waiters.kept_seats -= 1;
+            self.edit.free();
+        }
+        self.edit.has_room()
+    }
+
     /// Seats that were given back and are not passed on yet.
     pub(super) fn kept_seats(&self) -> u32 {
         if self.has_waiters() { self.waiters.lock().kept_seats } else { 0 }

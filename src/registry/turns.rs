@@ -95,7 +95,12 @@ impl Registry {
             self.admission.mark_due(&waiter.queue);
             return None;
         };
-        let reason = match self.admit_viewer(&held, id, waiter.ticket) {
+        let claim = self.claim_of_viewer(&held, id, waiter.ticket).expect("it was just found");
+        let shares_seat = claim.document.shares_seat;
+        if !shares_seat && !self.admission.has_room_at(&waiter.queue, &claim, held.cx.wall) {
+            return None;
+        }
+        let reason = match self.admission.admit_viewer(&claim, held.cx.wall) {
             Ok(admitted) => {
                 self.end_with_grant(&mut held, id, waiter);
                 self.admission.mark_next_due(&waiter.queue);
