@@ -312,6 +312,20 @@ fn p5_a_drop_of_the_last_editor_gets_its_save_before_the_documents_waiters_edit(
 }
 
 #[test]
+fn p12_nobody_waits_for_a_save_that_was_given_up_and_is_tried_again() {
+    let world = World::new(|config| config.retry_pauses([]));
+    let ann = world.edit("a", "ann");
+    ann.change().unwrap();
+    world.acknowledge_all();
+    world.engine.drop_all(&key("a")).unwrap();
+    world.take().fail();
+    world.acknowledge_all();
+    world.engine.retry_forgotten(&key("a")).unwrap();
+    assert_eq!(ann.request_edit(), Ok(EditRequest::Granted), "no drop asked for this save");
+    world.engine.validate().unwrap();
+}
+
+#[test]
 fn p12_where_the_last_editor_leaves_and_a_waiter_comes_in_one_call_nothing_closes() {
     for changes in [false, true] {
         let world = limited(1);

@@ -239,6 +239,7 @@ impl Session {
         self.step_past_leave(cx, Step::SaveGivenUp);
         let Some(unsaved) = &mut self.unsaved else { return };
         unsaved.failures += 1;
+        unsaved.is_awaited = false;
         unsaved.kept_at = unsaved.would_keep_at.take();
         unsaved.forgotten = Some(reach);
         let callback =
