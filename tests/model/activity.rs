@@ -136,6 +136,7 @@ impl Model {
                 self.ready[lane].push(key);
             }
         }
+        self.serve();
     }
 
     fn run_stay(&mut self, id: ConnectionId, ready: &mut Vec<(DocumentKey, usize)>) {
@@ -158,8 +159,8 @@ impl Model {
                 Due::ViewOnly => {
                     let (access, cause) = (Access::View, AccessCause::Idle);
                     let notice =
-                        |connection, key, user| Notice::Access { connection, key, user, access, cause };
-                    self.demote(&key, &[id], (Reason::Idle, self.draining), notice);
+                        |connection, key, user| Some(Notice::Access { connection, key, user, access, cause });
+                    self.demote(&key, &[id], (Some(Reason::Idle), self.draining), notice);
                 }
                 Due::Ends(cause) => self.remove_connection(id, Some(cause)),
             }

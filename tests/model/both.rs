@@ -191,12 +191,12 @@ impl Both {
             Op::DocumentLimit(number) => {
                 let limit = pick(&SMALL, *number);
                 self.engine().set_document_limit(limit).unwrap();
-                self.model.settings.document_limit = limit;
+                self.model.set_document_limit(limit);
             }
             Op::UserLimit(number) => {
                 let limit = pick(&SMALL, *number);
                 self.engine().set_user_limit(limit).unwrap();
-                self.model.settings.user_limit = limit;
+                self.model.set_user_limit(limit);
             }
             Op::NamedUsers { edit, live, days } => {
                 let (edit, live) = (pick(&SMALL, *edit), pick(&SMALL, *live));
@@ -253,7 +253,9 @@ impl Both {
                 let expected = self.model.retry_forgotten(&key);
                 assert_eq!(self.engine().retry_forgotten(&key), expected, "{op:?}");
             }
-            Op::Lost(_) | Op::Resume { .. } | Op::Touch(_) => self.step_of_connection(op),
+            Op::Lost(_) | Op::Resume { .. } | Op::Touch(_) | Op::RequestEdit(_) | Op::ReleaseEdit(_) => {
+                self.step_of_connection(op)
+            }
             Op::Fence { .. } | Op::DropFor { .. } | Op::DropConnectionFor { .. } | Op::Unfence { .. } => {
                 self.step_of_fence(op);
             }
@@ -315,6 +317,11 @@ impl Both {
         let (key, user, asked) = self.pick(document, user, asked);
         let expected = self.model.grant(&key, user.id(), asked, false);
         assert_eq!(self.engine().would_admit(&key, user.id(), asked), expected, "{asked} for {user:?}");
+        if asked == Access::Edit {
+            let place = |reason| self.model.next_position(&key, user.id(), reason);
+            let expected = expected.map(|grant| grant.reason.and_then(place));
+            assert_eq!(self.engine().would_wait_at(&key, user.id()), expected, "{user:?} in {key}");
+        }
     }
 
     fn open(&mut self, document: u8, user: u8, asked: u8) {

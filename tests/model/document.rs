@@ -70,6 +70,7 @@ struct Change {
 
 /// Something that the storage has not been told yet. Events wait in order.
 #[expect(clippy::large_enum_variant, reason = "a model may waste memory")]
+#[derive(Clone)]
 enum Event {
     Joined(UserId),
     Left(UserId),
@@ -182,6 +183,8 @@ pub struct Document {
     save_failures: usize,
     closing: Option<Closing>,
     pub saving: bool,
+    /// Whether a drop asked for the save that is to come.
+    awaited: bool,
     /// The last change of the save that was given up, while the document is listed as forgotten.
     forgotten: Option<u64>,
     pub url: Option<String>,
@@ -224,6 +227,7 @@ impl Document {
             save_failures: 0,
             closing: None,
             saving: false,
+            awaited: false,
             forgotten: None,
             url: None,
             offered_url: None,

@@ -31,6 +31,8 @@ impl Model {
             None => document.users_in_order(),
             Some(users) => users.to_vec(),
         };
+        let named: Vec<_> = users.iter().flat_map(|user| document.connections_of(user)).collect();
+        self.end_places(&named, cause);
         for user in users {
             let document = self.document(key).expect("the document is known");
             if !document.is_participant(&user) {
@@ -52,6 +54,7 @@ impl Model {
         let key = self.document_of(id).expect("the connection is open").key.clone();
         let mut dropped = Dropped::default();
         dropped.connections.extend((access > Access::View).then_some(id));
+        self.end_places(&[id], DropCause::Drop);
         self.demote_by(&key, &dropped.connections, DropCause::Drop);
         Ok(dropped)
     }
@@ -63,6 +66,7 @@ impl Model {
         self.demote(key, connections, (reason, true), notice);
         if let Some(document) = self.document(key) {
             document.skip_save_delay(now);
+            document.await_save();
         }
         self.follow_up(key);
     }
@@ -72,28 +76,33 @@ impl Model {
         &mut self,
         key: &DocumentKey,
         connections: &[ConnectionId],
-        (reason, at_once): (Reason, bool),
-        notice: impl Fn(ConnectionId, DocumentKey, UserId) -> Notice,
+        (reason, at_once): (Option<Reason>, bool),
+        notice: impl Fn(ConnectionId, DocumentKey, UserId) -> Option<Notice>,
     ) {
         let (settings, now) = (self.settings.clone(), self.now);
         let mut notices = Vec::new();
         for id in connections {
             let document = self.document_of(*id).expect("the connection is open");
             let user = document.connection(*id).user.id().clone();
-            let before = document.access_of(&user);
-            let Connection { access, .. } = document.demote(*id, reason, (&settings, now, at_once));
+            let (before, Connection { access, .. }) =
+                (document.access_of(&user), document.connection(*id).clone());
+            let seats = self.all_seats(access);
+            let document = self.document(key).expect("the connection is open");
+            document.demote(*id, reason, (&settings, now, at_once));
             let after = document.access_of(&user);
-            notices.push(notice(*id, key.clone(), user.clone()));
+            notices.extend(notice(*id, key.clone(), user.clone()));
             notices.extend(self.presence_notice(key, &user, [before, after]));
-            self.check_decrease_of(access);
+            self.free_seats(access, seats - self.all_seats(access));
             self.record_usage(None);
         }
         self.notices.extend(notices);
     }
 
     /// Returns the reason that a dropped connection has, and its notice.
-    fn dropped(cause: DropCause) -> (Reason, impl Fn(ConnectionId, DocumentKey, UserId) -> Notice) {
+    pub(super) fn dropped(
+        cause: DropCause,
+    ) -> (Option<Reason>, impl Fn(ConnectionId, DocumentKey, UserId) -> Option<Notice>) {
         let reason = if cause == DropCause::Fence { Reason::Fenced } else { Reason::Dropped };
-        (reason, move |connection, key, user| Notice::Dropped { connection, key, user, cause })
+        (Some(reason), move |connection, key, user| Some(Notice::Dropped { connection, key, user, cause }))
     }
 }

@@ -55,11 +55,13 @@ impl Model {
         let was_alive = !connection.is_lost();
         (connection.id, connection.attempt, connection.lost_until) = (new, attempt, None);
         connection.touch(now);
-        let grant = Grant { access: connection.access, reason: connection.reason };
         let user = connection.user.id().clone();
         if was_alive {
             self.tell_disconnected(old, (key, user), DisconnectCause::Superseded);
         }
+        self.go_on_waiting([old, new]);
+        let connection = self.document_of(new).expect("the connection is open").connection(new);
+        let grant = Grant { access: connection.access, reason: connection.reason };
         // An age that ran out meanwhile is applied right after it.
         self.run_stays(&[]);
         grant

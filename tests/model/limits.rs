@@ -8,6 +8,7 @@ use coedit::{
 use super::Model;
 use super::document::{Connection, Document};
 use super::usage::{ACCESSES, Opened};
+use super::waiting::{NEWCOMER, Queue};
 
 const DAY: u64 = 86_400_000;
 
@@ -16,6 +17,22 @@ pub struct Named {
     pub access: Access,
     user: UserId,
     pub until: u64,
+}
+
+/// Who asks for an access.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Asking {
+    /// Somebody who only wants to know.
+    Would,
+    Opens,
+    /// A viewer who wants to edit, with its ticket.
+    Viewer(u64),
+}
+
+impl Asking {
+    fn ticket(self) -> u64 {
+        if let Asking::Viewer(ticket) = self { ticket } else { NEWCOMER }
+    }
 }
 
 fn count<T>(all: impl Iterator<Item = T>) -> u32 {
@@ -47,6 +64,35 @@ impl Model {
         count(seats.iter())
     }
 
+    pub(super) fn all_seats(&self, access: Access) -> u32 {
+        self.seats(access, |_, _| true)
+    }
+
+    pub(super) fn has_free_seat(&self) -> bool {
+        !is_full(self.settings.edit_limit, self.all_seats(Access::Edit))
+    }
+
+    pub(super) fn has_room_in_document(&self, key: &DocumentKey) -> bool {
+        !is_full(self.settings.document_limit, self.seats(Access::Edit, |other, _| other == key))
+    }
+
+    pub(super) fn has_room_for_user(&self, user: &UserId) -> bool {
+        !is_full(self.settings.user_limit, self.seats(Access::Edit, |_, other| other == user))
+    }
+
+    /// Returns true if a user counts among the named users, or may.
+    pub(super) fn has_room_for_named(&self, user: &UserId) -> bool {
+        let counting = || self.named.iter().filter(|one| one.access == Access::Edit && one.until > self.now);
+        let counts = counting().any(|one| one.user == *user);
+        counts || !is_full(self.settings.named_users.edit, count(counting()))
+    }
+
+    /// Returns true if no more seats are in use than may be, with those that are kept.
+    pub(super) fn fits_with_kept_seats(&self) -> bool {
+        let Limit { limit, in_use } = self.pool(Pool::Edit);
+        limit.is_none_or(|limit| in_use <= limit)
+    }
+
     fn connections(&self, access: Option<Access>) -> u32 {
         let all = self.documents.iter().flat_map(|document| &document.connections);
         count(all.filter(|one| access.is_none_or(|access| one.access == access)))
@@ -56,8 +102,8 @@ impl Model {
         let settings = &self.settings;
         let named = |access| count(self.named.iter().filter(|one| one.access == access));
         let (limit, in_use) = match pool {
-            Pool::Edit => (settings.edit_limit, self.seats(Access::Edit, |_, _| true)),
-            Pool::Live => (settings.live_limit, self.seats(Access::LiveView, |_, _| true)),
+            Pool::Edit => (settings.edit_limit, self.all_seats(Access::Edit) + self.kept_seats),
+            Pool::Live => (settings.live_limit, self.all_seats(Access::LiveView)),
             Pool::Users => (settings.named_users.edit, named(Access::Edit)),
             Pool::Max => (settings.max_connections, self.connections(None)),
             _ => (settings.named_users.live, named(Access::LiveView)),
@@ -173,6 +219,17 @@ impl Model {
     pub fn set_edit_limit(&mut self, limit: Option<u32>) {
         self.settings.edit_limit = limit;
         self.check_limit_change(Pool::Edit);
+        self.serve();
+    }
+
+    pub fn set_document_limit(&mut self, limit: Option<u32>) {
+        self.settings.document_limit = limit;
+        self.serve();
+    }
+
+    pub fn set_user_limit(&mut self, limit: Option<u32>) {
+        self.settings.user_limit = limit;
+        self.serve();
     }
 
     pub fn set_live_limit(&mut self, limit: Option<u32>) {
@@ -196,6 +253,7 @@ impl Model {
         }
         self.check_limit_change(Pool::Users);
         self.check_limit_change(Pool::UsersView);
+        self.serve();
     }
 }
 
@@ -234,7 +292,8 @@ impl Model {
             }
             return Err(OpenError::TooMany);
         }
-        let reason = if asked == Access::View { None } else { self.refusal(key, user, asked, opens) };
+        let asking = if opens { Asking::Opens } else { Asking::Would };
+        let reason = if asked == Access::View { None } else { self.refusal((key, user), asked, asking) };
         Ok(Grant { access: if reason.is_some() { Access::View } else { asked }, reason })
     }
 
@@ -242,47 +301,72 @@ impl Model {
         is_full(self.settings.max_connections, self.connections(None))
     }
 
-    fn refusal(&mut self, key: &DocumentKey, user: &UserId, asked: Access, opens: bool) -> Option<Reason> {
-        let edit = asked == Access::Edit;
+    /// Returns the first reason for which somebody does not get an access. Nobody who needs a seat gets it before those who
+    /// wait for it with a lower ticket.
+    pub(super) fn refusal(
+        &mut self,
+        (key, user): (&DocumentKey, &UserId),
+        asked: Access,
+        asking: Asking,
+    ) -> Option<Reason> {
+        let (edit, ticket) = (asked == Access::Edit, asking.ticket());
         if edit && self.draining {
             return Some(Reason::Draining);
         }
         if self.is_fenced(key, user) {
             return Some(Reason::Fenced);
         }
-        if edit && self.document(key).is_some_and(|document| document.saving) {
+        // Whoever waits lets a save be made first that a drop asked for.
+        let is_viewer = matches!(asking, Asking::Viewer(_));
+        let lets_save = |document: &mut Document| document.saving || is_viewer && document.awaits_save();
+        if edit && self.document(key).is_some_and(lets_save) {
             return Some(Reason::Saving);
         }
         if self.has_seat(key, user, asked) {
             return None;
         }
-        if edit && is_full(self.settings.document_limit, self.seats(asked, |other, _| other == key)) {
+        if edit && self.is_behind(ticket, &Queue::Saving(key.clone())) {
+            return Some(Reason::Saving);
+        }
+        let is_behind = self.is_behind(ticket, &Queue::Document(key.clone()));
+        if edit && (is_behind || !self.has_room_in_document(key)) {
             return Some(Reason::DocumentLimit);
         }
-        if edit && is_full(self.settings.user_limit, self.seats(asked, |_, other| other == user)) {
+        let is_behind = self.is_behind(ticket, &Queue::User(user.clone()));
+        if edit && (is_behind || !self.has_room_for_user(user)) {
             return Some(Reason::UserLimit);
         }
+        self.refusal_of_engine(user, asked, asking)
+    }
+
+    fn refusal_of_engine(&mut self, user: &UserId, asked: Access, asking: Asking) -> Option<Reason> {
+        let (edit, ticket) = (asked == Access::Edit, asking.ticket());
         if self.settings.named_users.edit.or(self.settings.named_users.live).is_some() {
             self.expire();
         }
         let (seats, names) = pools(asked);
         let counts = self.named.iter().any(|one| one.access == asked && one.user == *user);
         let is_full = |pool| is_full(self.pool(pool).limit, self.pool(pool).in_use);
+        let has_no_seat = if edit {
+            !self.has_free_seat() || self.is_behind(ticket, &Queue::Engine)
+        } else {
+            is_full(seats)
+        };
         let (full, reason) = if is_full(names) && !counts {
             (names, Reason::UserQuota)
-        } else if is_full(seats) {
+        } else if has_no_seat {
             (seats, if edit { Reason::ConnectionLimit } else { Reason::LiveViewLimit })
         } else {
             return None;
         };
-        if opens {
+        if matches!(asking, Asking::Opens | Asking::Viewer(NEWCOMER)) {
             self.check_refusal(full);
         }
         Some(reason)
     }
 
     /// Returns true if a further connection of the user shares a seat that the user has.
-    fn has_seat(&self, key: &DocumentKey, user: &UserId, access: Access) -> bool {
+    pub(super) fn has_seat(&self, key: &DocumentKey, user: &UserId, access: Access) -> bool {
         self.settings.by_users && self.seats(access, |document, other| document == key && other == user) > 0
     }
 
@@ -322,7 +406,7 @@ impl Model {
         self.check_increase(Pool::Max);
     }
 
-    fn count_named(&mut self, user: &UserId, access: Access) {
+    pub(super) fn count_named(&mut self, user: &UserId, access: Access) {
         let names = pools(access).1;
         let counts = self.named.iter().any(|one| one.access == access && one.user == *user);
         if self.pool(names).limit.is_some() && !counts {

@@ -22,6 +22,7 @@ mod presence;
 pub mod settings;
 mod snapshots;
 mod usage;
+mod waiting;
 
 use coedit::{
     Access, ChangeError, ConnectionError, ConnectionId, DisconnectCause, DocumentKey, DocumentState,
@@ -33,6 +34,7 @@ use fences::Fence;
 use limits::Named;
 use settings::Settings;
 use usage::Record;
+use waiting::Waiter;
 
 pub struct Model {
     pub settings: Settings,
@@ -57,6 +59,12 @@ pub struct Model {
     /// The level in the last notice about each limit.
     levels: [(Pool, LimitLevel); 5],
     pub usage: Record,
+    /// Who waits for edit access, in any order.
+    waiters: Vec<Waiter>,
+    /// How many tickets were drawn.
+    tickets: u64,
+    /// Seats of the engine that were given back while somebody waits for one, and are not passed on yet.
+    kept_seats: u32,
 }
 
 /// The engine shuts down.
@@ -99,6 +107,9 @@ impl Model {
             levels: [Pool::Edit, Pool::Live, Pool::Users, Pool::UsersView, Pool::Max]
                 .map(|pool| (pool, LimitLevel::Clear)),
             usage: Record::new(now),
+            waiters: Vec::new(),
+            tickets: 0,
+            kept_seats: 0,
         }
     }
 
@@ -114,9 +125,11 @@ impl Model {
         self.documents.iter_mut().find(|document| document.connections.iter().any(|one| one.id == id))
     }
 
-    /// Runs after every step on a document. Queues the document if it is ready and removes it if nothing of it is left.
+    /// Runs after every step on a document. Queues the document if it is ready and removes it if nothing of it is left. Then
+    /// seats pass to those who wait.
     fn follow_up(&mut self, key: &DocumentKey) {
         self.queue(key);
+        self.serve();
         self.end_if_settled();
     }
 
@@ -192,8 +205,11 @@ impl Model {
         let Connection { user, access, .. } = document.connection(id).clone();
         let (key, user) = (document.key.clone(), user.id().clone());
         let before = document.access_of(&user);
+        self.end_place(id);
+        let seats = self.all_seats(access);
+        let document = self.document(&key).expect("the connection is open");
         document.leave(id, &settings, now, draining);
-        self.check_decrease_of(access);
+        self.free_seats(access, seats - self.all_seats(access));
         self.check_decrease(Pool::Max);
         self.record_usage(None);
         if let Some(cause) = cause {
@@ -346,6 +362,8 @@ impl Model {
             }
             self.queue(key);
         }
+        self.look_at_named_users();
+        self.serve();
         self.end_if_settled();
         if self.shutdown.as_ref().is_some_and(|shutdown| shutdown.deadline <= now) {
             self.end();
@@ -365,6 +383,7 @@ impl Model {
 
     pub fn undrain(&mut self) {
         self.draining = self.shutdown.is_some();
+        self.serve();
     }
 
     pub fn is_draining(&self) -> bool {

@@ -110,6 +110,9 @@ pub enum Op {
         limits: u8,
         small: u8,
     },
+    /// A viewer wants to edit.
+    RequestEdit(u8),
+    ReleaseEdit(u8),
     Version,
     Drain,
     Undrain,
@@ -122,7 +125,7 @@ impl Op {
     /// Turns any four bytes into an operation. Common operations come up more often.
     pub fn from_bytes([kind, a, b, c]: [u8; 4]) -> Op {
         let flag = c & 1 == 1;
-        match kind % 160 {
+        match kind % 176 {
             0..24 => Op::Open { document: a, user: b, asked: c },
             24..36 => Op::Close(a),
             36..48 => Op::Change(a),
@@ -174,7 +177,9 @@ impl Op {
             // Leases and the like need time.
             153 => Op::Restart { how: a, limits: b, small: c },
             154..156 => Op::Pass(u16::from_be_bytes([a % 16, b])),
-            _ => Op::PassToDeadline,
+            156..160 => Op::PassToDeadline,
+            160..172 => Op::RequestEdit(a),
+            _ => Op::ReleaseEdit(a),
         }
     }
 }

@@ -67,8 +67,12 @@ impl Model {
         returning.sort_by_key(|(_, one)| one.opened);
         // A seat is kept, whatever refuses newcomers.
         let fences = std::mem::take(&mut self.fences);
+        let waiters = std::mem::take(&mut self.waiters);
         for (key, connection) in returning {
+            let waiter = waiters.iter().find(|one| one.id == connection.id).cloned();
             self.restart_connection(&key, connection);
+            let returned = waiter.filter(|one| self.access(one.id).is_some());
+            returned.into_iter().for_each(|waiter| self.restart_waiter(waiter));
         }
         self.fences = fences;
     }
@@ -96,10 +100,15 @@ impl Model {
         self.record_usage(None);
     }
 
-    /// The connection with a token has this id in the new engine.
-    pub fn rename_connection(&mut self, token: ResumeToken, id: ConnectionId) {
-        let mut all = self.documents.iter_mut().flat_map(|document| &mut document.connections);
-        let connection = all.find(|one| one.token == Some(token));
-        connection.expect("the model has every connection").id = id;
+    /// The connections with these tokens have these ids in the new engine.
+    pub fn rename_connections(&mut self, ids: &[(ResumeToken, ConnectionId)]) {
+        let new_id = |token| ids.iter().find(|(other, _)| Some(*other) == token).map(|(_, id)| *id);
+        let waiting: Vec<_> = self.waiters.iter().map(|one| new_id(self.token(one.id))).collect();
+        for (waiter, id) in self.waiters.iter_mut().zip(waiting) {
+            waiter.id = id.expect("a waiter is back");
+        }
+        for connection in self.documents.iter_mut().flat_map(|document| &mut document.connections) {
+            connection.id = new_id(connection.token).expect("the engine has every connection");
+        }
     }
 }

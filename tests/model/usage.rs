@@ -28,6 +28,10 @@ pub struct Record {
     events: Vec<Event>,
     /// When the cap of all connections refused an open.
     cap_refusals: Vec<u64>,
+    /// When connections began to wait for edit access.
+    waits: Vec<u64>,
+    /// When connections that waited were granted it, and after how many seconds.
+    grants: Vec<(u64, u64)>,
 }
 
 fn distinct_users<'a>(opened: impl Iterator<Item = &'a Opened>) -> u64 {
@@ -39,11 +43,20 @@ fn distinct_users<'a>(opened: impl Iterator<Item = &'a Opened>) -> u64 {
 
 impl Record {
     pub fn new(since: u64) -> Self {
-        Record { since, events: Vec::new(), cap_refusals: Vec::new() }
+        Record { since, events: Vec::new(), cap_refusals: Vec::new(), waits: Vec::new(), grants: Vec::new() }
     }
 
     pub fn add_cap_refusal(&mut self, at: u64) {
         self.cap_refusals.push(at);
+    }
+
+    pub fn add_wait(&mut self, at: u64) {
+        self.waits.push(at);
+    }
+
+    /// Each wait is rounded to a second.
+    pub fn add_grant(&mut self, at: u64, millis: u64) {
+        self.grants.push((at, (millis + 500) / 1_000));
     }
 
     pub fn add(&mut self, at: u64, counts: [u32; 3], opened: Option<Opened>) {
@@ -87,6 +100,20 @@ impl Record {
         assert_eq!(window.fallbacks.get(&Reason::ConnectionCap).copied().unwrap_or(0), capped);
         let fallbacks = opened().filter(|opened| opened.reason.is_some()).count() as u64;
         assert_eq!(window.fallbacks.values().sum::<u64>(), fallbacks + capped);
+        self.check_waits(window, from);
+    }
+
+    fn check_waits(&self, window: &Window, from: u64) {
+        let begun = self.waits.iter().filter(|at| **at >= from).count();
+        let grants = self.grants.iter().filter(|(at, _)| *at >= from);
+        let times: Vec<u64> = grants.map(|(_, seconds)| *seconds).collect();
+        let reported = window.waits;
+        let counts = [reported.begun, reported.granted].map(u64::from);
+        assert_eq!(counts, [begun as u64, times.len() as u64], "waits from {from}");
+        assert_eq!(u64::from(reported.longest_s), times.iter().copied().max().unwrap_or(0));
+        #[expect(clippy::cast_precision_loss, reason = "compared with a tolerance")]
+        let average = times.iter().sum::<u64>() as f64 / times.len().max(1) as f64;
+        assert!((reported.average_s - average).abs() < 1e-9, "{reported:?}, {average} from {from}");
     }
 
     /// Returns the minimum, the maximum, the first time of the maximum, and the average.

@@ -88,6 +88,9 @@ impl Both {
             self.model.limits(),
             "limits after {op:?}"
         );
+        let waiting = limits.waiting;
+        let waiting = [waiting.edit, waiting.document, waiting.user, waiting.saving];
+        assert_eq!(waiting, self.model.waiting(), "waiting after {op:?}");
         assert_eq!((limits.document, limits.user), (settings.document_limit, settings.user_limit));
         assert_eq!(limits.named_users, settings.named_users);
     }

@@ -62,12 +62,11 @@ impl Both {
         let snapshot: Snapshot = serde_json::from_str(json).unwrap();
         let engine = Engine::restore(config(&self.model.settings, &self.clock), snapshot).unwrap();
         self.model.restart(&order);
-        self.connections.clear();
-        for one in self.keys.iter().flat_map(|key| engine.connections(key)) {
-            let token = engine.token(one.connection).expect("a restored connection has a token");
-            self.model.rename_connection(token, one.connection);
-            self.connections.push(one.connection);
-        }
+        let connections = self.keys.iter().flat_map(|key| engine.connections(key));
+        let token = |id| engine.token(id).expect("a restored connection has a token");
+        let ids: Vec<_> = connections.map(|one| (token(one.connection), one.connection)).collect();
+        self.model.rename_connections(&ids);
+        self.connections = ids.into_iter().map(|(_, id)| id).collect();
         self.connections.sort_by_key(|id| ConnectionId::to_bits(*id));
         (self.callbacks, self.save_callbacks) = (engine.callbacks(), engine.save_callbacks());
         self.notices = engine.notices();

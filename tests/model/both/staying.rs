@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use coedit::{ConnectionId, DropCause, Notice, ResumeError, ResumeToken};
+use coedit::{AccessCause, ConnectionId, DropCause, Notice, ResumeError, ResumeToken};
 
 use super::{Both, pick};
 use crate::model::op::Op;
@@ -13,6 +13,7 @@ const TIMES: [Option<u64>; 4] = [None, Some(2_000), Some(20_000), Some(0)];
 /// Returns the connection that a notice is about.
 pub(super) fn connection(notice: &Notice) -> Option<ConnectionId> {
     match notice {
+        Notice::Access { cause: AccessCause::Granted, .. } => None,
         Notice::Access { connection, .. }
         | Notice::Expiring { connection, .. }
         | Notice::Disconnected { connection, .. } => Some(*connection),
@@ -33,6 +34,14 @@ impl Both {
             Op::Touch(number) => {
                 let Some(id) = self.connection(*number) else { return };
                 assert_eq!(self.engine().touch(id), self.model.touch(id), "{op:?}");
+            }
+            Op::RequestEdit(number) => {
+                let Some(id) = self.connection(*number) else { return };
+                assert_eq!(self.engine().request_edit(id), self.model.request_edit(id), "{op:?}");
+            }
+            Op::ReleaseEdit(number) => {
+                let Some(id) = self.connection(*number) else { return };
+                assert_eq!(self.engine().release_edit(id), self.model.release_edit(id), "{op:?}");
             }
             Op::Resume { token, attempt, how } => {
                 let latest = &self.tokens[self.tokens.len().saturating_sub(24)..];
@@ -73,6 +82,7 @@ impl Both {
             for (one, (id, user, access, state, idle)) in engine.iter().zip(model) {
                 let found = (one.connection, one.user.id(), one.access, one.state);
                 assert_eq!(found, (id, &user, access, state), "connections after {op:?}");
+                assert_eq!(one.position, self.model.position(id), "place of {id:?} after {op:?}");
                 // It is exact to a second.
                 let found = u64::try_from(one.idle.as_millis()).unwrap();
                 assert!((idle..idle + 1_000).contains(&found), "idle for {found}, not {idle}, after {op:?}");

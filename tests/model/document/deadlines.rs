@@ -65,6 +65,16 @@ impl Document {
         }
     }
 
+    /// A drop asks for the save that is to come: whoever waits lets it be made first.
+    pub fn await_save(&mut self) {
+        self.awaited = self.closing.is_some();
+    }
+
+    /// Returns true if whoever waits lets a save be made first.
+    pub fn awaits_save(&self) -> bool {
+        self.saving || self.awaited && self.closing.is_some()
+    }
+
     /// The engine shuts down: every save is due, every retry is due, and the pauses begin again.
     pub fn hurry(&mut self, now: u64) {
         self.make_save_due(now);

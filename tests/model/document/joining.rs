@@ -9,27 +9,57 @@ impl Document {
     pub fn join(&mut self, connection: Connection, settings: &Settings) {
         let (user, access) = (connection.user.clone(), connection.access);
         self.enter(connection);
-        if access == Access::Edit && settings.callbacks {
+        if access == Access::Edit {
+            self.tell_joined(user.id(), settings);
+        }
+    }
+
+    fn tell_joined(&mut self, user: &UserId, settings: &Settings) {
+        if settings.callbacks {
+            self.awaited = false;
             if let Some(leaver) = self.closing.take().and_then(|closing| closing.leaver) {
                 self.waiting.push(Event::Left(leaver));
             }
-            self.waiting.push(Event::Joined(user.id().clone()));
+            self.waiting.push(Event::Joined(user.clone()));
         }
+    }
+
+    /// A viewer edits from now on. Where the storage has not heard yet that the document closed, it did not.
+    pub fn promote(&mut self, id: ConnectionId, settings: &Settings, now: u64) {
+        let Connection { user, access, .. } = self.connection(id).clone();
+        let user = user.id().clone();
+        self.keep_order(&user, Access::Edit);
+        if let Some(event @ Event::Closed(..)) = self.waiting.last_mut()
+            && let Event::Closed(leaver, _) = event.clone()
+        {
+            *event = Event::Left(leaver);
+        }
+        remove_last(&mut self.accesses, &(user.clone(), access));
+        self.accesses.push((user.clone(), Access::Edit));
+        let connection = self.connection_mut(id);
+        (connection.access, connection.reason) = (Access::Edit, None);
+        connection.touch(now);
+        self.tell_joined(&user, settings);
     }
 
     /// Adds a connection. Nobody is told.
     pub(super) fn enter(&mut self, connection: Connection) {
         let (user, access) = (connection.user.clone(), connection.access);
-        let edits = self.accesses.contains(&(user.id().clone(), Access::Edit));
-        if access == Access::Edit && !edits && !self.storage_knows(user.id()) {
-            self.order.retain(|other| other != user.id());
-        }
-        if !self.order.contains(user.id()) {
-            self.order.push(user.id().clone());
-        }
+        self.keep_order(user.id(), access);
         self.connections.push(connection);
         self.connected.push(user.id().clone());
         self.accesses.push((user.id().clone(), access));
+    }
+
+    /// Whoever begins to edit comes after those who edit, unless the storage knows of it.
+    fn keep_order(&mut self, user: &UserId, access: Access) {
+        let edits = self.accesses.contains(&(user.clone(), Access::Edit));
+        if access == Access::Edit && !edits && !self.storage_knows(user) {
+            self.order.retain(|other| other != user);
+        }
+        if !self.order.contains(user) {
+            self.order.push(user.clone());
+        }
     }
 
     pub fn leave(&mut self, id: ConnectionId, settings: &Settings, now: u64, at_once: bool) {
@@ -71,6 +101,12 @@ impl Document {
         theirs.map(|one| one.id).collect()
     }
 
+    /// Returns the connections of a user in the order in which they were opened.
+    pub fn connections_of(&self, user: &UserId) -> Vec<ConnectionId> {
+        let theirs = self.connections.iter().filter(|one| one.user.id() == user);
+        theirs.map(|one| one.id).collect()
+    }
+
     /// Returns all connections, user by user in the order in which they began to edit.
     pub fn connections_in_order(&self) -> Vec<ConnectionId> {
         let of = |user: UserId| {
@@ -90,19 +126,18 @@ impl Document {
         distinct(&self.accesses).into_iter().filter(|(_, access)| *access > Access::View).collect()
     }
 
-    /// Makes a connection view-only. Returns it as it was.
+    /// Makes a connection view-only.
     pub fn demote(
         &mut self,
         id: ConnectionId,
-        why: Reason,
+        why: Option<Reason>,
         (settings, now, at_once): (&Settings, u64, bool),
-    ) -> Connection {
+    ) {
         let connection =
             self.connections.iter_mut().find(|one| one.id == id).expect("the connection is open");
         let before = connection.clone();
-        (connection.access, connection.reason) = (Access::View, Some(why));
+        (connection.access, connection.reason) = (Access::View, why);
         self.accesses.push((before.user.id().clone(), Access::View));
         self.end_access(&before, settings, now, at_once);
-        before
     }
 }

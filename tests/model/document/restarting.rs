@@ -38,7 +38,7 @@ impl Document {
                 *at = now;
             }
         }
-        (self.force_at, self.offered_url) = (None, None);
+        (self.force_at, self.offered_url, self.awaited) = (None, None, false);
     }
 
     /// A connection is there again. Nobody is told.

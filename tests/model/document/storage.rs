@@ -261,7 +261,7 @@ impl Document {
     }
 
     fn finish_closing(&mut self) {
-        self.saving = false;
+        (self.saving, self.awaited) = (false, false);
         if let Some(leaver) = self.closing.take().and_then(|closing| closing.leaver) {
             remove_last(&mut self.handed_out, &leaver);
             self.prune_order();
