@@ -254,7 +254,7 @@ impl Both {
                 assert_eq!(self.engine().retry_forgotten(&key), expected, "{op:?}");
             }
             Op::Lost(_) | Op::Resume { .. } | Op::Touch(_) | Op::RequestEdit(_) | Op::ReleaseEdit(_) => {
-                self.step_of_connection(op)
+                self.step_of_connection(op);
             }
             Op::Fence { .. } | Op::DropFor { .. } | Op::DropConnectionFor { .. } | Op::Unfence { .. } => {
                 self.step_of_fence(op);

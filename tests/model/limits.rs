@@ -209,7 +209,7 @@ impl Model {
     }
 
     /// Removes the named users who have expired.
-    fn expire(&mut self) {
+    pub(super) fn expire(&mut self) {
         let now = self.now;
         self.named.retain(|one| one.until > now);
         self.check_decrease(Pool::Users);

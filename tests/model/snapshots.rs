@@ -72,7 +72,9 @@ impl Model {
             let waiter = waiters.iter().find(|one| one.id == connection.id).cloned();
             self.restart_connection(&key, connection);
             let returned = waiter.filter(|one| self.access(one.id).is_some());
-            returned.into_iter().for_each(|waiter| self.restart_waiter(waiter));
+            if let Some(waiter) = returned {
+                self.restart_waiter(waiter);
+            }
         }
         self.fences = fences;
     }

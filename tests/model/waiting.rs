@@ -267,10 +267,10 @@ impl Model {
 
     /// The time of named users may be over.
     pub(super) fn look_at_named_users(&mut self) {
-        let waits = |one: &&Waiter| one.queue == Queue::NamedUsers && self.is_present(one);
-        let Some(Waiter { id, ticket, .. }) = self.waiters.iter().find(waits).cloned() else { return };
-        let (key, user) = self.owner(id);
-        let _ = self.refusal((&key, &user), Access::Edit, Asking::Viewer(ticket));
+        let waits = |one: &Waiter| one.queue == Queue::NamedUsers && self.is_present(one);
+        if !self.draining && self.waiters.iter().any(waits) {
+            self.expire();
+        }
     }
 
     /// A viewer edits from now on. The place that its user has on its document ends. The transport hears of it if the
@@ -350,7 +350,8 @@ impl Model {
         let connection = self.document_of(waiter.id).expect("the connection is open").connection(waiter.id);
         if connection.access < Access::Edit {
             let queue = connection.reason.and_then(|reason| Queue::of(reason, &key, &user));
-            self.waiters.push(Waiter { queue: queue.unwrap_or(Queue::Engine), since: self.now, ..waiter });
+            let (queue, since) = (queue.unwrap_or(Queue::Engine), self.now);
+            self.waiters.push(Waiter { queue, since, ..waiter });
         }
     }
 }
