@@ -545,9 +545,9 @@ fn p12_without_a_warning_a_request_takes_an_idle_seat_over_at_once() {
     assert_eq!(world.acknowledge_all(), ["2 -ann [ann]"]);
 }
 
-/// Its request frees a seat, but that passes to an earlier waiter, who is the last user that may be named.
+/// Its request frees a seat, but that passes to an earlier waiter: it waits on at the limit that stops it.
 #[test]
-fn p12_a_request_that_a_quota_stops_at_last_is_refused_for_the_quota() {
+fn p12_a_request_that_frees_a_seat_for_an_earlier_waiter_waits_on() {
     let world = World::new(|config| {
         let config = config.edit_limit(Some(1)).user_limit(Some(1)).expiry_warning(Duration::ZERO);
         let quota = NamedUsers { edit: Some(1), ..NamedUsers::default() };
@@ -558,8 +558,8 @@ fn p12_a_request_that_a_quota_stops_at_last_is_refused_for_the_quota() {
     assert_eq!(second.request_edit(), Ok(waiting(Reason::UserLimit, 1)));
     world.pass(seconds(86_400));
     let ben = world.open("c", "ben", Access::Edit);
-    assert_eq!(ben.request_edit(), Ok(EditRequest::Refused(Reason::UserQuota)));
-    assert_eq!((ann.may_edit(), second.may_edit(), ben.position()), (false, true, None));
+    assert_eq!(ben.request_edit(), Ok(waiting(Reason::ConnectionLimit, 1)));
+    assert_eq!((ann.may_edit(), second.may_edit(), ben.may_edit()), (false, true, false));
     world.engine.validate().unwrap();
 }
 
