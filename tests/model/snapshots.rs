@@ -73,7 +73,7 @@ impl Model {
             self.restart_connection(&key, connection);
             let returned = waiter.filter(|one| self.access(one.id).is_some());
             if let Some(waiter) = returned {
-                self.restart_waiter(waiter);
+                self.restart_waiter(&waiter);
             }
         }
         self.fences = fences;

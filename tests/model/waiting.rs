@@ -345,13 +345,13 @@ impl Model {
 /// Restarts.
 impl Model {
     /// A waiter is there again, lost. It goes on at the limit that its reason names, or else at that of the engine.
-    pub(super) fn restart_waiter(&mut self, waiter: Waiter) {
+    pub(super) fn restart_waiter(&mut self, waiter: &Waiter) {
         let (key, user) = self.owner(waiter.id);
         let connection = self.document_of(waiter.id).expect("the connection is open").connection(waiter.id);
         if connection.access < Access::Edit {
             let queue = connection.reason.and_then(|reason| Queue::of(reason, &key, &user));
             let (queue, since) = (queue.unwrap_or(Queue::Engine), self.now);
-            self.waiters.push(Waiter { queue, since, ..waiter });
+            self.waiters.push(Waiter { queue, since, ..waiter.clone() });
         }
     }
 }
