@@ -191,6 +191,20 @@ fn p12_named_users_fences_and_draining_have_no_queue() {
 }
 
 #[test]
+fn p12_whoever_is_to_become_a_named_user_holds_nobody_back() {
+    let world = World::new(|config| config.user_limit(Some(0)));
+    let waiters = [("a", "ann"), ("b", "ben"), ("c", "ann")].map(|(key, name)| wait(&world, key, name));
+    let named = |edit| NamedUsers { edit: Some(edit), expire_days: 1, ..NamedUsers::default() };
+    world.engine.set_named_users(named(0)).unwrap();
+    world.engine.set_user_limit(None).unwrap();
+    assert_eq!((granted(&world), waiting_in_all(&world.engine)), (vec![], 0));
+    world.engine.set_named_users(named(1)).unwrap();
+    assert_eq!(granted(&world), ["ann", "ann"], "she counts by now");
+    world.pass(seconds(3 * 86_400));
+    assert_eq!((granted(&world), waiters[1].may_edit()), (vec!["ben".into()], true));
+}
+
+#[test]
 fn p12_while_draining_nobody_is_granted_and_undraining_serves() {
     let world = limited(2);
     let tabs = [world.edit("a", "ann"), world.edit("a", "ben")];

@@ -252,9 +252,12 @@ impl Admission {
     }
 
     /// Somebody in a line took a turn: there may be room for the next.
-    pub(crate) fn mark_next_due(&self, queue: &Queue) {
-        let mut turns = self.turns();
-        if *queue != Queue::Engine || turns.waiters.kept_seats > 0 || self.edit.has_room() {
+    pub(crate) fn mark_next_due(&self, waiter: &Waiter) {
+        let (mut turns, queue) = (self.turns(), &waiter.queue);
+        if *queue == Queue::NamedUsers {
+            // Whoever comes first there holds nobody back.
+            turns.waiters.mark_due_after(queue, Some(waiter.ticket));
+        } else if *queue != Queue::Engine || turns.waiters.kept_seats > 0 || self.edit.has_room() {
             turns.waiters.mark_due(queue);
         }
     }

@@ -245,12 +245,18 @@ impl Waiters {
 
     /// There may be room at a limit.
     pub(super) fn mark_due(&mut self, queue: &Queue) {
+        self.mark_due_after(queue, None);
+    }
+
+    /// There may be room at a limit for those with a higher ticket.
+    pub(super) fn mark_due_after(&mut self, queue: &Queue, ticket: Option<Ticket>) {
+        let after = ticket.map_or(Bound::Unbounded, Bound::Excluded);
         if let Some(line) = self.lines.get_mut(queue)
             && line.due.is_none()
-            && let Some(first) = line.live.first_key_value()
+            && let Some((first, _)) = line.live.range((after, Bound::Unbounded)).next()
         {
-            line.due = Some(*first.0);
-            self.due.insert(*first.0, queue.clone());
+            line.due = Some(*first);
+            self.due.insert(*first, queue.clone());
         }
     }
 

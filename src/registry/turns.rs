@@ -98,12 +98,15 @@ impl Registry {
         let claim = self.claim_of_viewer(&held, id, waiter.ticket).expect("it was just found");
         let shares_seat = claim.document.shares_seat;
         if !shares_seat && !self.admission.has_room_at(&waiter.queue, &claim, held.cx.wall) {
+            if waiter.queue == Queue::NamedUsers {
+                self.admission.mark_next_due(waiter);
+            }
             return None;
         }
         let reason = match self.admission.admit_viewer(&claim, held.cx.wall) {
             Ok(admitted) => {
                 self.end_with_grant(&mut held, id, waiter);
-                self.admission.mark_next_due(&waiter.queue);
+                self.admission.mark_next_due(waiter);
                 let (effects, earlier) = self.grant_edit(&mut held, id, admitted, asking != Some(id));
                 let garbage = self.apply_effects(&mut held, document, effects);
                 let mut deferred = self.update_books(&mut held, document);
@@ -125,7 +128,7 @@ impl Registry {
             None => drop(self.admission.end_wait(id)),
         }
         held.set_reason(id, Some(reason));
-        self.admission.mark_next_due(&waiter.queue);
+        self.admission.mark_next_due(waiter);
         None
     }
 
