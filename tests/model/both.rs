@@ -253,7 +253,13 @@ impl Both {
                 let expected = self.model.retry_forgotten(&key);
                 assert_eq!(self.engine().retry_forgotten(&key), expected, "{op:?}");
             }
-            Op::Lost(_) | Op::Resume { .. } | Op::Touch(_) | Op::RequestEdit(_) | Op::ReleaseEdit(_) => {
+            Op::Lost(_)
+            | Op::Resume { .. }
+            | Op::Touch(_)
+            | Op::RequestEdit { .. }
+            | Op::ReleaseEdit { .. }
+            | Op::LoseWaiter(_)
+            | Op::ResumeLost(_) => {
                 self.step_of_connection(op);
             }
             Op::Fence { .. } | Op::DropFor { .. } | Op::DropConnectionFor { .. } | Op::Unfence { .. } => {

@@ -253,7 +253,7 @@ impl Model {
         }
         self.check_limit_change(Pool::Users);
         self.check_limit_change(Pool::UsersView);
-        self.serve();
+        self.serve_with_named_users();
     }
 }
 

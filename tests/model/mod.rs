@@ -65,6 +65,7 @@ pub struct Model {
     tickets: u64,
     /// Seats of the engine that were given back while somebody waits for one, and are not passed on yet.
     kept_seats: u32,
+    serves_named_users: bool,
 }
 
 /// The engine shuts down.
@@ -110,6 +111,7 @@ impl Model {
             waiters: Vec::new(),
             tickets: 0,
             kept_seats: 0,
+            serves_named_users: false,
         }
     }
 
@@ -362,8 +364,7 @@ impl Model {
             }
             self.queue(key);
         }
-        self.look_at_named_users();
-        self.serve();
+        self.serve_with_named_users();
         self.end_if_settled();
         if self.shutdown.as_ref().is_some_and(|shutdown| shutdown.deadline <= now) {
             self.end();

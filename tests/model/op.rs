@@ -110,9 +110,19 @@ pub enum Op {
         limits: u8,
         small: u8,
     },
-    /// A viewer wants to edit.
-    RequestEdit(u8),
-    ReleaseEdit(u8),
+    /// A connection wants to edit, mostly a viewer.
+    RequestEdit {
+        connection: u8,
+        how: u8,
+    },
+    /// An editor, a waiter or anybody gives back what it has.
+    ReleaseEdit {
+        connection: u8,
+        how: u8,
+    },
+    /// The transport of a waiter breaks.
+    LoseWaiter(u8),
+    ResumeLost(u8),
     Version,
     Drain,
     Undrain,
@@ -125,7 +135,7 @@ impl Op {
     /// Turns any four bytes into an operation. Common operations come up more often.
     pub fn from_bytes([kind, a, b, c]: [u8; 4]) -> Op {
         let flag = c & 1 == 1;
-        match kind % 176 {
+        match kind % 192 {
             0..24 => Op::Open { document: a, user: b, asked: c },
             24..36 => Op::Close(a),
             36..48 => Op::Change(a),
@@ -178,8 +188,13 @@ impl Op {
             153 => Op::Restart { how: a, limits: b, small: c },
             154..156 => Op::Pass(u16::from_be_bytes([a % 16, b])),
             156..160 => Op::PassToDeadline,
-            160..172 => Op::RequestEdit(a),
-            _ => Op::ReleaseEdit(a),
+            160..176 => Op::RequestEdit { connection: a, how: b },
+            176..182 => Op::ReleaseEdit { connection: a, how: b },
+            182 => Op::EditLimit(a),
+            183 => Op::DocumentLimit(a),
+            184 => Op::UserLimit(a),
+            185..188 => Op::LoseWaiter(a),
+            _ => Op::ResumeLost(a),
         }
     }
 }

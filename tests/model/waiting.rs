@@ -2,7 +2,7 @@
 
 use coedit::{
     Access, AccessCause, ConnectionId, DocumentKey, DropCause, EditRequest, Notice, Pool, Reason,
-    RequestError, UserId,
+    RequestError, ResumeToken, UserId,
 };
 
 use super::Model;
@@ -76,6 +76,26 @@ impl Model {
         let waiter = self.waiter(id).filter(|one| one.queue != Queue::NamedUsers)?;
         let is_before = |one: &&Waiter| one.queue == waiter.queue && one.ticket < waiter.ticket;
         u32::try_from(self.waiters.iter().filter(is_before).count() + 1).ok()
+    }
+
+    /// Returns the connections that may ask for edit access.
+    pub fn viewers(&self) -> Vec<ConnectionId> {
+        let viewers = self.all_connections().filter(|one| one.access < Access::Edit && !one.is_lost());
+        viewers.map(|one| one.id).collect()
+    }
+
+    /// Returns the connections that edit.
+    pub fn editing(&self) -> Vec<ConnectionId> {
+        self.all_connections().filter(|one| one.access == Access::Edit).map(|one| one.id).collect()
+    }
+
+    pub fn waiters(&self) -> Vec<ConnectionId> {
+        self.waiters.iter().map(|one| one.id).collect()
+    }
+
+    /// Returns the tokens of lost connections.
+    pub fn lost_tokens(&self) -> Vec<ResumeToken> {
+        self.all_connections().filter(|one| one.is_lost()).filter_map(|one| one.token).collect()
     }
 
     /// Returns how many wait at the limits that have queues.
@@ -261,16 +281,19 @@ impl Model {
             Queue::Document(key) => self.has_room_in_document(key),
             Queue::User(user) => self.has_room_for_user(user),
             Queue::Saving(key) => self.document(key).is_none_or(|document| !document.awaits_save()),
-            Queue::NamedUsers => self.has_room_for_named(user),
+            Queue::NamedUsers => self.serves_named_users && self.has_room_for_named(user),
         }
     }
 
-    /// The time of named users may be over.
-    pub(super) fn look_at_named_users(&mut self) {
+    /// There may be room for more named users: their time may be over. Only then those are served who wait for that.
+    pub(super) fn serve_with_named_users(&mut self) {
         let waits = |one: &Waiter| one.queue == Queue::NamedUsers && self.is_present(one);
         if !self.draining && self.waiters.iter().any(waits) {
             self.expire();
         }
+        self.serves_named_users = true;
+        self.serve();
+        self.serves_named_users = false;
     }
 
     /// A viewer edits from now on. The place that its user has on its document ends. The transport hears of it if the
@@ -351,7 +374,7 @@ impl Model {
         if connection.access < Access::Edit {
             let queue = connection.reason.and_then(|reason| Queue::of(reason, &key, &user));
             let (queue, since) = (queue.unwrap_or(Queue::Engine), self.now);
-            self.waiters.push(Waiter { queue, since, ..waiter.clone() });
+            self.waiters.push(Waiter { queue, since, ..*waiter });
         }
     }
 }

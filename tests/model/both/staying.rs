@@ -10,6 +10,14 @@ use crate::model::op::Op;
 /// Times of fences in milliseconds.
 const TIMES: [Option<u64>; 4] = [None, Some(2_000), Some(20_000), Some(0)];
 
+/// Attempts to resume a connection have numbers below this.
+const ATTEMPTS: u64 = 4;
+
+/// Picks one of a list, if there is any.
+fn some<T: Copy>(all: &[T], number: u8) -> Option<T> {
+    (!all.is_empty()).then(|| all[usize::from(number) % all.len()])
+}
+
 /// Returns the connection that a notice is about.
 pub(super) fn connection(notice: &Notice) -> Option<ConnectionId> {
     match notice {
@@ -27,31 +35,49 @@ impl Both {
         match op {
             Op::Lost(number) => {
                 let Some(id) = self.connection(*number) else { return };
-                let lease = self.engine().lost(id).map(|lease| lease.map(|lease| lease.as_millis()));
-                let expected = self.model.lost(id).map(|lease| lease.map(u128::from));
-                assert_eq!(lease, expected, "{op:?}");
+                self.lose(id);
+            }
+            Op::LoseWaiter(number) => {
+                let Some(id) = some(&self.model.waiters(), *number) else { return };
+                self.lose(id);
+            }
+            Op::ResumeLost(number) => {
+                let Some(token) = some(&self.model.lost_tokens(), *number) else { return };
+                self.resume(token, ATTEMPTS - 1, 1);
             }
             Op::Touch(number) => {
                 let Some(id) = self.connection(*number) else { return };
                 assert_eq!(self.engine().touch(id), self.model.touch(id), "{op:?}");
             }
-            Op::RequestEdit(number) => {
-                let Some(id) = self.connection(*number) else { return };
+            Op::RequestEdit { connection, how } => {
+                let viewer = some(&self.model.viewers(), *connection).filter(|_| how % 4 > 0);
+                let Some(id) = viewer.or_else(|| self.connection(*connection)) else { return };
                 assert_eq!(self.engine().request_edit(id), self.model.request_edit(id), "{op:?}");
             }
-            Op::ReleaseEdit(number) => {
-                let Some(id) = self.connection(*number) else { return };
+            Op::ReleaseEdit { connection, how } => {
+                let some = match how % 4 {
+                    0 => self.connection(*connection),
+                    1 => some(&self.model.waiters(), *connection),
+                    _ => some(&self.model.editing(), *connection),
+                };
+                let Some(id) = some else { return };
                 assert_eq!(self.engine().release_edit(id), self.model.release_edit(id), "{op:?}");
             }
             Op::Resume { token, attempt, how } => {
                 let latest = &self.tokens[self.tokens.len().saturating_sub(24)..];
                 if !latest.is_empty() {
                     let token = latest[usize::from(*token) % latest.len()];
-                    self.resume(token, u64::from(attempt % 4), *how);
+                    self.resume(token, u64::from(*attempt) % ATTEMPTS, *how);
                 }
             }
             _ => {}
         }
+    }
+
+    fn lose(&mut self, id: ConnectionId) {
+        let lease = self.engine().lost(id).map(|lease| lease.map(|lease| lease.as_millis()));
+        let expected = self.model.lost(id).map(|lease| lease.map(u128::from));
+        assert_eq!(lease, expected, "{id:?} is lost");
     }
 
     fn resume(&mut self, token: ResumeToken, attempt: u64, how: u8) {
