@@ -132,18 +132,25 @@ impl Registry {
 
     /// A connection was resumed. If it waits, it may have its seat at once. Returns what it may do, and its place.
     pub(super) fn go_on_waiting(&self, id: ConnectionId, grant: Grant, now: Now) -> (Grant, Option<u32>) {
+        let answer = self.try_to_go_on(id, grant, now);
+        if answer.1.is_none() || !self.connections_due(now.steady) {
+            return answer;
+        }
+        // Before it is refused for want of a seat, what has fallen due is ended.
+        self.run_due_stays(now);
+        self.grant_and_position(id, answer)
+    }
+
+    fn try_to_go_on(&self, id: ConnectionId, grant: Grant, now: Now) -> (Grant, Option<u32>) {
         if self.admission.waiter(id).is_none() {
             return (grant, None);
-        }
-        if self.connections_due(now.steady) {
-            self.run_due_stays(now);
         }
         let mut held = self.hold(self.shard_of(id), now);
         let waiter = self.admission.waiter(id).filter(|_| held.shard.place(id).is_some());
         let Some(waiter) = waiter else {
-            // It was granted what was due, or another call ended its place.
+            // Another call granted it, or ended its place.
             drop(held);
-            return self.grant_and_position(id, grant);
+            return self.grant_and_position(id, (grant, None));
         };
         match self.admit_viewer(&held, id, waiter.ticket) {
             Ok(admitted) => {
@@ -158,15 +165,15 @@ impl Registry {
                 }
                 drop(held);
                 self.take_over_for(now, id);
-                self.grant_and_position(id, grant)
+                self.grant_and_position(id, (grant, None))
             }
         }
     }
 
-    /// What a connection has now, and its place in its line. The `grant` if it is not open any more.
-    pub(super) fn grant_and_position(&self, id: ConnectionId, grant: Grant) -> (Grant, Option<u32>) {
-        let look = |shard: &Shard| (shard.grant(id).unwrap_or(grant), self.admission.position(id));
-        self.read(self.shard_of(id), look)
+    /// What a connection has now, and its place in its line. The `answer` if it is not open any more.
+    fn grant_and_position(&self, id: ConnectionId, answer: (Grant, Option<u32>)) -> (Grant, Option<u32>) {
+        let look = |shard: &Shard| Some((shard.grant(id)?, self.admission.position(id)));
+        self.read(self.shard_of(id), look).unwrap_or(answer)
     }
 
     /// The place of a connection in its line. `None` if it does not wait.

@@ -144,6 +144,7 @@ impl Model {
         Ok(match (self.access(id), waiter, self.position(id)) {
             (Some(Access::Edit), ..) => EditRequest::Granted,
             (_, Some(reason), Some(position)) => EditRequest::Waiting { reason, position },
+            (_, Some(reason), None) => EditRequest::Refused(reason),
             _ => EditRequest::Refused(reason),
         })
     }
@@ -155,9 +156,14 @@ impl Model {
         match (place, queue) {
             // Places are kept while the engine drains.
             (Some(place), _) if place.id == id && reason == Reason::Draining => return,
+            // Where there is no queue for it, the place stays where it is.
             (Some(place), queue) => {
+                let queue = queue.unwrap_or(place.queue);
+                let stopped_by = queue.reason();
                 let waiter = self.waiters.iter_mut().find(|one| one.id == place.id).expect("it waits");
-                (waiter.id, waiter.queue) = (id, queue.unwrap_or(place.queue));
+                (waiter.id, waiter.queue) = (id, queue);
+                self.set_reason(id, Some(stopped_by));
+                return;
             }
             (None, Some(queue)) if queue != Queue::NamedUsers => {
                 self.tickets += 1;
