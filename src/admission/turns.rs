@@ -53,17 +53,9 @@ impl Admission {
         if turns.waiters.first(&Queue::Engine) < ticket {
             return None;
         }
-        while turns.waiters.kept_seats > 0 {
-            let kept = turns.waiters.kept_seats;
-            turns.waiters.kept_seats -= 1;
-            let Limit { limit, in_use } = self.edit.read();
-            if limit.is_none_or(|limit| in_use <= limit) {
-                return Some(in_use - kept + 1);
-            }
-            // A lower limit was set: it passes to nobody.
-            self.edit.free();
-        }
-        self.edit.take_in_turn()
+        let Some(in_use) = turns.seat_to_pass_on() else { return self.edit.take_in_turn() };
+        turns.waiters.kept_seats -= 1;
+        Some(in_use - turns.waiters.kept_seats)
     }
 
     /// Returns true if the limit at which somebody waits has room: its turn has come. Otherwise it waits on there, also if
@@ -88,17 +80,7 @@ impl Admission {
 
     /// Returns true if a seat is kept, or free, for somebody who waits.
     fn has_room_in_turn(&self) -> bool {
-        let mut turns = self.turns();
-        while turns.waiters.kept_seats > 0 {
-            let Limit { limit, in_use } = self.edit.read();
-            if limit.is_none_or(|limit| in_use <= limit) {
-                return true;
-            }
-            // A lower limit was set: it passes to nobody.
-            turns.waiters.kept_seats -= 1;
-            self.edit.free();
-        }
-        self.edit.has_room()
+        self.turns().seat_to_pass_on().is_some() || self.edit.has_room()
     }
 
     /// Seats that were given back and are not passed on yet.
@@ -305,6 +287,20 @@ impl Turns<'_> {
     fn settle(&mut self) {
         self.admission.waiting.store(self.waiters.len(), Ordering::SeqCst);
         self.hold_back(!self.admission.is_draining());
+    }
+
+    /// How many seats are in use, if one of them is kept for whoever waits.
+    fn seat_to_pass_on(&mut self) -> Option<u32> {
+        while self.waiters.kept_seats > 0 {
+            let Limit { limit, in_use } = self.admission.edit.read();
+            if limit.is_none_or(|limit| in_use <= limit) {
+                return Some(in_use);
+            }
+            // A lower limit was set: it passes to nobody.
+            self.waiters.kept_seats -= 1;
+            self.admission.edit.free();
+        }
+        None
     }
 
     fn hold_back(&mut self, may: bool) {

@@ -35,8 +35,7 @@ impl Runner {
         asked: Access,
     ) -> Result<ReplyBody, OpenError> {
         let grant = self.engine.would_admit(key, user, asked)?;
-        let waits = asked == Access::Edit && grant.reason.is_some();
-        let position = if waits { self.engine.would_wait_at(key, user)? } else { None };
+        let position = grant.reason.and_then(|reason| self.engine.next_position(key, user, reason));
         Ok(ReplyBody::Granted { grant, position })
     }
 }

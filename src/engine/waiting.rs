@@ -1,7 +1,7 @@
 //! Waiting for edit access.
 
 use super::Engine;
-use crate::access::{Access, EditRequest};
+use crate::access::{Access, EditRequest, Reason};
 use crate::error::{OpenError, RequestError};
 use crate::ids::{ConnectionId, DocumentKey, UserId};
 
@@ -79,6 +79,11 @@ impl Engine {
     /// ```
     pub fn would_wait_at(&self, key: &DocumentKey, user: &UserId) -> Result<Option<u32>, OpenError> {
         let grant = self.would_admit(key, user, Access::Edit)?;
-        Ok(grant.reason.and_then(|reason| self.registry().next_position(key, user, reason)))
+        Ok(grant.reason.and_then(|reason| self.next_position(key, user, reason)))
+    }
+
+    /// Returns the place in a line of whoever would be refused edit access for this reason.
+    pub(crate) fn next_position(&self, key: &DocumentKey, user: &UserId, refused: Reason) -> Option<u32> {
+        self.registry().admission().next_position(refused, key, user)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::shard::Place;
 use super::{Held, Registry};
-use crate::access::{Access, Dropped, Grant, Reason};
+use crate::access::{Access, Dropped, Grant};
 use crate::admission::NEWCOMER;
 use crate::error::{ChangeError, ConnectionError, OpenError};
 use crate::ids::{ConnectionId, DocumentKey, UserId};
@@ -40,11 +40,6 @@ impl Registry {
         };
         let lost = held.to_take_over(held.shard.find(key, hash), (user, asked), refused);
         if lost.is_some() { Ok(Grant::of(asked, None)) } else { answer }
-    }
-
-    /// The place in its line at which whoever would be refused edit access for this reason would have to wait.
-    pub(crate) fn next_position(&self, key: &DocumentKey, user: &UserId, refused: Reason) -> Option<u32> {
-        self.admission.next_position(refused, key, user)
     }
 
     pub(crate) fn change(&self, id: ConnectionId) -> Result<(), ChangeError> {

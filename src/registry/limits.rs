@@ -1,8 +1,7 @@
 //! Limits that are changed while the engine runs, and usage.
 
 use super::Registry;
-use crate::access::Access;
-use crate::access::Reason;
+use crate::access::{Access, Reason};
 use crate::error::RestoreError;
 use crate::license::{NamedUser, Quota};
 use crate::limits::NamedUsers;

@@ -94,6 +94,21 @@ pub(super) enum StayDue {
 }
 
 impl Stay {
+    /// A connection that was opened now.
+    pub(super) fn new(id: ConnectionId, token: Option<ResumeToken>, now: Moment) -> Self {
+        Stay {
+            id,
+            token,
+            attempt: 0,
+            opened: now,
+            active: now,
+            lost_until: Moment::NEVER,
+            warned_of_idle: false,
+            warned_of_age: false,
+            wanted: Wanted::No,
+        }
+    }
+
     pub(super) fn token(&self) -> Option<ResumeToken> {
         self.token
     }

@@ -77,23 +77,7 @@ impl Stays {
         if token.is_some() {
             self.by_name.insert((self.epoch, id), id);
         }
-        let (attempt, lost_until) = (0, Moment::NEVER);
-        let [warned_of_idle, warned_of_age] = [false; 2];
-        let (opened, active) = (now, now);
-        self.put(
-            slot,
-            Stay {
-                id,
-                token,
-                attempt,
-                opened,
-                active,
-                lost_until,
-                warned_of_idle,
-                warned_of_age,
-                wanted: Wanted::No,
-            },
-        );
+        self.put(slot, Stay::new(id, token, now));
         token
     }
 
@@ -174,22 +158,7 @@ impl Stays {
         self.by_name.insert((token.epoch, token.name), id);
         let lost_until = now.after(self.rules.grace.unwrap_or(GRACE_OF_RESTORED));
         let opened = now.before(open_for);
-        let [warned_of_idle, warned_of_age] = [false; 2];
-        let (token, active) = (Some(token), now);
-        self.put(
-            slot,
-            Stay {
-                id,
-                token,
-                attempt,
-                opened,
-                active,
-                lost_until,
-                warned_of_idle,
-                warned_of_age,
-                wanted: Wanted::No,
-            },
-        );
+        self.put(slot, Stay { attempt, opened, lost_until, ..Stay::new(id, Some(token), now) });
     }
 
     /// Sees to it that somebody looks at a connection in time, which has this access. Returns the time if it is the earliest

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::snapshot::NUMBER_MAX;
 use crate::callback::{Author, Turn};
 use crate::ids::{User, UserId};
 use crate::time::Timestamp;
+
+/// Changes are numbered up to here.
+pub(super) const NUMBER_MAX: u64 = u64::MAX / 2;
 
 /// The changes of a document since its last save of status 2 was acknowledged. A document without unsaved changes has
 /// no value of this type.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::changes::ChangesSnapshot;
+use super::changes::{ChangesSnapshot, NUMBER_MAX};
 use super::events::Event;
 use super::member::{Member, Tab};
 use super::outbox::ForceSaveRequest;
@@ -377,8 +377,6 @@ impl SessionSnapshot {
 
 /// No more connections to a document are restored of whom the storage knows.
 const TOLD_MAX: u64 = 1 << 20;
-/// Changes are numbered up to here.
-pub(super) const NUMBER_MAX: u64 = u64::MAX / 2;
 /// No callback fails more often.
 const FAILURES_MAX: usize = usize::MAX / 2;
 /// No save delay and no pause is longer: 60 days.
