@@ -53,6 +53,30 @@ numbered! {
     }
 }
 
+/// All statuses, in the order of their declaration.
+pub(crate) const STATUSES: [Status; 6] = [
+    Status::Editing,
+    Status::Save,
+    Status::SaveFailed,
+    Status::Closed,
+    Status::ForceSave,
+    Status::ForceSaveFailed,
+];
+
+impl Status {
+    /// Returns its index in [`STATUSES`].
+    pub(crate) const fn index(self) -> usize {
+        match self {
+            Status::Editing => 0,
+            Status::Save => 1,
+            Status::SaveFailed => 2,
+            Status::Closed => 3,
+            Status::ForceSave => 4,
+            Status::ForceSaveFailed => 5,
+        }
+    }
+}
+
 /// One action of one user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Action {

@@ -208,6 +208,7 @@ mod report;
 mod seats;
 mod session;
 mod shutdown;
+mod stats;
 mod sync;
 mod time;
 mod token;
@@ -232,12 +233,13 @@ pub use ids::{
     USERDATA_MAX, User, UserId,
 };
 pub use license::{License, LicenseServer, LicenseTerms, NamedUser, Quota, VERSION};
-pub use limits::{Limit, Limits, NamedUsers, SeatCount, Waiting};
+pub use limits::{Limit, LimitUse, LimitUses, Limits, NamedUsers, SeatCount, Waiting};
 pub use notice::{AccessCause, DisconnectCause, DropCause, LimitLevel, Notice, Pool, Presence};
 pub use receive::{Callbacks, RecvError, RecvTimeoutError, TryRecvError};
 pub use registry::Snapshot;
 pub use report::{DocumentState, PendingDocument, Remaining, Report};
 pub use shutdown::Shutdown;
+pub use stats::{CallbackCounts, CloseCounts, ConnectionCounts, DocumentCounts, OpenCounts, Stats};
 pub use time::{Clock, ManualClock, SystemClock, Timestamp, TimestampError};
 pub use token::{ResumeToken, TokenError};
 pub use usage::{Level, Month, Usage, Waits, Window};

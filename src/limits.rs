@@ -44,6 +44,47 @@ pub struct Limits {
     pub waiting: Waiting,
 }
 
+/// One limit, how much of it is in use, and who waits for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct LimitUse {
+    /// The most that may be in use; `None` means no limit.
+    pub limit: Option<u32>,
+    /// How many are in use now: of the limits of a document and of a user, in the fullest one. Above `limit` if the limit
+    /// was lowered.
+    pub in_use: u32,
+    /// How many viewers wait, over all documents or users. `None` for a limit at which nobody waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<u32>,
+}
+
+/// Every limit and its use, as [`Engine::limit_uses`](crate::Engine::limit_uses) returns them and the command `limits` writes
+/// them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct LimitUses {
+    /// Connections with edit access.
+    pub edit: LimitUse,
+    /// Connections with live-view access.
+    pub live: LimitUse,
+    /// Connections with edit access to one document.
+    pub document: LimitUse,
+    /// Connections with edit access of one user, over all documents.
+    pub user: LimitUse,
+    /// All connections, viewers included.
+    pub max: LimitUse,
+    /// Named users with edit access. Without a limit nobody is counted.
+    pub users: LimitUse,
+    /// Named users with live-view access. Without a limit nobody is counted.
+    pub users_view: LimitUse,
+}
+
+impl Limit {
+    pub(crate) fn with_waiting(self, waiting: Option<u32>) -> LimitUse {
+        LimitUse { limit: self.limit, in_use: self.in_use, waiting }
+    }
+}
+
 /// How many viewers wait for edit access, by the limit that stops them, see
 /// [`Engine::request_edit`](crate::Engine::request_edit). Those who are lost are counted in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

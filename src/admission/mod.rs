@@ -19,9 +19,9 @@ use std::sync::Arc;
 
 use crate::access::{Access, Grant, Reason};
 use crate::config::Config;
-use crate::error::OpenError;
+use crate::error::{ConfigError, OpenError};
 use crate::ids::UserId;
-use crate::limits::{Limits, NamedUsers, SeatCount};
+use crate::limits::{Limit, Limits, NamedUsers, SeatCount};
 use crate::notice::Pool;
 use crate::notices::NoticeBoard;
 use crate::seats::{Admitted, DocumentSeats, Seats};
@@ -367,11 +367,21 @@ impl Admission {
     }
 
     /// Changes the limits of named users. Returns who is no longer counted, to be freed with no lock held.
-    pub(crate) fn set_named_users(&self, quota: NamedUsers, now: Timestamp) -> Removed {
+    pub(crate) fn change_named_users(
+        &self,
+        change: impl FnOnce(NamedUsers) -> Result<NamedUsers, ConfigError>,
+        now: Timestamp,
+    ) -> Result<Removed, ConfigError> {
         let mut lists = self.named_users(now);
+        let quota = change(lists.quota())?;
         let removed = lists.set(quota);
         self.has_named_users.store(quota.is_limited(), Ordering::Release);
-        removed
+        Ok(removed)
+    }
+
+    /// The limits of named users, edit and live view, and how many count at `now`.
+    pub(crate) fn named_user_limits(&self, now: Timestamp) -> [Limit; 2] {
+        self.named_users(now).read()
     }
 
     /// Frees the memory of named users whose time is over, by slices.

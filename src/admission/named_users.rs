@@ -50,6 +50,11 @@ impl NamedUserLists {
         NamedUsers { edit: self.edit.limit, live: self.live.limit, expire_days: self.days }
     }
 
+    /// The limits, edit and live view, and how many count.
+    pub(super) fn read(&self) -> [Limit; 2] {
+        [self.edit.read(), self.live.read()]
+    }
+
     /// Changes the limits. Whoever counts goes on counting until the moment that was fixed at the first access. Without a
     /// limit nobody counts.
     pub(super) fn set(&mut self, quota: NamedUsers) -> Removed {

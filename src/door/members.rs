@@ -37,6 +37,11 @@ impl<'a> MemberText<'a> {
         self.0.map(RawValue::get).filter(|json| *json != "null")
     }
 
+    /// Returns true if the object has the member, also if it is `null`.
+    pub(super) fn is_present(self) -> bool {
+        self.0.is_some()
+    }
+
     /// Returns the value if it is a string of valid Unicode text. Borrows unless the string contains escapes.
     pub(super) fn string(self) -> Option<Cow<'a, str>> {
         let json = self.0?.get();

@@ -3,13 +3,17 @@
 //! A request is one line, and so is everything that the door writes: a reply `{"reply":…}`, a callback
 //! `{"callback":…}` or a notice `{"notice":…}`. [`Lines`] splits a stream into lines, and [`Door`] answers them.
 //!
-//! Inside, `request` parses a line, `run` calls the [`Engine`], and `write` writes the lines.
+//! Inside, `request` parses a line, `run` calls the [`Engine`], and `write` writes the lines. `engine_command` has the commands
+//! that [`Engine::command`] answers too.
 
+mod command_service;
+mod engine_command;
 mod in_hand;
 mod labels;
 mod lines;
 mod members;
 mod request;
+mod request_members;
 mod run;
 mod staying;
 mod tally;
@@ -32,7 +36,7 @@ use crate::notice::Notice;
 use crate::receive::Callbacks;
 use crate::report::Report;
 use crate::time::{Clock, ManualClock, Timestamp};
-use request::DoorRequest;
+use request::Request;
 use run::Runner;
 use write::LineWriter;
 
@@ -126,7 +130,7 @@ impl Door {
 
     /// Answers one request with exactly one reply, whatever the bytes of the line are.
     pub fn line(&mut self, line: &[u8], out: &mut Vec<u8>) {
-        let request = DoorRequest::parse(line);
+        let request = Request::parse(line);
         let outcome = match request.command {
             Err(error) => Err(error),
             Ok((command, at)) => {
@@ -137,14 +141,14 @@ impl Door {
             }
         };
         self.runner.tally.replied(outcome.as_ref().err().copied());
-        LineWriter(out).reply(request.key, request.id, &outcome);
+        LineWriter(out).reply((request.key, request.id), &outcome, &self.runner.labels);
         self.pass_on(out);
     }
 
     /// Answers a line that was longer than [`LINE_MAX`], with error 5.
     pub fn too_long(&mut self, out: &mut Vec<u8>) {
         self.runner.tally.replied(Some(ErrorCode::Command));
-        LineWriter(out).reply(None, None, &Err(ErrorCode::Command));
+        LineWriter(out).reply((None, None), &Err(ErrorCode::Command), &self.runner.labels);
     }
 
     /// Runs what is due by now, see [`Engine::tick`]. Returns when to call this next, or `None` while nothing has a

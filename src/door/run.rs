@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::engine_command::empty;
 use super::in_hand::InHand;
 use super::labels::{LabelState, LabelledConnection, Labels};
 use super::request::{AckParameters, DoorCommand, OpenParameters};
@@ -10,11 +11,8 @@ use super::write::{Outcome, ReplyBody};
 use crate::callback::{Answered, ForceSaveType};
 use crate::delivery::Delivery;
 use crate::engine::Engine;
-use crate::error::{
-    ChangeError, ErrorCode, ForceSaveError, ForgottenError, InfoError, MetaError, OpenError, RetryError,
-    TransportError,
-};
-use crate::ids::{ConnectionId, DocumentKey, UserId};
+use crate::error::{ChangeError, ErrorCode, ForceSaveError, OpenError, TransportError};
+use crate::ids::ConnectionId;
 use crate::registry::Opened;
 use crate::time::{Clock, ManualClock};
 
@@ -54,45 +52,17 @@ impl Runner {
     pub(super) fn run(&mut self, command: DoorCommand<'_>) -> Outcome {
         let engine = &self.engine;
         match command {
+            DoorCommand::Engine(command) => command.run(engine),
             DoorCommand::Open(parameters) => self.open(parameters),
             DoorCommand::Change { label } => empty(engine.change(self.open_id(&label)?), ChangeError::code),
             DoorCommand::Close { label } => self.close(&label),
             DoorCommand::Lost { label } => self.lost(&label),
             DoorCommand::Resume(parameters) => self.resume(&parameters),
             DoorCommand::Touch { label } => empty(engine.touch(self.open_id(&label)?), TransportError::code),
-            DoorCommand::Connections { key } => Ok(self.connections(&key)),
             DoorCommand::RequestEdit { label } => self.request_edit(&label),
             DoorCommand::ReleaseEdit { label } => self.release_edit(&label),
-            DoorCommand::Fence(parameters) => self.fence(&parameters),
-            DoorCommand::Unfence { key, users } => {
-                engine.unfence(&key, users.as_deref());
-                Ok(ReplyBody::Empty)
-            }
-            DoorCommand::Fences => Ok(ReplyBody::Fences(engine.fences())),
-            DoorCommand::Info { key, userdata } => self.info(&key, userdata.as_deref()),
-            DoorCommand::Drop(parameters) => self.drop_access(&parameters),
             DoorCommand::DropConnection { label, time } => self.drop_connection(&label, time),
-            DoorCommand::ForceSave { key, userdata } => {
-                empty(engine.force_save(&key, userdata.as_deref()), ForceSaveError::code)
-            }
             DoorCommand::ForceSaveBy { label, kind } => self.force_save_by(&label, kind),
-            DoorCommand::Meta { key, title } => empty(engine.rename(&key, &title), MetaError::code),
-            DoorCommand::Version => Ok(ReplyBody::Member("version", engine.version().into())),
-            DoorCommand::License => Ok(ReplyBody::License(Box::new(engine.license()))),
-            DoorCommand::ForgottenList => Ok(self.forgotten_list()),
-            DoorCommand::Forgotten { key } => self.forgotten_url(&key),
-            DoorCommand::DeleteForgotten { key } => {
-                empty(engine.delete_forgotten(&key), ForgottenError::code)
-            }
-            DoorCommand::WouldAdmit { key, user, access } => {
-                self.would_admit(&key, &user, access).map_err(OpenError::code)
-            }
-            DoorCommand::Usage => Ok(ReplyBody::Usage(engine.usage().map(Box::new))),
-            DoorCommand::Holders { most } => Ok(ReplyBody::Holders(engine.holders(most))),
-            DoorCommand::RetryForgotten { key } => empty(engine.retry_forgotten(&key), RetryError::code),
-            DoorCommand::Drain => Ok(self.drain(true)),
-            DoorCommand::Undrain => Ok(self.drain(false)),
-            DoorCommand::Remaining => Ok(ReplyBody::Remaining(engine.remaining())),
             DoorCommand::Ack(parameters) => self.ack(&parameters),
         }
     }
@@ -140,11 +110,6 @@ impl Runner {
         Ok(ReplyBody::Opened { label: label.into_owned(), grant, position: None, token })
     }
 
-    fn info(&self, key: &DocumentKey, userdata: Option<&str>) -> Outcome {
-        let users = self.engine.info(key, userdata).map_err(InfoError::code)?;
-        Ok(ReplyBody::Member("users", strings(users.iter().map(UserId::as_str))))
-    }
-
     fn force_save_by(&self, label: &str, kind: ForceSaveType) -> Outcome {
         let id = self.open_id(label)?;
         let asked = match kind {
@@ -152,25 +117,6 @@ impl Runner {
             _ => self.engine.press_save(id),
         };
         empty(asked, ForceSaveError::code)
-    }
-
-    fn forgotten_list(&self) -> ReplyBody {
-        let forgotten = self.engine.forgotten();
-        ReplyBody::Member("keys", strings(forgotten.iter().map(|document| document.key.as_str())))
-    }
-
-    fn forgotten_url(&self, key: &DocumentKey) -> Outcome {
-        let url = self.engine.forgotten_at(key).map_err(ForgottenError::code)?;
-        Ok(ReplyBody::Member("url", url.as_deref().unwrap_or_default().into()))
-    }
-
-    fn drain(&self, on: bool) -> ReplyBody {
-        if on {
-            self.engine.drain();
-        } else {
-            self.engine.undrain();
-        }
-        ReplyBody::Empty
     }
 
     fn ack(&mut self, parameters: &AckParameters<'_>) -> Outcome {
@@ -214,13 +160,4 @@ impl Runner {
         let connection = self.labels.get(label).ok_or(ErrorCode::Key)?;
         if connection.state == LabelState::Open { Ok(connection.id) } else { Err(ErrorCode::Command) }
     }
-}
-
-/// The outcome of an engine call whose value the reply does not contain.
-pub(super) fn empty<T, E>(result: Result<T, E>, code: fn(E) -> ErrorCode) -> Outcome {
-    result.map(|_| ReplyBody::Empty).map_err(code)
-}
-
-fn strings<'a>(strings: impl Iterator<Item = &'a str>) -> serde_json::Value {
-    strings.map(serde_json::Value::from).collect()
 }

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use super::engine_command::empty;
 use super::labels::{LabelState, LabelledConnection};
-use super::request::{FenceParameters, ResumeParameters};
-use super::run::{Runner, empty};
-use super::write::{ConnectionLine, Outcome, ReplyBody};
-use crate::error::{ConnectionError, DocumentError, ErrorCode, FenceError, ResumeError, TransportError};
-use crate::ids::DocumentKey;
+use super::request::ResumeParameters;
+use super::run::Runner;
+use super::write::{Outcome, ReplyBody};
+use crate::error::{ConnectionError, ErrorCode, FenceError, ResumeError, TransportError};
 use crate::registry::Opened;
 use crate::token::ResumeToken;
 
@@ -65,29 +65,6 @@ impl Runner {
         Ok(ReplyBody::Opened { label: label.clone().into_owned(), grant, position, token: Some(token) })
     }
 
-    pub(super) fn connections(&self, key: &DocumentKey) -> ReplyBody {
-        let line = |info: crate::access::ConnectionInfo| ConnectionLine {
-            connection: self.labels.label_of(info.connection).map(str::to_owned).ok_or(info.connection),
-            user: info.user.id().clone(),
-            access: info.access,
-            state: info.state,
-            idle_ms: millis(info.idle),
-            position: info.position,
-        };
-        ReplyBody::Connections(self.engine.connections(key).into_iter().map(line).collect())
-    }
-
-    pub(super) fn drop_access(&self, parameters: &FenceParameters) -> Outcome {
-        let FenceParameters { key, users, time } = parameters;
-        let users = users.as_deref();
-        match (time, users) {
-            (Some(_), _) if !self.engine.is_open(key) => Err(ErrorCode::Key),
-            (Some(time), _) => empty(self.engine.drop_for(key, users, *time), FenceError::code),
-            (None, Some(users)) => empty(self.engine.drop_users(key, users), DocumentError::code),
-            (None, None) => empty(self.engine.drop_all(key), DocumentError::code),
-        }
-    }
-
     pub(super) fn drop_connection(&self, label: &str, time: Option<Duration>) -> Outcome {
         let id = self.id_of(label)?;
         match time {
@@ -97,11 +74,6 @@ impl Runner {
                 empty(dropped, FenceError::code)
             }
         }
-    }
-
-    pub(super) fn fence(&self, parameters: &FenceParameters) -> Outcome {
-        let FenceParameters { key, users, time } = parameters;
-        empty(self.engine.fence(key, users.as_deref(), *time), FenceError::code)
     }
 }
 

@@ -2,9 +2,8 @@
 
 use super::run::Runner;
 use super::write::{Outcome, ReplyBody};
-use crate::access::{Access, EditRequest, Grant};
-use crate::error::{ErrorCode, OpenError, RequestError};
-use crate::ids::{DocumentKey, UserId};
+use crate::access::{EditRequest, Grant};
+use crate::error::{ErrorCode, RequestError};
 use crate::time::Clock;
 
 impl Runner {
@@ -26,16 +25,5 @@ impl Runner {
         self.engine.release_edit(id).map_err(RequestError::code)?;
         let grant = self.engine.grant(id).ok_or(ErrorCode::Key)?;
         Ok(ReplyBody::Granted { grant, position: None })
-    }
-
-    pub(super) fn would_admit(
-        &self,
-        key: &DocumentKey,
-        user: &UserId,
-        asked: Access,
-    ) -> Result<ReplyBody, OpenError> {
-        let grant = self.engine.would_admit(key, user, asked)?;
-        let position = grant.reason.and_then(|reason| self.engine.next_position(key, user, reason));
-        Ok(ReplyBody::Granted { grant, position })
     }
 }

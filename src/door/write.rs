@@ -1,22 +1,27 @@
 //! Writes replies, callbacks and notices as JSON lines.
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::labels::Labels;
-use crate::access::{Access, ConnectionState, Fence, Grant, Holder};
+use crate::access::{Access, ConnectionInfo, ConnectionState, Fence, Grant, Holder};
 use crate::delivery::Delivery;
 use crate::error::ErrorCode;
 use crate::ids::{ConnectionId, DocumentKey, UserId};
 use crate::license::License;
+use crate::limits::LimitUses;
 use crate::notice::Notice;
 use crate::report::Remaining;
+use crate::stats::Stats;
 use crate::time::Timestamp;
 use crate::token::ResumeToken;
 use crate::usage::Usage;
 
 /// The result of a command.
 pub(super) type Outcome = Result<ReplyBody, ErrorCode>;
+
+/// The key and the id of a request, which its reply repeats.
+pub(super) type Echo<'a> = (Option<&'a RawValue>, Option<&'a RawValue>);
 
 /// The members of a reply besides `error`, `key` and `id`.
 pub(super) enum ReplyBody {
@@ -27,32 +32,49 @@ pub(super) enum ReplyBody {
     License(Box<License>),
     Usage(Option<Box<Usage>>),
     Holders(Vec<Holder>),
+    Stats(Box<Stats>),
+    Limits(Box<LimitUses>),
     Remaining(Remaining),
-    Connections(Vec<ConnectionLine>),
+    Connections(Vec<ConnectionInfo>),
     Fences(Vec<Fence>),
 }
 
 /// A connection in a list.
 #[derive(Serialize)]
-pub(super) struct ConnectionLine {
-    /// Its label, or its id if it has none.
-    #[serde(serialize_with = "label_or_id")]
-    pub(super) connection: Result<String, ConnectionId>,
-    pub(super) user: UserId,
-    pub(super) access: Access,
-    pub(super) state: ConnectionState,
-    pub(super) idle_ms: u64,
+struct ConnectionLine<'a> {
+    connection: LabelOrId<'a>,
+    user: &'a UserId,
+    access: Access,
+    state: ConnectionState,
+    idle_ms: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) position: Option<u32>,
+    position: Option<u32>,
 }
 
-fn label_or_id<S: Serializer>(
-    label: &Result<String, ConnectionId>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    match label {
-        Ok(label) => serializer.serialize_str(label),
-        Err(id) => id.serialize(serializer),
+/// The label of a connection, or its id if it has none.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum LabelOrId<'a> {
+    Label(&'a str),
+    Id(ConnectionId),
+}
+
+impl<'a> LabelOrId<'a> {
+    fn of(id: ConnectionId, labels: &'a Labels) -> Self {
+        labels.label_of(id).map_or(LabelOrId::Id(id), LabelOrId::Label)
+    }
+}
+
+impl<'a> ConnectionLine<'a> {
+    fn of(info: &'a ConnectionInfo, labels: &'a Labels) -> Self {
+        ConnectionLine {
+            connection: LabelOrId::of(info.connection, labels),
+            user: info.user.id(),
+            access: info.access,
+            state: info.state,
+            idle_ms: u64::try_from(info.idle.as_millis()).unwrap_or(u64::MAX),
+            position: info.position,
+        }
     }
 }
 
@@ -78,10 +100,17 @@ impl<'a> FenceLine<'a> {
 pub(super) struct LineWriter<'a>(pub(super) &'a mut Vec<u8>);
 
 impl LineWriter<'_> {
+    /// Writes the line of a reply, see [`reply_object`](Self::reply_object).
+    pub(super) fn reply(&mut self, echo: Echo<'_>, outcome: &Outcome, labels: &Labels) {
+        self.raw(r#"{"reply":"#);
+        self.reply_object(echo, outcome, labels);
+        self.raw("}\n");
+    }
+
     /// Writes a reply. It repeats the key and the id of the request, if the request has them.
-    pub(super) fn reply(&mut self, key: Option<&RawValue>, id: Option<&RawValue>, outcome: &Outcome) {
+    pub(super) fn reply_object(&mut self, (key, id): Echo<'_>, outcome: &Outcome, labels: &Labels) {
         let error = outcome.as_ref().err().copied().unwrap_or(ErrorCode::None);
-        self.raw(r#"{"reply":{"error":"#);
+        self.raw(r#"{"error":"#);
         self.json(&error);
         for (name, value) in [("key", key), ("id", id)] {
             if let Some(value) = value {
@@ -99,7 +128,12 @@ impl LineWriter<'_> {
                     self.member("token", &token.to_string());
                 }
             }
-            Ok(ReplyBody::Connections(connections)) => self.member("connections", connections),
+            Ok(ReplyBody::Connections(connections)) => {
+                let line = |info| ConnectionLine::of(info, labels);
+                self.member("connections", &connections.iter().map(line).collect::<Vec<_>>());
+            }
+            Ok(ReplyBody::Stats(stats)) => self.member("stats", stats),
+            Ok(ReplyBody::Limits(limits)) => self.limits(limits),
             Ok(ReplyBody::Fences(fences)) => {
                 self.member("fences", &fences.iter().map(FenceLine::of).collect::<Vec<_>>());
             }
@@ -116,7 +150,22 @@ impl LineWriter<'_> {
                 self.member("quota", &license.quota);
             }
         }
-        self.raw("}}\n");
+        self.raw("}");
+    }
+
+    fn limits(&mut self, limits: &LimitUses) {
+        let LimitUses { edit, live, document, user, max, users, users_view } = limits;
+        for (name, limit) in [
+            ("edit", edit),
+            ("live", live),
+            ("document", document),
+            ("user", user),
+            ("max", max),
+            ("users", users),
+            ("users_view", users_view),
+        ] {
+            self.member(name, limit);
+        }
     }
 
     /// Writes a callback, and the number of its delivery.
@@ -183,10 +232,7 @@ impl LineWriter<'_> {
     }
 
     fn connection(&mut self, connection: ConnectionId, labels: &Labels) {
-        match labels.label_of(connection) {
-            Some(label) => self.member("connection", label),
-            None => self.member("connection", &connection),
-        }
+        self.member("connection", &LabelOrId::of(connection, labels));
     }
 
     fn grant(&mut self, grant: Grant, position: Option<u32>) {

@@ -5,6 +5,7 @@ use super::shard::ShardChanges;
 use super::{Held, Registry};
 use crate::access::Access;
 use crate::admission::Queue;
+use crate::notice::Notice;
 use crate::session::{Effects, EndedAccess, Garbage, Lane, Session};
 use crate::time::Moment;
 
@@ -59,7 +60,10 @@ impl Registry {
         document: DocumentId,
         effects: Effects,
     ) -> Garbage {
-        let Effects { ended, notices, garbage } = effects;
+        let Effects { ended, notices, timed_out, garbage } = effects;
+        if let Some(status) = timed_out {
+            held.shard.counters.callbacks(status).timed_out += 1;
+        }
         for ended in &ended {
             self.release(held, ended);
         }
@@ -68,6 +72,9 @@ impl Registry {
             self.admission.mark_due(&Queue::Document(key));
         }
         for notice in &notices {
+            if let Notice::Storage { status, .. } = notice {
+                held.shard.counters.callbacks(*status).given_up += 1;
+            }
             self.notices.send(notice);
         }
         garbage

@@ -54,6 +54,7 @@ impl Registry {
             return Err(ChangeError::Unknown);
         }
         held.shard.session_mut(document).change(&cx, participant, id)?;
+        held.shard.counters.changes += 1;
         held.shard.touch_stay(id, cx.now);
         // It may be warned once more, before the moment at which it would have ended.
         let earlier = if self.stays_on { held.shard.look_at_stay(id) } else { None };

@@ -2,7 +2,7 @@
 
 use super::Registry;
 use crate::access::{Access, Reason};
-use crate::error::RestoreError;
+use crate::error::{ConfigError, RestoreError};
 use crate::license::{NamedUser, Quota};
 use crate::limits::NamedUsers;
 use crate::seats::Seats;
@@ -84,9 +84,13 @@ impl Registry {
         Quota { users, users_view }
     }
 
-    pub(crate) fn set_named_users(&self, quota: NamedUsers) {
-        drop(self.admission.set_named_users(quota, self.clock.coarse().wall));
+    pub(crate) fn change_named_users(
+        &self,
+        change: impl FnOnce(NamedUsers) -> Result<NamedUsers, ConfigError>,
+    ) -> Result<(), ConfigError> {
+        drop(self.admission.change_named_users(change, self.clock.coarse().wall)?);
         self.serve_all_at(Reason::UserQuota);
+        Ok(())
     }
 
     /// How much the engine was used. `None` if that is not recorded.

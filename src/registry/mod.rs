@@ -20,6 +20,7 @@ mod fences;
 mod fencing;
 mod holders;
 mod lifecycle;
+mod limit_uses;
 mod limits;
 mod looks;
 mod ready;
@@ -30,6 +31,7 @@ mod shutdown;
 mod sleeper;
 mod slices;
 mod snapshot;
+mod stats;
 mod stay;
 mod staying;
 mod stays;
@@ -54,7 +56,7 @@ use crate::notices::NoticeBoard;
 use crate::seats::{Admitted, DocumentSeats};
 use crate::session::{Context, LeaveCause, Rules, Stage};
 use crate::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering};
-use crate::time::{Moment, Now, Timekeeper};
+use crate::time::{Moment, Now, Timekeeper, Timestamp};
 use crate::token::ResumeToken;
 use crate::usage::Recorder;
 use fences::FenceCount;
@@ -181,6 +183,11 @@ impl Registry {
         self.clock.now()
     }
 
+    /// What the wall clock shows now.
+    pub(crate) fn wall_now(&self) -> Timestamp {
+        self.now().wall
+    }
+
     /// The present time, cheap and a few milliseconds late. Collects the usage of a minute that has ended, so that
     /// nothing which happens in the next one counts in it.
     fn coarse_now(&self) -> Now {
@@ -272,7 +279,7 @@ impl Registry {
             participant
         });
         let (token, earlier) = held.shard.begin_stay(id, &self.hasher, cx.now);
-        self.record_open(&mut held, user, admitted);
+        self.record_open(&mut held, (user, asked), admitted);
         if let Some(notice) = told {
             self.notices.send(&notice);
         }
@@ -297,13 +304,15 @@ impl Registry {
 
     /// Records that the cap of all connections refused an open.
     fn record_cap(&self, held: &mut Held<'_>) {
+        held.shard.counters.count_refusal(Reason::ConnectionCap);
         if self.recorder.is_some() {
             held.shard.meter.record_refusal(Reason::ConnectionCap);
         }
     }
 
-    fn record_open(&self, held: &mut Held<'_>, user: &User, admitted: Admitted) {
+    fn record_open(&self, held: &mut Held<'_>, (user, asked): (&User, Access), admitted: Admitted) {
         let Admitted { access, reason, connections, .. } = admitted;
+        held.shard.counters.count_open(asked, access, reason);
         if let Some(recorder) = &self.recorder {
             recorder.record_rise(access, connections, held.cx.now);
             let user = self.user_hasher.hash_one(user.id());
@@ -315,6 +324,7 @@ impl Registry {
         let mut held = self.hold(self.shard_of(id), self.coarse_now());
         let Place { document, participant } =
             self.disconnect(&mut held, id).ok_or(ConnectionError::Unknown)?;
+        held.shard.counters.count_close(None);
         let cx = held.cx;
         let effects = held.shard.session_mut(document).leave(&cx, (participant, id), LeaveCause::Closed);
         self.apply(held, document, effects);

@@ -248,8 +248,13 @@ impl Ready {
 
     /// Returns true if more documents wait than the bound allows.
     pub(super) fn has_too_many(&self) -> bool {
+        self.waiting_documents() > self.most
+    }
+
+    /// How many documents wait for a worker.
+    pub(super) fn waiting_documents(&self) -> usize {
         let entries: usize = (0..LANES).map(|lane| self.lanes.len(lane)).sum();
-        entries.saturating_sub(self.surplus.load(Ordering::SeqCst)) > self.most
+        entries.saturating_sub(self.surplus.load(Ordering::SeqCst))
     }
 
     /// So many entries more stand for no document of their own.

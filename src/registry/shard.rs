@@ -19,6 +19,7 @@ use crate::error::OpenError;
 use crate::hash::Hasher;
 use crate::ids::{ConnectionId, DocumentKey};
 use crate::session::{Blanks, Context, Lane, ParticipantId, Session};
+use crate::stats::Counters;
 use crate::time::Moment;
 use crate::usage::Meter;
 
@@ -39,6 +40,7 @@ pub(super) struct Shard {
     /// Whether the seats of users are counted.
     pub(super) counts_users: bool,
     pub(super) meter: Meter,
+    pub(super) counters: Counters,
     pub(super) blanks: Blanks,
     /// Whether the engine is being suspended: no call finds anything.
     frozen: bool,
@@ -129,6 +131,7 @@ impl Shard {
             books: Books::default(),
             counts_users: config.user_limit.is_some(),
             meter: Meter::new(now),
+            counters: Counters::default(),
             blanks: Blanks::default(),
             frozen: false,
             calls: 0,

@@ -163,6 +163,7 @@ impl Registry {
         for id in &connections {
             let Place { participant, .. } =
                 self.disconnect(&mut held, *id).expect("a listed connection is open");
+            held.shard.counters.count_close(Some(DisconnectCause::ShutDown));
             let session = held.shard.session_mut(document);
             let effects =
                 session.leave(&cx, (participant, *id), LeaveCause::Disconnected(DisconnectCause::ShutDown));

@@ -86,6 +86,7 @@ impl Registry {
         }
         let alive = !held.shard.is_lost(old);
         let new = held.shard.rename(old, attempt);
+        held.shard.counters.resumes += 1;
         let grant = self.move_seat(held, [old, new], alive);
         let (grant, position) = self.go_on_waiting(new, grant, now);
         // An age that ran out while it was lost is applied right after it.
@@ -123,7 +124,8 @@ impl Registry {
             seats: Seats::default(),
             connections: self.admission.connections(Access::Edit),
         };
-        self.record_open(&mut held, user, admitted);
+        held.shard.counters.count_close(Some(DisconnectCause::Superseded));
+        self.record_open(&mut held, (user, Access::Edit), admitted);
         if let Some(Place { document, participant }) = held.shard.place(id) {
             held.shard.session_mut(document).learn_name(participant, user);
         }
@@ -220,6 +222,7 @@ impl Registry {
                 }
                 Some(StayDue::Ends(cause)) => {
                     self.disconnect(held, id);
+                    held.shard.counters.count_close(Some(cause));
                     let cause = LeaveCause::Disconnected(cause);
                     held.shard.session_mut(document).leave(&cx, (participant, id), cause)
                 }

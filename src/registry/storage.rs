@@ -79,6 +79,7 @@ impl Registry {
         };
         let number = self.deliveries.fetch_add(1, Ordering::Relaxed) + 1;
         session.number_delivery(&cx, number);
+        held.shard.counters.callbacks(callback.status).handed_out += 1;
         let earlier = held.shard.update_deadline(document, &cx);
         self.deadline_moved(held, earlier);
         Some(HandedOut { location, number, attempt, reach, callback })
@@ -105,6 +106,12 @@ impl Registry {
         };
         let verdict = Verdict { number, status, reach, outcome, kept_at, userdata };
         let (answered, mut effects) = session.settle(&cx, verdict);
+        let counts = held.shard.counters.callbacks(status);
+        match (answered, outcome) {
+            (Answered::InTime, Outcome::Failed) => counts.failed += 1,
+            (Answered::InTime | Answered::LateSave, _) => counts.acknowledged += 1,
+            (Answered::Late, _) => {}
+        }
         let settled = effects.garbage.outstanding.take();
         let copy = settled.and_then(|settled| held.shard.blanks.give_back_outstanding(settled));
         if cx.stage == Stage::ShuttingDown && effects.garbage.unsaved.is_some() {

@@ -181,6 +181,7 @@ impl Registry {
         if let Some(recorder) = &self.recorder {
             recorder.record_rise(Access::Edit, admitted.connections, cx.now);
         }
+        held.shard.counters.promotions += 1;
         let session = held.shard.session_mut(document);
         let effects = session.grant_edit(&cx, (participant, id), admitted, waited);
         held.shard.touch_stay(id, cx.now);

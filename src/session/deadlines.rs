@@ -45,6 +45,7 @@ impl Session {
             _ => {}
         }
         if self.supersedes_at(cx).is_some_and(|at| at <= cx.now) {
+            self.note_time_out(&mut effects);
             self.supersede(cx, &mut effects);
         }
         effects
@@ -56,8 +57,15 @@ impl Session {
             outstanding.end_pause();
         } else if outstanding.is_with_worker() && outstanding.deadline <= cx.now {
             let kind = outstanding.kind;
+            self.note_time_out(effects);
             self.failed(cx, kind, effects);
         }
+    }
+
+    /// The time of whoever has the outstanding callback is over.
+    fn note_time_out(&self, effects: &mut Effects) {
+        let outstanding = self.outbox.outstanding.as_ref().filter(|one| one.is_with_worker());
+        effects.timed_out = outstanding.map(|one| one.kind.status()).or(effects.timed_out);
     }
 
     fn run_force_save_timer(&mut self, cx: &Context<'_>) {

@@ -6,6 +6,7 @@ use super::outbox::Superseded;
 use super::outstanding::Outstanding;
 use super::unsaved::Unsaved;
 use crate::access::Access;
+use crate::callback::Status;
 use crate::ids::UserId;
 use crate::notice::Notice;
 use crate::seats::Seats;
@@ -17,6 +18,8 @@ pub(crate) struct Effects {
     pub(crate) ended: SmallVec<[EndedAccess; 1]>,
     /// What the transport is to hear.
     pub(crate) notices: Vec<Notice>,
+    /// The status of a callback that a worker did not settle in time.
+    pub(crate) timed_out: Option<Status>,
     /// What is to be freed with no lock held, since it can be large.
     pub(crate) garbage: Garbage,
 }

@@ -104,6 +104,7 @@ impl Session {
     pub(crate) fn number_delivery(&mut self, cx: &Context<'_>, number: u64) {
         if let Some(outstanding) = &mut self.outbox.outstanding {
             (outstanding.number, outstanding.since) = (number, cx.now);
+            outstanding.taken_at = outstanding.taken_at.min(cx.now);
             outstanding.deadline = cx.rules.ack_timeout.map_or(Moment::NEVER, |limit| cx.now.after(limit));
             if let Some(unsaved) = &mut self.unsaved
                 && let Kind::Save(_) | Kind::ForceSave(_) = outstanding.kind

@@ -148,19 +148,36 @@ impl Session {
 
     /// What a list of documents that are not settled says of it.
     pub(crate) fn pending(&self, cx: &Context<'_>) -> PendingDocument {
-        let key = self.key.clone();
-        let Some(unsaved) = &self.unsaved else {
-            let since = cx.wall_at(self.outbox.busy_since());
-            return PendingDocument { key, state: DocumentState::Telling, since, failures: 0 };
+        let (key, state) = (self.key.clone(), self.state().unwrap_or(DocumentState::Telling));
+        let (since, failures) = match &self.unsaved {
+            Some(unsaved) => (unsaved.changes.began(), unsaved.failures),
+            None => (cx.wall_at(self.outbox.busy_since()), 0),
         };
-        let state = match unsaved.phase {
+        PendingDocument { key, state, since, failures }
+    }
+
+    /// Where it stands. `None` if nothing is unsaved, and the storage knows all that happened.
+    pub(crate) fn state(&self) -> Option<DocumentState> {
+        let Some(unsaved) = &self.unsaved else {
+            return (!self.is_settled()).then_some(DocumentState::Telling);
+        };
+        Some(match unsaved.phase {
             Phase::Viewed | Phase::Edited => DocumentState::Edited,
             Phase::Closing { tried: false, .. } => DocumentState::Closing,
             Phase::Closing { tried: true, .. } => DocumentState::Retrying,
             Phase::Saving { .. } => DocumentState::Saving,
             Phase::Forgotten => DocumentState::Forgotten,
-        };
-        PendingDocument { key, state, since: unsaved.changes.began(), failures: unsaved.failures }
+        })
+    }
+
+    /// When the oldest of its unsaved changes was made.
+    pub(crate) fn unsaved_since(&self) -> Option<Timestamp> {
+        self.unsaved.as_ref().map(|unsaved| unsaved.changes.began())
+    }
+
+    /// When the outstanding callback was handed out first.
+    pub(crate) fn unacknowledged_since(&self) -> Option<Moment> {
+        self.outbox.outstanding.as_ref().map(|outstanding| outstanding.taken_at)
     }
 
     /// Where the host keeps the file of a forgotten document.

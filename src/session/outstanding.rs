@@ -16,6 +16,8 @@ pub(crate) struct Outstanding {
     pub(super) number: u64,
     /// When it was handed out last, or what it tells happened.
     pub(super) since: Moment,
+    /// When it was handed out first. A save is another one at each attempt.
+    pub(super) taken_at: Moment,
     /// Until when a worker may have it.
     pub(super) deadline: Moment,
     /// How often it has failed, as far as the next pause goes by it.
@@ -76,6 +78,18 @@ impl Kind {
         matches!(self, Kind::ForceSave(_) | Kind::ForceSaveFailed(_))
     }
 
+    /// The status of its callback. An answer to an `info` may have another one.
+    pub(crate) fn status(self) -> Status {
+        match self {
+            Kind::Joined(_) | Kind::Left(_) | Kind::Info => Status::Editing,
+            Kind::Closed(_) => Status::Closed,
+            Kind::Save(_) => Status::Save,
+            Kind::SaveFailed(_) => Status::SaveFailed,
+            Kind::ForceSave(_) => Status::ForceSave,
+            Kind::ForceSaveFailed(_) => Status::ForceSaveFailed,
+        }
+    }
+
     /// The number of the last change that it holds, if it is about a save.
     pub(crate) fn reach(self) -> Option<u64> {
         match self {
@@ -99,19 +113,28 @@ impl Kind {
 impl Outstanding {
     /// A callback that a worker takes now. `copy` is given if it cannot be formed anew.
     pub(super) fn new(kind: Kind, copy: Option<Box<Callback>>) -> Self {
-        let (since, deadline) = (Moment::default(), Moment::NEVER);
-        Outstanding { kind, number: 0, since, deadline, failures: 0, state: State::WithWorker, copy }
+        Outstanding {
+            kind,
+            number: 0,
+            since: Moment::default(),
+            taken_at: Moment::NEVER,
+            deadline: Moment::NEVER,
+            failures: 0,
+            state: State::WithWorker,
+            copy,
+        }
     }
 
     /// The message that a save was given up at `since`, to be handed out next.
     pub(super) fn given_up(kind: Kind, status: Status, mut callback: Box<Callback>, since: Moment) -> Self {
         callback.status = status;
-        Outstanding { since, state: State::Ready, ..Outstanding::new(kind, Some(callback)) }
+        Outstanding { since, taken_at: since, state: State::Ready, ..Outstanding::new(kind, Some(callback)) }
     }
 
     /// One that another process had handed out, to be handed out again.
     pub(super) fn restored(kind: Kind, failures: usize, copy: Option<Box<Callback>>, now: Moment) -> Self {
-        Outstanding { since: now, failures, state: State::Ready, ..Outstanding::new(kind, copy) }
+        let new = Outstanding::new(kind, copy);
+        Outstanding { since: now, taken_at: now, failures, state: State::Ready, ..new }
     }
 
     pub(super) fn is_with_worker(&self) -> bool {

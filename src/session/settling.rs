@@ -249,15 +249,10 @@ impl Session {
     }
 
     pub(super) fn tell_given_up(&self, kind: Kind, effects: &mut Effects) {
-        let status = match kind {
-            Kind::Info => return,
-            Kind::Joined(_) | Kind::Left(_) => Status::Editing,
-            Kind::Closed(_) => Status::Closed,
-            Kind::Save(_) => Status::Save,
-            Kind::SaveFailed(_) => Status::SaveFailed,
-            Kind::ForceSave(_) => Status::ForceSave,
-            Kind::ForceSaveFailed(_) => Status::ForceSaveFailed,
-        };
+        if kind == Kind::Info {
+            return;
+        }
+        let status = kind.status();
         let copy = self.outbox.outstanding.as_ref().and_then(|one| one.copy.as_ref());
         let userdata = copy.and_then(|copy| copy.userdata.clone());
         effects.notices.push(Notice::Storage { key: self.key.clone(), status, userdata });

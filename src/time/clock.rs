@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::Timestamp;
 
@@ -22,14 +22,13 @@ use super::Timestamp;
 ///
 /// ```
 /// use coedit::{Clock, Timestamp};
-/// use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+/// use std::time::{Duration, Instant, SystemTime};
 ///
 /// struct HostClock(Instant);
 ///
 /// impl Clock for HostClock {
 ///     fn now(&self) -> Timestamp {
-///         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-///         Timestamp::default().after(wall)
+///         SystemTime::now().into()
 ///     }
 ///
 ///     fn steady(&self) -> Option<Duration> {
@@ -107,9 +106,7 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        // A wall clock before 1970 shows its first moment.
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp::from_millis(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX))
+        SystemTime::now().into()
     }
 
     fn steady(&self) -> Option<Duration> {

@@ -11,7 +11,7 @@ mod keeper;
 mod steady;
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -76,6 +76,20 @@ impl Timestamp {
         let days = self.0 / DAY;
         let [_, _, day] = civil_from_days(days);
         Timestamp((days + 1 - day) * DAY)
+    }
+}
+
+impl From<SystemTime> for Timestamp {
+    /// Rounds down to whole milliseconds. A time before 1970 becomes 1970, one after the year 9999 [`Timestamp::MAX`].
+    fn from(time: SystemTime) -> Self {
+        let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+impl From<Timestamp> for SystemTime {
+    fn from(time: Timestamp) -> Self {
+        SystemTime::UNIX_EPOCH + Duration::from_millis(time.as_millis())
     }
 }
 
@@ -233,6 +247,15 @@ mod tests {
         }
         assert!("2023-01-01T24:00:00.000Z".parse::<Timestamp>().is_err());
         assert!("2023-01-01 00:00:00.000Z".parse::<Timestamp>().is_err());
+    }
+
+    #[test]
+    fn system_times_convert_both_ways() {
+        let (epoch, time) = (SystemTime::UNIX_EPOCH, Timestamp(1_700_625_432_001));
+        assert_eq!(Timestamp::from(SystemTime::from(time)), time);
+        assert_eq!(Timestamp::from(epoch + Duration::from_nanos(1_999_999)), Timestamp(1));
+        assert_eq!(Timestamp::from(epoch - Duration::from_secs(1)), Timestamp(0));
+        assert_eq!(Timestamp::from(epoch + Duration::from_secs(300_000_000_000)), Timestamp::MAX);
     }
 
     #[test]
