@@ -134,11 +134,12 @@ impl fmt::Display for Reason {
 }
 
 /// The access that a connection got, and why it is not more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
     /// The access that the connection has.
     pub access: Access,
     /// Why it is less than the connection asked for; `None` if it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
 }
 
@@ -150,7 +151,8 @@ impl Grant {
 }
 
 /// The answer to a request for edit access, see [`Engine::request_edit`](crate::Engine::request_edit).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum EditRequest {
     /// The connection has edit access.
     Granted,
@@ -167,7 +169,7 @@ pub enum EditRequest {
 }
 
 /// A user with at least one connection to a document.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Participant {
     /// The user.
     pub user: User,
@@ -185,6 +187,9 @@ pub struct Holder {
     pub key: DocumentKey,
     /// The user.
     pub user: UserId,
+    /// The user's name; `None` if the host gave none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Arc<str>>,
     /// The access: edit or live view.
     pub access: Access,
     /// How many of the user's connections to the document have this access.
@@ -218,7 +223,7 @@ pub struct Fence {
 }
 
 /// One connection to a document, see [`Engine::connections`](crate::Engine::connections).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ConnectionInfo {
     /// The connection.
@@ -230,8 +235,10 @@ pub struct ConnectionInfo {
     /// Whether its transport is there.
     pub state: ConnectionState,
     /// For how long it has been idle: since it was opened, changed the document, was touched or resumed. Exact to a second.
+    #[serde(rename = "idle_ms", with = "millis")]
     pub idle: Duration,
     /// Its place in the line, from 1 on, if it waits for edit access.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<u32>,
 }
 
@@ -247,12 +254,27 @@ pub enum ConnectionState {
 }
 
 /// The result of a `drop`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dropped {
     /// The connections that lost edit or live-view access. They stay open with view access.
     pub connections: Vec<ConnectionId>,
     /// The given ids that belong to no participant of the document.
     pub unmatched: Vec<UserId>,
+}
+
+/// Serde form of a duration: whole milliseconds.
+mod millis {
+    use super::{Deserialize, Duration};
+
+    pub(super) fn serialize<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(Duration::from_millis)
+    }
 }
 
 #[cfg(test)]

@@ -177,10 +177,18 @@ text_name!(UserId);
 /// assert_eq!((ann.id().as_str(), ann.name()), ("u-17", Some("Ann")));
 /// # Ok::<(), coedit::Malformed>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
     id: UserId,
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "checked_name")]
     name: Option<Arc<str>>,
+}
+
+/// Reads a name that is not too long.
+fn checked_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Arc<str>>, D::Error> {
+    let name = Option::<String>::deserialize(deserializer)?;
+    let checked = name.map(|name| Ok(bounded(&name, USER_NAME_MAX, Malformed::UserName)?.into()));
+    checked.transpose().map_err(|error: Malformed| de::Error::custom(error))
 }
 
 impl User {
@@ -281,9 +289,17 @@ impl fmt::Debug for ConnectionId {
     }
 }
 
+/// As its number in a string: a number in JSON is exact only up to 2⁵³.
 impl Serialize for ConnectionId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ConnectionId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bits = String::deserialize(deserializer)?.parse().map_err(de::Error::custom)?;
+        Ok(ConnectionId::from_bits(bits))
     }
 }
 

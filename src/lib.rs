@@ -36,6 +36,8 @@
 //! | join, leave | a connection with edit access begins, ends |
 //! | access | edit, live view (sees changes as they come), view |
 //! | limit, seat | how many may have an access, and one unit of it |
+//! | lease | the time for which a lost connection keeps its seat |
+//! | waiter | a viewer who asked for edit access and waits for a seat |
 //! | session | what the engine knows of one document while anybody is in it or anything of it is not settled |
 //! | callback, delivery | a message to the document storage, and the same in the hands of a worker, to be acknowledged |
 //! | notice | a message to the host's transport |
@@ -47,40 +49,8 @@
 //!
 //! [`Engine::callbacks`] gives the [`Callbacks`]: blocking for threads ([`Callbacks::recv`]), a doorbell for `select!`
 //! ([`Callbacks::ready`]), and a future for async hosts ([`Callbacks::next`], with the feature `async`, which is on by
-//! default). A worker that spawns a task for each delivery keeps serving while one request hangs. A delivery that is dropped
-//! has failed, and is handed out again after a pause.
-//!
-//! ```
-//! use coedit::{Callback, Callbacks};
-//!
-//! /// Sends every callback to the storage. `spawn` runs a future on the host's runtime.
-//! async fn serve(callbacks: Callbacks, spawn: impl Fn(Task)) {
-//!     while let Some(delivery) = callbacks.next().await {
-//!         spawn(Box::pin(async move {
-//!             if post(delivery.callback()).await.is_ok() {
-//!                 delivery.ack();
-//!             }
-//!         }));
-//!     }
-//! }
-//! # type Task = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
-//! # async fn post(_: &Callback) -> Result<(), ()> { Ok(()) }
-//! # struct Unpark(std::thread::Thread);
-//! # impl std::task::Wake for Unpark { fn wake(self: std::sync::Arc<Self>) { self.0.unpark() } }
-//! # fn block_on(task: impl Future<Output = ()>) {
-//! #     let waker = std::sync::Arc::new(Unpark(std::thread::current())).into();
-//! #     let mut task = std::pin::pin!(task);
-//! #     while task.as_mut().poll(&mut std::task::Context::from_waker(&waker)).is_pending() { std::thread::park() }
-//! # }
-//! # let engine = coedit::Engine::new(coedit::Config::new())?;
-//! # let callbacks = engine.callbacks();
-//! # let key = coedit::DocumentKey::new("report")?;
-//! # let tab = engine.open(&key, &coedit::User::new("ann")?, coedit::Access::Edit)?;
-//! # let worker = std::thread::spawn(move || block_on(serve(callbacks, |task| block_on(task))));
-//! # drop((tab, engine));
-//! # worker.join().unwrap();
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+//! default). A worker takes a [`Delivery`] and settles it. One that is dropped has failed, and is handed out again after a
+//! pause. The [cookbook](#cookbook) has an example of each.
 //!
 //! # A sick storage, and the end
 //!
@@ -131,7 +101,8 @@
 //! back or ahead moves no delay, and labels follow it: `lastsave` is right from then on, but never before an earlier one of
 //! the same session. The default [`SystemClock`] reads both from the system.
 //!
-//! # Inside
+#![doc = include_str!("cookbook.md")]
+//! # Inside: for contributors
 //!
 //! An open passes through five stops:
 //!
@@ -165,6 +136,7 @@
 //! | `admission/` | every limit, who gets a seat, and who waits for one (`waiters.rs`, `turns.rs`) |
 //! | `notices.rs` | the subscriptions to notices |
 //! | [`capacity`], `usage/` | how many connections a crowd needs, and how many were used |
+//! | `stats/` | counters, and their text for Prometheus |
 //! | `config/`, `access.rs`, `callback.rs`, `error.rs`, `ids.rs`, `license.rs`, `limits.rs`, `notice.rs`, `report.rs`, `seats.rs`, `time/`, `token.rs` | the vocabulary: plain types that import no machinery |
 //! | `hash.rs`, `sync.rs` | the hasher; locks, atomics and channels, which a model checker swaps |
 //!

@@ -101,7 +101,8 @@ pub struct Waiting {
 }
 
 /// What takes a seat of a limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum SeatCount {
     /// Each connection takes one seat.

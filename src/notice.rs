@@ -9,7 +9,7 @@ use crate::callback::Status;
 use crate::ids::{ConnectionId, DocumentKey, UserId};
 
 /// A message to the host's transport. It is sent once and not acknowledged.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Notice {
@@ -35,7 +35,7 @@ pub enum Notice {
         /// Why.
         cause: DisconnectCause,
         /// The code by which known clients tell the cause, see [`DisconnectCause::code`].
-        #[serde(skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         code: Option<u16>,
     },
     /// The access of a connection changed otherwise.
@@ -87,7 +87,7 @@ pub enum Notice {
         /// The status of the callback.
         status: Status,
         /// The `userdata` of the request, if there was any.
-        #[serde(skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         userdata: Option<Arc<str>>,
     },
     /// The storage acknowledged a save.
@@ -97,7 +97,7 @@ pub enum Notice {
         /// [`Status::Save`] or [`Status::ForceSave`].
         status: Status,
         /// The `userdata` of the request, if there was any.
-        #[serde(skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         userdata: Option<Arc<str>>,
     },
     /// A limit changed its level. There is one notice for each change, none while the level stays. Those of one limit

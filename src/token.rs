@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use subtle::ConstantTimeEq;
 
 use crate::ids::ConnectionId;
@@ -87,6 +88,19 @@ impl FromStr for ResumeToken {
         let name = u64::from_str_radix(name, 16).map_err(|_| TokenError(()))?;
         let secret = u128::from_str_radix(secret, 16).map_err(|_| TokenError(()))?;
         Ok(ResumeToken { epoch, name: ConnectionId::from_bits(name), secret: Secret(secret.to_be_bytes()) })
+    }
+}
+
+/// As the text that [`Display`](fmt::Display) writes.
+impl Serialize for ResumeToken {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ResumeToken {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 

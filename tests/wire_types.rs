@@ -2,10 +2,15 @@
 
 mod support;
 
+use std::fmt::Debug;
+
 use coedit::{
-    Access, ActionKind, Callback, Clock, Config, DocumentKey, DropCause, ErrorCode, License, Malformed,
-    Notice, Reason, Status, SystemClock, Timestamp, UnknownNumber, UserId,
+    Access, ActionKind, Bounds, Callback, Clock, Config, ConnectionId, DocumentKey, DropCause, EditRequest,
+    ErrorCode, IdleThen, License, Malformed, Notice, Reason, ResumeToken, SeatCount, Status, SystemClock,
+    Timestamp, UnknownNumber, User, UserId,
 };
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 use support::*;
 
@@ -147,4 +152,63 @@ fn timestamps_are_subtracted_and_settings_have_a_debug_form() {
     assert!(clock.now() <= clock.now() && !clock.is_manual());
     let shown = format!("{:?}", Config::default().edit_limit(Some(3)));
     assert!(shown.contains("edit_limit: Some(3)"), "{shown}");
+}
+
+#[test]
+fn everything_that_a_host_shows_survives_a_round_trip() {
+    fn survives<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T, json: &serde_json::Value) {
+        assert_eq!(&serde_json::to_value(value).unwrap(), json);
+        assert_eq!(&serde_json::from_value::<T>(json.clone()).unwrap(), value);
+    }
+    let world =
+        World::new(|config| config.edit_limit(Some(1)).presence(true).reconnect_grace(Some(seconds(60))));
+    let ann = User::new("u1").unwrap().named("Ann").unwrap();
+    let tab = world.engine.open(&key("x"), &ann, Access::Edit).unwrap();
+    let ben = world.open("x", "u2", Access::Edit);
+    let granted = json!({"access": "view", "reason": "connection-limit"});
+    survives(&ben.granted(), &granted);
+    survives(&tab.granted(), &json!({"access": "edit"}));
+    let waiting = json!({"waiting": {"reason": "connection-limit", "position": 1}});
+    survives(&ben.request_edit().unwrap(), &waiting);
+    survives(&tab.request_edit().unwrap(), &json!("granted"));
+    survives(&EditRequest::Refused(Reason::Draining), &json!({"refused": "draining"}));
+    world.pass(seconds(2));
+    let user = json!({"id": "u1", "name": "Ann"});
+    let participant = json!({"user": user, "access": "edit", "connections": 1});
+    survives(&world.engine.participants(&key("x"))[0], &participant);
+    let [first, second] = [tab.id(), ben.id()].map(|id| id.to_string());
+    let live = json!({"connection": first, "user": user, "access": "edit", "state": "live", "idle_ms": 2000});
+    survives(&world.engine.connections(&key("x"))[0], &live);
+    let waits = json!({
+        "connection": second, "user": {"id": "u2"}, "access": "view", "state": "live", "idle_ms": 2000, "position": 1
+    });
+    survives(&world.engine.connections(&key("x"))[1], &waits);
+    let holder = json!({
+        "key": "x", "user": "u1", "name": "Ann", "access": "edit", "connections": 1,
+        "active": "2023-11-22T00:00:00.000Z"
+    });
+    survives(&world.engine.holders(1)[0], &holder);
+    survives(&tab.token().unwrap(), &json!(tab.token().unwrap().to_string()));
+    survives(&world.engine.limit_uses(), &serde_json::to_value(world.engine.limit_uses()).unwrap());
+    let dropped = world.engine.drop_users(&key("x"), &[id("u1"), id("nobody")]).unwrap();
+    survives(&dropped, &json!({"connections": [first], "unmatched": ["nobody"]}));
+    survives(&Bounds::default(), &serde_json::to_value(Bounds::default()).unwrap());
+    survives(&IdleThen::Close, &json!("close"));
+    survives(&SeatCount::UsersOfDocuments, &json!("users_of_documents"));
+    let notices = world.take_notices();
+    assert!(notices.len() > 4, "{notices:?}");
+    for notice in notices {
+        survives(&notice, &serde_json::to_value(&notice).unwrap());
+    }
+}
+
+#[test]
+fn what_breaks_a_rule_is_not_read() {
+    let long = json!({"id": "u1", "name": "n".repeat(1_025)});
+    assert!(serde_json::from_value::<User>(long).is_err());
+    assert!(serde_json::from_value::<User>(json!({"id": ""})).is_err());
+    assert!(serde_json::from_value::<ConnectionId>(json!("-1")).is_err());
+    assert!(serde_json::from_value::<ResumeToken>(json!("00")).is_err());
+    let bounds: Bounds = serde_json::from_value(json!({"asked": 7})).unwrap();
+    assert_eq!((bounds.asked, bounds.turns), (7, Bounds::default().turns));
 }

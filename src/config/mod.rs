@@ -8,12 +8,15 @@ use std::time::Duration;
 
 pub(crate) use check::{check_limit, check_named_users};
 
+use serde::{Deserialize, Serialize};
+
 use crate::license::VERSION;
 use crate::limits::{NamedUsers, SeatCount};
 use crate::time::{Clock, SystemClock};
 
 /// The bounds of the engine's queues. Past a bound the engine merges entries, drops pairs that cancel out, or refuses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Bounds {
     /// The joins and leaves of one document that wait for the storage. Past it the engine drops pairs that cancel out.
     /// Default 1,024; 1 to 1,048,576.
@@ -39,7 +42,8 @@ impl Default for Bounds {
 }
 
 /// What becomes of a connection that is idle for too long.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum IdleThen {
     /// It becomes view-only.
     #[default]

@@ -18,7 +18,7 @@ impl Engine {
     /// so workers go on beside it, and a storage may send a command from inside its own callback handler.
     ///
     /// Whoever may send a request may do all of this: check who sends it first. The request may be at most
-    /// [`LINE_MAX`](crate::door::LINE_MAX) bytes. Costs what the [`Engine`] method of the command costs.
+    /// [`LINE_MAX`] bytes. Costs what the [`Engine`] method of the command costs.
     ///
     /// ```
     /// use coedit::{Access, Config, DocumentKey, Engine, User};

@@ -1,6 +1,7 @@
 //! Who holds seats, the longest idle first.
 
 use std::collections::BinaryHeap;
+use std::sync::Arc;
 
 use super::Registry;
 use super::shard::Shard;
@@ -17,6 +18,7 @@ struct Candidate {
     user: UserId,
     access: Access,
     connections: u32,
+    name: Option<Arc<str>>,
 }
 
 /// The candidates that were idle for the longest time.
@@ -81,6 +83,7 @@ fn candidates_of(session: &Session) -> impl Iterator<Item = Candidate> {
             user: member.user.id().clone(),
             access,
             connections: u32::try_from(tabs().count()).unwrap_or(u32::MAX),
+            name: member.user.shared_name(),
         })
     };
     session
@@ -90,7 +93,7 @@ fn candidates_of(session: &Session) -> impl Iterator<Item = Candidate> {
 
 impl Candidate {
     fn holder(self, active: Timestamp) -> Holder {
-        let Candidate { key, user, access, connections, .. } = self;
-        Holder { key, user, access, connections, active }
+        let Candidate { key, user, access, connections, name, .. } = self;
+        Holder { key, user, name, access, connections, active }
     }
 }
