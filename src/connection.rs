@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::access::{Access, EditRequest, Grant};
 use crate::error::{ChangeError, RequestError, TransportError};
-use crate::ids::ConnectionId;
+use crate::ids::{ConnectionId, DocumentKey, UserId};
 use crate::registry::{Handle, Opened};
 use crate::token::ResumeToken;
 
@@ -49,7 +49,7 @@ impl Connection {
 
     /// Returns the access that the connection got when it was opened, and the reason if it got less than it asked for.
     ///
-    /// [`access`](Self::access) returns the access that it has now. After [`Engine::adopt`](crate::Engine::adopt) this is
+    /// [`grant`](Self::grant) returns the access that it has now. After [`Engine::adopt`](crate::Engine::adopt) this is
     /// what it had at that time.
     pub fn granted(&self) -> Grant {
         self.grant
@@ -58,6 +58,18 @@ impl Connection {
     /// Returns the access that the connection has now, or `None` if it was closed by its id.
     pub fn access(&self) -> Option<Access> {
         self.handle.registry.access(self.id)
+    }
+
+    /// Returns the access that the connection has now, and the reason if it is less than it asked for. `None` if it was closed
+    /// by its id.
+    pub fn grant(&self) -> Option<Grant> {
+        self.handle.registry.grant(self.id)
+    }
+
+    /// Returns the document and the user of the connection, for a host that has only the token of a client that
+    /// [resumes](crate::Engine::resume). `None` if it was closed by its id.
+    pub fn owner(&self) -> Option<(DocumentKey, UserId)> {
+        self.handle.registry.owner(self.id)
     }
 
     /// Returns true if the connection has edit access now.

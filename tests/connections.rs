@@ -68,6 +68,7 @@ fn an_adopted_id_is_owned_again() {
     assert_eq!(owned.into_id(), bare, "`into_id` does not close the connection");
     assert!(world.engine.may_edit(bare));
     drop(world.engine.adopt(bare).unwrap());
+    assert_eq!((world.engine.grant(bare), world.engine.owner(bare)), (None, None));
     assert_eq!(world.engine.adopt(bare).unwrap_err(), ConnectionError::Unknown);
 
     // An adopted connection reports its current access as granted, and why that is less than it asked for.
@@ -423,4 +424,21 @@ fn a_connection_keeps_its_engine_alive() {
     drop(ann);
     assert_eq!(callbacks.try_recv().unwrap().acked().status.number(), 2);
     assert_eq!(callbacks.try_recv().unwrap_err(), coedit::TryRecvError::Disconnected);
+}
+
+#[test]
+fn a_host_asks_what_a_connection_may_do_now_and_whose_it_is() {
+    let world = World::new(|config| config.edit_limit(Some(1)).reconnect_grace(Some(seconds(60))));
+    let (ann, ben) = (world.edit("doc", "ann"), world.open("doc", "ben", Access::Edit));
+    let refused = Grant { access: Access::View, reason: Some(Reason::ConnectionLimit) };
+    assert_eq!((ann.grant(), ben.grant()), (Some(EDIT), Some(refused)));
+    drop(ann);
+    ben.request_edit().unwrap();
+    assert_eq!((ben.granted(), ben.grant()), (refused, Some(EDIT)), "what it got first, and what it has now");
+    let (token, old) = (ben.token().unwrap(), ben.id());
+    ben.lost().unwrap();
+    assert_eq!(world.engine.owner(old), Some((key("doc"), id("ben"))));
+    let back = world.engine.resume(&token, 1).unwrap();
+    assert_eq!(back.owner(), Some((key("doc"), id("ben"))));
+    assert_eq!((world.engine.owner(old), world.engine.grant(old)), (None, None), "superseded");
 }

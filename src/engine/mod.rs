@@ -209,6 +209,29 @@ impl Engine {
         self.registry().access(id)
     }
 
+    /// Returns the access that the connection has now, and the reason if it is less than it asked for, or `None` if it is not
+    /// open. Takes one shard lock.
+    ///
+    /// ```
+    /// use coedit::{Access, Config, DocumentKey, Engine, Grant, Reason, User};
+    ///
+    /// let engine = Engine::new(Config::new())?;
+    /// let key = DocumentKey::new("report")?;
+    /// let tab = engine.open(&key, &User::new("ann")?, Access::Edit)?;
+    /// engine.drop_all(&key)?;
+    /// let dropped = Grant { access: Access::View, reason: Some(Reason::Dropped) };
+    /// assert_eq!(engine.grant(tab.id()), Some(dropped));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn grant(&self, id: ConnectionId) -> Option<Grant> {
+        self.registry().grant(id)
+    }
+
+    /// Returns the document and the user of the connection, or `None` if it is not open. Takes one shard lock.
+    pub fn owner(&self, id: ConnectionId) -> Option<(DocumentKey, UserId)> {
+        self.registry().owner(id)
+    }
+
     /// Returns true if the connection is open and not lost, and has edit access now. Takes one shard lock.
     pub fn may_edit(&self, id: ConnectionId) -> bool {
         self.registry().may_edit(id)
@@ -259,16 +282,6 @@ impl Engine {
         asked: Access,
     ) -> Result<Opened, OpenError> {
         self.registry().open(key, user, asked)
-    }
-
-    /// Returns what a connection was given, as far as it still has it.
-    pub(crate) fn grant(&self, id: ConnectionId) -> Option<Grant> {
-        self.registry().grant(id)
-    }
-
-    /// Returns the document and the user of a connection.
-    pub(crate) fn owner(&self, id: ConnectionId) -> Option<(DocumentKey, UserId)> {
-        self.registry().owner(id)
     }
 
     /// Returns true if nothing of the document is unsaved, and the storage has acknowledged everything that it is told.
