@@ -7,7 +7,9 @@ mod program;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
-use program::{coedit, text};
+use serde_json::{Value, json};
+
+use program::{coedit, open, text};
 
 const SESSION: &str = concat!(
     r#"{"at":1700611200000,"c":"open","key":"report","connection":"a","user":{"id":"ann"}}"#,
@@ -54,80 +56,53 @@ fn quiet_prints_only_the_summary() {
     }
 }
 
-fn open(key: &str, label: &str, user: &str) -> String {
-    format!(r#"{{"c":"open","key":"{key}","connection":"{label}","user":{{"id":"{user}"}}}}"#) + "\n"
-}
-
-/// Ann opens `a` twice and `b` once for editing, and Ben opens `a`. Then both open the live view of `a`.
-fn six_opens() -> String {
-    let live =
-        |label: &str, user: &str| open("a", label, user).replace("}}", r#"},"mode":"view","live":true}"#);
-    [
-        open("a", "1", "ann"),
-        open("a", "2", "ann"),
-        open("b", "3", "ann"),
-        open("a", "4", "ben"),
-        live("5", "ann"),
-        live("6", "ben"),
-    ]
-    .concat()
+#[test]
+fn json_prints_the_same_summary_as_one_object() {
+    let trace = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/clownschool.jsonl");
+    let output = coedit(&["replay", "--quiet", "--json", "--edit-connections", "1", trace], "");
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
+    assert_eq!(text(&output.stdout).lines().count(), 1, "one line, for `jq`");
+    let mut summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(summary["wall_ms"].as_f64().is_some_and(|millis| millis > 0.0), "{summary}");
+    let plan = coedit(&["plan", "--usage", "-"], text(&output.stdout));
+    assert!(text(&plan.stdout).contains("3 opens in the hour"), "`plan` reads it: {plan:?}");
+    let hour = &summary["usage"]["hour"];
+    assert_eq!((&hour["opens"], &hour["edit"]["max"]), (&json!(3), &json!(1)));
+    for member in ["wall_ms", "usage"] {
+        summary.as_object_mut().unwrap().remove(member);
+    }
+    let expected = json!({
+        "operations": 3859,
+        "errors": {"5": 2020},
+        "opens": {"edit": 1, "view": 2},
+        "fallbacks": {"connection-limit": 2},
+        "peak": 1,
+        "peak_at": "2023-11-22T03:57:12.000Z",
+        "documents": 1,
+        "callbacks": {"1": 1, "2": 1},
+        "saves": 1,
+        "forgotten": 0,
+    });
+    assert_eq!(summary, expected);
 }
 
 #[test]
-fn each_option_sets_its_limit() {
-    let rows: [(&[&str], [&str; 6]); 9] = [
-        (&[], ["edit", "edit", "edit", "edit", "liveview", "liveview"]),
-        (
-            &["--edit-connections", "1"],
-            ["edit", "connection-limit", "connection-limit", "connection-limit", "liveview", "liveview"],
-        ),
-        (&["--live-connections", "1"], ["edit", "edit", "edit", "edit", "liveview", "live-view-limit"]),
-        (
-            &["--document-connections", "1"],
-            ["edit", "document-limit", "edit", "document-limit", "liveview", "liveview"],
-        ),
-        (
-            &["--document-connections", "1", "--count", "users"],
-            ["edit", "edit", "edit", "document-limit", "liveview", "liveview"],
-        ),
-        (&["--user-connections", "1"], ["edit", "user-limit", "user-limit", "edit", "liveview", "liveview"]),
-        (
-            &["--named-editors", "1", "--named-days", "0"],
-            ["edit", "edit", "edit", "user-quota", "liveview", "liveview"],
-        ),
-        (&["--named-viewers", "1"], ["edit", "edit", "edit", "edit", "liveview", "user-quota"]),
-        (
-            &["--max-connections", "2"],
-            ["edit", "edit", r#""error":3"#, r#""error":3"#, r#""error":3"#, r#""error":3"#],
-        ),
-    ];
-    for (options, answers) in rows {
-        for command in [&["serve"][..], &["replay", "-"]] {
-            let output = coedit(&[command, options].concat(), &six_opens());
-            assert_eq!(output.status.code(), Some(0));
-            let replies: Vec<&str> =
-                text(&output.stdout).lines().filter(|line| line.starts_with(r#"{"reply""#)).collect();
-            assert_eq!(replies.len(), 6);
-            for (reply, answer) in replies.iter().zip(answers) {
-                assert!(reply.contains(answer), "{options:?}: {answer} in {reply}");
-            }
+fn the_json_summary_is_on_standard_output_only_if_nothing_else_is() {
+    for command in [&["serve"][..], &["replay", "-"]] {
+        let run = |options: &[&str]| coedit(&[command, &["--no-usage"], options].concat(), SESSION);
+        let (plain, json, quiet) = (run(&[]), run(&["--json"]), run(&["--json", "--quiet"]));
+        let lines = |output: &[u8]| text(output).lines().count();
+        assert_eq!((lines(&json.stdout), lines(&plain.stdout)), (6, 6), "the lines stay what they are");
+        for (summary, nothing) in [(&json.stderr, &b""[..]), (&quiet.stdout, &quiet.stderr)] {
+            let summary: Value = serde_json::from_slice(summary).unwrap();
+            assert_eq!((&summary["operations"], &summary["saves"]), (&json!(3), &json!(1)));
+            assert_eq!((&summary["errors"], &summary["usage"]), (&json!({}), &Value::Null));
+            assert!(nothing.is_empty());
         }
     }
-}
-
-#[test]
-fn named_days_and_warn_at_take_effect() {
-    let input =
-        format!("{}{}\n", six_opens().replacen('{', r#"{"at":1700611200000,"#, 1), r#"{"c":"license"}"#);
-    let options = ["replay", "-", "--named-editors", "4", "--warn-at", "50"];
-    for (days, expire) in [(None, "2023-12-23"), (Some("7"), "2023-11-30")] {
-        let days = days.map_or(vec![], |days| vec!["--named-days", days]);
-        let output = coedit(&[&options[..], &days].concat(), &input);
-        let out = text(&output.stdout);
-        assert!(out.contains(&format!(r#"{{"userid":"ann","expire":"{expire}T00:00:00.000Z"}}"#)), "{out}");
-        let warning = r#"{"notice":{"type":"limit","pool":"users","level":"warning","in_use":2,"limit":4}}"#;
-        assert_eq!(out.matches(warning).count(), 1, "{out}");
-    }
+    let unsaved = coedit(&["serve", "--quiet", "--json", "--ack", "manual", "--shutdown", "0"], SESSION);
+    assert_eq!((unsaved.status.code(), text(&unsaved.stderr)), (Some(3), "coedit: not saved: report\n"));
+    assert_eq!(serde_json::from_slice::<Value>(&unsaved.stdout).unwrap()["callbacks"], json!({"1": 1}));
 }
 
 /// One open a day for twenty days. A window with no more opens than the shorter one before is left out.
@@ -350,82 +325,10 @@ fn errors_set_the_exit_code() {
         &["serve", "--retry-pauses", "1,x"],
         &["serve", "--save-patience", "99999999999999"],
         &["serve", "--ack-timeout", "99999999999999"],
+        &["serve", "--shutdown", "99999999999999"],
         &["replay", "--shutdown", "1", "-"],
         &[],
     ] {
         assert_eq!(coedit(arguments, "").status.code(), Some(2), "{arguments:?}");
-    }
-}
-
-#[test]
-fn the_help_names_every_option() {
-    let output = coedit(&["replay", "--help"], "");
-    let help = text(&output.stdout);
-    for option in [
-        "--edit-connections <N>",
-        "--live-connections <N>",
-        "--document-connections <N>",
-        "--user-connections <N>",
-        "--max-connections <N>",
-        "--named-editors <N>",
-        "--named-viewers <N>",
-        "--named-days <DAYS>",
-        "--count <COUNT>",
-        "--warn-at <PERCENT>",
-        "--save-delay <MS>",
-        "--save-patience <MS>",
-        "--ack-timeout <MS>",
-        "--retry-pauses <MS,MS,...>",
-        "--force-save-interval <MS>",
-        "--no-callbacks",
-        "--no-usage",
-        "--host-version <TEXT>",
-        "--shards <N>",
-        "--waiting-actions <N>",
-        "--waiting-documents <N>",
-        "--asked <N>",
-        "--turns <N>",
-        "--notices <N>",
-        "--ack <ACK>",
-        "--quiet",
-        "`-` reads",
-    ] {
-        assert!(help.contains(option), "{option} in {help}");
-    }
-    assert_eq!(
-        coedit(&["--version"], "").stdout,
-        format!("coedit {}\n", env!("CARGO_PKG_VERSION")).into_bytes()
-    );
-}
-
-#[test]
-fn every_setting_of_staying_is_an_option() {
-    let lines = [
-        r#"{"at":1000,"c":"open","key":"k","connection":"a","user":{"id":"ann"}}"#,
-        r#"{"at":1000,"c":"lost","connection":"a"}"#,
-        r#"{"at":1000,"c":"open","key":"k","connection":"v","user":{"id":"vic"},"mode":"view"}"#,
-        r#"{"at":2000,"c":"open","key":"k","connection":"b","user":{"id":"ben"}}"#,
-        r#"{"at":9000,"c":"version"}"#,
-    ];
-    let options = ["--reconnect-grace", "500", "--age", "4000", "--expiry-warning", "100", "--participants"];
-    let ends = |idle: &[&str]| {
-        let output = coedit(&[&["replay", "-"], &options[..], idle].concat(), &lines.join("\n"));
-        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-        let notices = text(&output.stdout).lines().filter(|line| line.starts_with(r#"{"notice":"#));
-        let members = ["joined", "left", "lease", "4002", "4003", "expiring", r#""type":"access""#];
-        let notices: Vec<&str> = notices.collect();
-        members.map(|member| notices.iter().filter(|notice| notice.contains(member)).count())
-    };
-    assert_eq!(ends(&[]), [3, 3, 1, 0, 4, 2, 0]);
-    assert_eq!(ends(&["--idle", "3000", "--idle-then", "close"]), [3, 3, 1, 4, 0, 2, 0]);
-    assert_eq!(ends(&["--idle", "3000", "--idle-then", "view"])[2..], [1, 1, 4, 3, 1]);
-    for wrong in [
-        ["--reconnect-grace", "0"],
-        ["--idle", "-1"],
-        ["--age", "x"],
-        ["--idle-then", "leave"],
-        ["--idle-when-wanted", "0"],
-    ] {
-        assert_eq!(coedit(&["replay", "-", wrong[0], wrong[1]], "").status.code(), Some(2), "{wrong:?}");
     }
 }

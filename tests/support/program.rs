@@ -1,4 +1,5 @@
 //! Runs the program `coedit`.
+#![allow(dead_code, reason = "each test file uses only a part")]
 
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
@@ -19,4 +20,9 @@ pub(crate) fn coedit(arguments: &[&str], input: &str) -> Output {
 
 pub(crate) fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
+}
+
+/// A line that opens `label` on `key` with edit access.
+pub(crate) fn open(key: &str, label: &str, user: &str) -> String {
+    format!(r#"{{"c":"open","key":"{key}","connection":"{label}","user":{{"id":"{user}"}}}}"#) + "\n"
 }

@@ -16,20 +16,19 @@ use crate::summary::Summary;
 pub(crate) fn run(options: &EngineOptions, path: &Path) -> io::Result<()> {
     let mut door = Door::replay(options.config(), options.acknowledge()).map_err(bad_argument)?;
     let mut input = Input::open(path)?;
-    let progress = progress(input.length, options.quiet);
+    let progress = progress(input.length, options.output.quiet);
     let (mut lines, mut out, mut stdout) = (Lines::default(), Vec::new(), io::stdout().lock());
     let started = Instant::now();
     while let Some(bytes) = input.next()? {
         lines.feed(bytes, |line| answer(&mut door, line, &mut out));
-        flush(&mut out, &mut stdout, options.quiet)?;
+        flush(&mut out, &mut stdout, options.output.quiet)?;
         progress.inc(bytes.len() as u64);
     }
     lines.end(|line| answer(&mut door, line, &mut out));
     door.end(&mut out);
-    flush(&mut out, &mut stdout, options.quiet)?;
+    flush(&mut out, &mut stdout, options.output.quiet)?;
     progress.finish_and_clear();
-    eprint!("{}", Summary { door: &door, wall: started.elapsed() });
-    Ok(())
+    Summary { door: &door, wall: started.elapsed() }.print(&options.output, &mut stdout)
 }
 
 /// A progress bar on standard error. It is hidden for short files, if standard error is not a terminal, and if the

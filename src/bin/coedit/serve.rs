@@ -19,7 +19,7 @@ use crate::summary::Summary;
 
 pub(crate) fn run(options: &ServeOptions) -> io::Result<ExitCode> {
     let clock = Arc::new(SystemClock::new());
-    let config = options.engine.config().clock(clock.clone()).timer(false);
+    let config = options.config().clock(clock.clone());
     let engine = match &options.restore {
         None => Engine::new(config).map_err(bad_argument)?,
         Some(path) => {
@@ -27,19 +27,19 @@ pub(crate) fn run(options: &ServeOptions) -> io::Result<ExitCode> {
         }
     };
     let door = Door::new(engine, options.engine.acknowledge());
-    let started = Instant::now();
+    let (started, output) = (Instant::now(), &options.engine.output);
     let stdout = io::stdout().lock();
     let mut server = Server {
         door,
         lines: Lines::default(),
         out: Vec::new(),
         stdout,
-        quiet: options.engine.quiet,
+        quiet: output.quiet,
         unanswered: false,
     };
     let input = listen()?;
     server.serve(&input, &clock)?;
-    let deadline = Duration::from_millis(options.shutdown);
+    let deadline = options.deadline();
     let code = match &options.snapshot {
         None => {
             server.shut_down(&input, deadline)?;
@@ -50,8 +50,8 @@ pub(crate) fn run(options: &ServeOptions) -> io::Result<ExitCode> {
             ExitCode::SUCCESS
         }
     };
-    if options.engine.quiet {
-        eprint!("{}", Summary { door: &server.door, wall: started.elapsed() });
+    if output.quiet || output.json {
+        Summary { door: &server.door, wall: started.elapsed() }.print(output, &mut server.stdout)?;
     }
     Ok(code)
 }

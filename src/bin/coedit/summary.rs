@@ -1,15 +1,74 @@
 //! Prints the summary of a run.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::io::{self, Write};
 use std::time::Duration;
 
 use coedit::door::Door;
-use coedit::{Level, Usage, Window};
+use coedit::{Access, ErrorCode, Level, Reason, Status, Timestamp, Usage, Window};
+use serde::Serialize;
+
+use crate::options::OutputOptions;
 
 /// The tally and the usage of a door, and the time of the run.
 pub(crate) struct Summary<'a> {
     pub(crate) door: &'a Door,
     pub(crate) wall: Duration,
+}
+
+impl Summary<'_> {
+    /// Prints the summary on standard error. JSON goes to standard output if nothing else does.
+    pub(crate) fn print(&self, options: &OutputOptions, stdout: &mut impl Write) -> io::Result<()> {
+        match (options.json, options.quiet) {
+            (false, _) => eprint!("{self}"),
+            (true, false) => eprintln!("{}", serde_json::to_string(&self.figures())?),
+            (true, true) => {
+                let figures = serde_json::to_string(&self.figures())?;
+                match writeln!(stdout, "{figures}").and_then(|()| stdout.flush()) {
+                    // The exit code of `serve` says more.
+                    Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+                    printed => return printed,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn figures(&self) -> Figures<'_> {
+        let (tally, engine) = (self.door.tally(), self.door.engine());
+        Figures {
+            operations: tally.operations,
+            errors: &tally.errors,
+            opens: &tally.opens,
+            fallbacks: &tally.fallbacks,
+            peak: tally.peak,
+            peak_at: tally.peak_at,
+            documents: tally.documents(),
+            callbacks: &tally.callbacks,
+            saves: tally.saves,
+            forgotten: engine.forgotten().len(),
+            wall_ms: self.wall.as_secs_f64() * 1e3,
+            usage: engine.usage(),
+        }
+    }
+}
+
+/// The summary as a JSON object. Every member is always there, and `null` where there is no value.
+#[derive(Serialize)]
+struct Figures<'a> {
+    operations: u64,
+    errors: &'a BTreeMap<ErrorCode, u64>,
+    opens: &'a BTreeMap<Access, u64>,
+    fallbacks: &'a BTreeMap<Reason, u64>,
+    peak: u32,
+    peak_at: Option<Timestamp>,
+    documents: usize,
+    callbacks: &'a BTreeMap<Status, u64>,
+    saves: u64,
+    forgotten: usize,
+    wall_ms: f64,
+    usage: Option<Usage>,
 }
 
 impl fmt::Display for Summary<'_> {

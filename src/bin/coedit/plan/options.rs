@@ -27,8 +27,8 @@ pub(crate) struct PlanOptions {
     /// Instead of users: a file of recorded requests, one JSON object a line, as for `replay`; `-` reads standard input
     #[arg(long, value_name = "FILE")]
     pub(super) trace: Option<PathBuf>,
-    /// Instead of users: a file with the reply to the command `usage`; the window with the highest load counts; `-` reads
-    /// standard input
+    /// Instead of users: a file with the reply to the command `usage`, or with the summary of `replay --json`; the window
+    /// with the highest load counts; `-` reads standard input
     #[arg(long, value_name = "FILE")]
     pub(super) usage: Option<PathBuf>,
     /// The highest share of opens that may fall back to view-only, between 0 and 1
