@@ -157,6 +157,8 @@
 //! | the count of the engine's handles | an open and a close of an owned [`Connection`], not of a bare id | the last handle ends the engine |
 
 #![warn(clippy::unwrap_used, clippy::panic)]
+// On docs.rs an item says which feature it needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod access;
 mod admission;

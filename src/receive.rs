@@ -155,6 +155,7 @@ impl Callbacks {
     /// Any number of tasks may wait. It is cancel-safe: a future that is dropped before it is ready has taken nothing,
     /// and another task is woken in its place.
     #[cfg(feature = "async")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "async")))]
     pub async fn next(&self) -> Option<Delivery> {
         loop {
             let listener = self.registry.listen(self.which);

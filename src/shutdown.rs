@@ -31,6 +31,7 @@ impl Shutdown {
     /// The same as [`wait`](Self::wait) for async hosts, on any runtime. It is cancel-safe. With a manual clock somebody
     /// else has to call [`Engine::tick`](crate::Engine::tick).
     #[cfg(feature = "async")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "async")))]
     pub async fn done(&self) -> Arc<Report> {
         loop {
             let listener = self.registry.listen_for_end();

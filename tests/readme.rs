@@ -1,4 +1,4 @@
-//! Checks that every test that the README names exists, and that every promise names a test.
+//! Checks what the README names: every test exists, every promise has one, and the dependency is this package.
 
 use std::fs;
 use std::path::Path;
@@ -35,4 +35,16 @@ fn the_tests_that_the_readme_names_exist() {
         }
     }
     assert!(named[1..].iter().all(|count| *count > 0), "promises P1 to P12 have tests: {named:?}");
+}
+
+#[test]
+fn the_dependency_in_the_readme_has_this_version_and_a_feature_that_exists() {
+    let readme = include_str!("../README.md");
+    let line = readme.lines().find(|line| line.starts_with("coedit = {")).expect("how to embed it");
+    let version = concat!(env!("CARGO_PKG_VERSION_MAJOR"), ".", env!("CARGO_PKG_VERSION_MINOR"));
+    assert_eq!(
+        line,
+        format!(r#"coedit = {{ version = "{version}", default-features = false, features = ["async"] }}"#)
+    );
+    assert!(include_str!("../Cargo.toml").lines().any(|line| line.starts_with("async = [")));
 }
