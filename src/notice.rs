@@ -120,6 +120,34 @@ pub enum Notice {
     },
 }
 
+impl Notice {
+    /// Returns the document that it is about. `None` for limits and missed notices.
+    pub const fn key(&self) -> Option<&DocumentKey> {
+        match self {
+            Notice::Dropped { key, .. }
+            | Notice::Disconnected { key, .. }
+            | Notice::Access { key, .. }
+            | Notice::Expiring { key, .. }
+            | Notice::Meta { key, .. }
+            | Notice::Storage { key, .. }
+            | Notice::Saved { key, .. } => Some(key),
+            Notice::Joined(user) | Notice::Left(user) | Notice::Changed(user) => Some(&user.key),
+            Notice::Limit { .. } | Notice::Missed { .. } => None,
+        }
+    }
+
+    /// Returns the connection that it is about, if it is about one.
+    pub const fn connection(&self) -> Option<ConnectionId> {
+        match self {
+            Notice::Dropped { connection, .. }
+            | Notice::Disconnected { connection, .. }
+            | Notice::Access { connection, .. }
+            | Notice::Expiring { connection, .. } => Some(*connection),
+            _ => None,
+        }
+    }
+}
+
 /// A user in a document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Presence {

@@ -38,6 +38,9 @@ pub struct PendingDocument {
     pub since: Timestamp,
     /// How often its save has failed since then.
     pub failures: usize,
+    /// Whether an acknowledged force save holds every change, so that only the closing save is missing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub force_saved: bool,
 }
 
 /// Everything of an engine that is not settled, see [`Engine::remaining`](crate::Engine::remaining).

@@ -254,3 +254,54 @@ fn the_json_of_the_counters_is_read_back() {
     assert_eq!(serde_json::from_str::<Stats>(&json).unwrap(), stats);
     assert!(json.contains(r#""callbacks":{"1":{"handed_out":1,"acknowledged":1,"#), "{json}");
 }
+
+#[test]
+fn a_force_save_ends_the_age_of_unsaved_changes_but_the_document_stays_listed() {
+    let world = World::plain();
+    let ann = world.edit("x", "ann");
+    world.acknowledge_all();
+    let oldest = || world.engine.stats().oldest_unsaved_ms;
+    ann.change().unwrap();
+    world.pass(seconds(5));
+    world.engine.press_save(ann.id()).unwrap();
+    let save = world.take();
+    world.pass(seconds(1));
+    ann.change().unwrap(); // after what the force save holds
+    assert_eq!((oldest(), world.engine.is_unsaved(&key("x"))), (Some(6_000), true));
+    world.pass(seconds(2));
+    save.ack();
+    assert_eq!((oldest(), world.engine.is_unsaved(&key("x"))), (Some(2_000), true));
+    assert!(!world.engine.unsaved()[0].force_saved);
+    world.engine.press_save(ann.id()).unwrap();
+    world.acknowledge_all();
+    assert_eq!((oldest(), world.engine.is_unsaved(&key("x"))), (None, false));
+    let listed = &world.engine.unsaved()[0];
+    assert_eq!((listed.state, listed.force_saved), (coedit::DocumentState::Edited, true));
+    world.pass(seconds(1));
+    ann.change().unwrap();
+    world.pass(seconds(3));
+    assert_eq!((oldest(), world.engine.is_unsaved(&key("x"))), (Some(3_000), true));
+    drop(ann);
+    world.pass(seconds(10));
+    world.acknowledge_all();
+    assert_eq!((oldest(), world.engine.is_unsaved(&key("x"))), (None, false));
+}
+
+#[test]
+fn overlapping_force_saves_never_hide_an_unsaved_change() {
+    let world = World::plain();
+    let ann = world.edit("x", "ann");
+    world.acknowledge_all();
+    for second in 0..3 {
+        ann.change().unwrap();
+        world.engine.press_save(ann.id()).unwrap();
+        world.pass(seconds(1));
+        let age = world.engine.stats().oldest_unsaved_ms;
+        assert_eq!(age, Some(1_000 * (second + 1)));
+    }
+    world.ack(); // the first of three
+    assert_eq!(world.engine.stats().oldest_unsaved_ms, Some(3_000), "too high rather than too low");
+    assert!(world.engine.is_unsaved(&key("x")));
+    world.acknowledge_all();
+    assert!(!world.engine.is_unsaved(&key("x")));
+}

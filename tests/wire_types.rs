@@ -198,6 +198,9 @@ fn everything_that_a_host_shows_survives_a_round_trip() {
     let notices = world.take_notices();
     assert!(notices.len() > 4, "{notices:?}");
     for notice in notices {
+        let json = serde_json::to_value(&notice).unwrap();
+        assert_eq!(notice.key().map(DocumentKey::as_str), json["key"].as_str());
+        assert_eq!(notice.connection().map(|id| id.to_string()).as_deref(), json["connection"].as_str());
         survives(&notice, &serde_json::to_value(&notice).unwrap());
     }
 }

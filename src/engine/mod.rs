@@ -289,6 +289,31 @@ impl Engine {
         self.registry().is_settled(key)
     }
 
+    /// Returns true if the document has changes that no acknowledged save holds, of status 2 or 6: whether to show "unsaved".
+    /// Takes one shard lock.
+    ///
+    /// Ask under the lock under which [`change`](Self::change) is called, at a change and at each
+    /// [`Notice::Saved`](crate::Notice::Saved). After a force save this is false although the document is still among
+    /// [`unsaved`](Self::unsaved), since its closing save is to come.
+    ///
+    /// ```
+    /// use coedit::{Access, Config, DocumentKey, Engine, User};
+    ///
+    /// let engine = Engine::new(Config::new())?;
+    /// let (key, storage) = (DocumentKey::new("report")?, engine.callbacks());
+    /// let tab = engine.open(&key, &User::new("ann")?, Access::Edit)?;
+    /// storage.recv()?.ack(); // ann joined
+    /// tab.change()?;
+    /// assert!(engine.is_unsaved(&key));
+    /// engine.press_save(tab.id())?;
+    /// storage.recv()?.ack();
+    /// assert!(!engine.is_unsaved(&key) && engine.unsaved()[0].force_saved);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn is_unsaved(&self, key: &DocumentKey) -> bool {
+        self.registry().is_exposed(key)
+    }
+
     /// Returns true if a worker holds a callback of the document that it has not settled.
     pub fn is_outstanding(&self, key: &DocumentKey) -> bool {
         self.registry().is_outstanding(key)

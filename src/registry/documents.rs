@@ -122,6 +122,11 @@ impl Registry {
         self.look(key, Session::editors).unwrap_or_default()
     }
 
+    /// Returns true if the document has changes that no acknowledged save holds.
+    pub(crate) fn is_exposed(&self, key: &DocumentKey) -> bool {
+        self.look(key, |session| session.exposed_since().is_some()).unwrap_or(false)
+    }
+
     /// Returns true if a callback of the document is with a worker.
     pub(crate) fn is_outstanding(&self, key: &DocumentKey) -> bool {
         self.look(key, Session::is_outstanding).unwrap_or(false)

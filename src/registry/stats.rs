@@ -59,7 +59,7 @@ impl Gauges {
             Some(DocumentState::Telling) => &mut documents.telling,
         } += 1;
         self.oldest_callback = earlier(self.oldest_callback, session.unacknowledged_since());
-        self.oldest_unsaved = earlier(self.oldest_unsaved, session.unsaved_since());
+        self.oldest_unsaved = earlier(self.oldest_unsaved, session.exposed_since());
     }
 
     fn finish(self, now: Now) -> Stats {

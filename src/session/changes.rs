@@ -27,6 +27,11 @@ pub(crate) struct Changes {
     force_saved: u64,
     last_author: UserId,
     last_at: Timestamp,
+    /// When the oldest change was made that no acknowledged save holds, force saves included. Not later than that; too early
+    /// where several force saves overlap.
+    exposed_since: Option<Timestamp>,
+    /// When the first change after the latest requested force save was made.
+    after_requested: Option<Timestamp>,
     /// The oldest turn. Stored in place, since most documents are saved before they have another.
     first_turn: Turn,
     further_turns: VecDeque<Turn>,
@@ -51,6 +56,8 @@ impl Changes {
             force_saved: saved,
             last_author: user.id().clone(),
             last_at: now,
+            exposed_since: Some(now),
+            after_requested: None,
             first_turn: turn(user, now),
             further_turns: VecDeque::new(),
         }
@@ -75,6 +82,8 @@ impl Changes {
     pub(crate) fn add(&mut self, user: &User, now: Timestamp, most_turns: usize) {
         self.last += 1;
         self.last_at = self.last_at.max(now);
+        self.exposed_since.get_or_insert(now);
+        self.after_requested.get_or_insert(now);
         if self.last_author == *user.id() {
             return;
         }
@@ -88,6 +97,11 @@ impl Changes {
     /// Returns true if there are changes that neither an acknowledged force save nor one under way holds.
     pub(crate) fn need_save(&self) -> bool {
         self.last > self.force_saved.max(self.requested)
+    }
+
+    /// When the oldest change was made that no acknowledged save holds. `None` if a force save holds every change.
+    pub(crate) fn exposed_since(&self) -> Option<Timestamp> {
+        self.exposed_since
     }
 
     /// Returns true if an acknowledged force save holds every change.
@@ -107,11 +121,17 @@ impl Changes {
 
     pub(crate) fn force_save_requested(&mut self, reach: &Reach) {
         self.requested = reach.last;
+        self.after_requested = None;
     }
 
     /// Records that a force save up to change `reach` was acknowledged.
     pub(crate) fn force_save_acknowledged(&mut self, reach: u64) {
         self.force_saved = self.force_saved.max(reach);
+        if self.are_force_saved() {
+            self.exposed_since = None;
+        } else if self.force_saved == self.requested {
+            self.exposed_since = self.after_requested.or(self.exposed_since);
+        }
     }
 
     /// Records that a force save was given up. Its changes need a save again, unless a later one under way holds them.
@@ -178,8 +198,19 @@ impl ChangesSnapshot {
         let ChangesSnapshot { last, requested, force_saved, last_author, last_at, turns } = self;
         let mut turns = VecDeque::from(turns);
         let first_turn = turns.pop_front().unwrap_or_else(|| turn(&last_author.clone().into(), last_at));
-        let further_turns = turns;
-        Changes { last, requested, force_saved, last_author, last_at, first_turn, further_turns }
+        let (further_turns, after_requested) = (turns, None);
+        let exposed_since = (force_saved < last).then_some(first_turn.created);
+        Changes {
+            last,
+            requested,
+            force_saved,
+            last_author,
+            last_at,
+            exposed_since,
+            after_requested,
+            first_turn,
+            further_turns,
+        }
     }
 }
 

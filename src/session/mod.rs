@@ -149,11 +149,13 @@ impl Session {
     /// What a list of documents that are not settled says of it.
     pub(crate) fn pending(&self, cx: &Context<'_>) -> PendingDocument {
         let (key, state) = (self.key.clone(), self.state().unwrap_or(DocumentState::Telling));
-        let (since, failures) = match &self.unsaved {
-            Some(unsaved) => (unsaved.changes.began(), unsaved.failures),
-            None => (cx.wall_at(self.outbox.busy_since()), 0),
+        let (since, failures, force_saved) = match self.unsaved.as_deref() {
+            Some(Unsaved { changes, failures, .. }) => {
+                (changes.began(), *failures, changes.are_force_saved())
+            }
+            None => (cx.wall_at(self.outbox.busy_since()), 0, false),
         };
-        PendingDocument { key, state, since, failures }
+        PendingDocument { key, state, since, failures, force_saved }
     }
 
     /// Where it stands. `None` if nothing is unsaved, and the storage knows all that happened.
@@ -170,9 +172,9 @@ impl Session {
         })
     }
 
-    /// When the oldest of its unsaved changes was made.
-    pub(crate) fn unsaved_since(&self) -> Option<Timestamp> {
-        self.unsaved.as_ref().map(|unsaved| unsaved.changes.began())
+    /// When the oldest of its changes was made that no acknowledged save holds, force saves included.
+    pub(crate) fn exposed_since(&self) -> Option<Timestamp> {
+        self.unsaved.as_ref()?.changes.exposed_since()
     }
 
     /// When the outstanding callback was handed out first.

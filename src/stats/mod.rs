@@ -67,8 +67,8 @@ pub struct Stats {
     /// For how many milliseconds the oldest callback that workers took has not been acknowledged, its failed attempts and
     /// their pauses included; `None` if there is none.
     pub oldest_callback_ms: Option<u64>,
-    /// For how many milliseconds the oldest unsaved change has not been saved, exact to a second; `None` if nothing is
-    /// unsaved.
+    /// For how many milliseconds the oldest change has waited for an acknowledged save, a force save included; `None` if
+    /// saves hold everything. It may be too high after force saves that overlap, and after a restart.
     pub oldest_unsaved_ms: Option<u64>,
     /// How many documents are [forgotten](crate::Engine::forgotten).
     pub forgotten: usize,
