@@ -1,4 +1,4 @@
-//! A small host of coedit: plain texts that people edit together over WebSockets, saved through a webhook.
+//! A small host of coedit: people edit plain texts together, and a webhook saves them.
 //!
 //! `tabs.rs` has the life of a tab, `documents.rs` the texts and the storage, and this file the start and the stop.
 
@@ -9,10 +9,9 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::net::SocketAddr;
 use std::num::ParseIntError;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use std::{fs, io};
 
 use axum::Router;
 use axum::response::Html;
@@ -21,15 +20,12 @@ use clap::Parser;
 use coedit::{Config, DocumentKey, Engine, Snapshot};
 use serde::Deserialize;
 use serde_json::json;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use documents::{Documents, Storage};
-
 #[derive(Parser)]
 struct Settings {
-    /// The address to listen on; port 0 takes a free one
+    /// Port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
     /// The folder of the saved documents, and of what is kept over a restart
@@ -51,7 +47,7 @@ struct Settings {
     ack_timeout_ms: Duration,
     #[arg(long, default_value = "1000,2000,4000", value_delimiter = ',', value_parser = millis)]
     retry_pauses_ms: Vec<Duration>,
-    /// The webhook that gets the callbacks [default: this host's own /storage]
+    /// The webhook that gets the callbacks [default: /storage of this host]
     #[arg(long)]
     storage: Option<String>,
 }
@@ -60,35 +56,24 @@ fn millis(text: &str) -> Result<Duration, ParseIntError> {
     text.parse().map(Duration::from_millis)
 }
 
-impl Settings {
-    fn config(&self) -> Config {
-        Config::new()
-            .edit_limit(Some(self.edit_connections))
-            .reconnect_grace(Some(self.grace_ms))
-            .idle(self.idle_ms)
-            .idle_when_wanted(self.idle_when_wanted_ms)
-            .expiry_warning(self.expiry_warning_ms)
-            .save_delay(self.save_delay_ms)
-            .ack_timeout(Some(self.ack_timeout_ms))
-            .retry_pauses(self.retry_pauses_ms.clone())
-            .presence(true)
-    }
-
-    fn state_file(&self) -> PathBuf {
-        self.data.join("state.json")
-    }
-}
-
 /// What all routes and tasks share.
-pub struct Host {
-    pub engine: Engine,
-    pub documents: Documents,
-    pub storage: Storage,
-    /// Changes when the host stops. Each tab holds a receiver.
-    pub stopping: watch::Sender<bool>,
+struct Host {
+    engine: Engine,
+    /// The texts. One lock for all: a bigger host has one for each document.
+    documents: Mutex<HashMap<DocumentKey, documents::Document>>,
+    client: reqwest::Client,
+    url: String,
+    webhook: String,
+    folder: PathBuf,
+    /// Held while a file is written.
+    saving: Mutex<()>,
+    /// `ok`, `fail` or `hang`: how this host's own storage works.
+    storage_mode: watch::Sender<String>,
+    /// Changes when the host stops. Each tab has a receiver.
+    stopping: watch::Sender<bool>,
 }
 
-/// What is kept over a restart.
+/// What is kept over a restart. It holds the tokens of the tabs, so that only the owner may read it.
 #[derive(Deserialize)]
 struct SavedState {
     engine: Snapshot,
@@ -98,42 +83,66 @@ struct SavedState {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let settings = Settings::parse();
-    fs::create_dir_all(&settings.data)?;
-    let listener = TcpListener::bind(settings.listen).await?;
-    let url = format!("http://{}", listener.local_addr()?);
-    let host = Arc::new(start(&settings, &url)?);
-    let mut stop = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
-    println!("listening on {url}");
-    let server = tokio::spawn(axum::serve(listener, routes(host.clone())).into_future());
-    let [terminate, interrupt] = &mut stop;
+    let state_file = settings.data.join("state.json");
+    let listener = tokio::net::TcpListener::bind(settings.listen).await?;
+    let host = start(settings, format!("http://{}", listener.local_addr()?))?;
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    println!("listening on {}", host.url);
+    // It serves until the end, because the host's own storage has to answer while the engine stops.
+    tokio::spawn(axum::serve(listener, routes(host.clone())).into_future());
     tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-    suspend(&host, &settings.state_file()).await?;
-    server.abort();
+
+    let engine = host.engine.clone();
+    let snapshot = tokio::task::spawn_blocking(move || engine.suspend(Duration::from_secs(5))).await?;
+    // The engine accepts no change any more, so these are the last texts. The tabs resume in the next process.
+    let state = json!({ "engine": snapshot, "texts": host.texts() });
+    documents::write_file(&state_file, state.to_string().as_bytes(), None)?;
+    host.stopping.send_replace(true);
+    let _ = tokio::time::timeout(Duration::from_secs(2), host.stopping.closed()).await;
     Ok(())
 }
 
-/// Makes the engine, of the state of the process before if there is one, and starts what serves it.
-fn start(settings: &Settings, url: &str) -> Result<Host, Box<dyn Error>> {
-    let mut texts = HashMap::new();
-    let engine = match fs::read(settings.state_file()) {
-        Ok(state) => {
-            let state: SavedState = serde_json::from_slice(&state)?;
-            texts = state.texts;
-            let engine = Engine::restore(settings.config(), state.engine)?;
-            fs::remove_file(settings.state_file())?; // a token must not come back to life twice
-            engine
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Engine::new(settings.config())?,
-        Err(error) => return Err(error.into()),
+/// Starts the engine, where the last process left it if it left something, and those who listen to it.
+fn start(settings: Settings, url: String) -> Result<Arc<Host>, Box<dyn Error>> {
+    std::fs::create_dir_all(&settings.data)?;
+    let config = Config::new()
+        .edit_limit(Some(settings.edit_connections))
+        .reconnect_grace(Some(settings.grace_ms))
+        .idle(settings.idle_ms)
+        .idle_when_wanted(settings.idle_when_wanted_ms)
+        .expiry_warning(settings.expiry_warning_ms)
+        .save_delay(settings.save_delay_ms)
+        .ack_timeout(Some(settings.ack_timeout_ms))
+        .retry_pauses(settings.retry_pauses_ms)
+        .presence(true);
+    let state_file = settings.data.join("state.json");
+    let (engine, texts) = if state_file.exists() {
+        let state: SavedState = serde_json::from_slice(&std::fs::read(&state_file)?)?;
+        (Engine::restore(config, state.engine)?, state.texts)
+    } else {
+        (Engine::new(config)?, HashMap::new())
     };
-    let storage = Storage::new(&settings.data, url, settings.storage.clone(), settings.ack_timeout_ms)?;
-    let documents = Documents::new(engine.clone(), storage.clone(), texts);
-    tokio::spawn(documents::forward(storage.clone(), engine.callbacks()));
-    // Where the storage hangs, callbacks of all kinds pile up. These workers stay free for saves.
-    tokio::spawn(documents::forward(storage.clone(), engine.save_callbacks()));
-    let (notices, to) = (engine.notices(), documents.clone());
-    std::thread::spawn(move || notices.iter().for_each(|notice| tabs::route(&to, &notice)));
-    Ok(Host { engine, documents, storage, stopping: watch::Sender::new(false) })
+    let host = Arc::new(Host {
+        documents: Mutex::new(documents::restored(&engine, texts)),
+        // A request ends before the engine takes its delivery for failed.
+        client: reqwest::Client::builder().timeout(settings.ack_timeout_ms * 9 / 10).build()?,
+        webhook: settings.storage.unwrap_or_else(|| format!("{url}/storage")),
+        folder: settings.data,
+        saving: Mutex::default(),
+        storage_mode: watch::Sender::new("ok".to_owned()),
+        stopping: watch::Sender::new(false),
+        engine,
+        url,
+    });
+    let (notices, to) = (host.engine.notices(), host.clone());
+    std::thread::spawn(move || notices.iter().for_each(|notice| tabs::route(&to, notice)));
+    tokio::spawn(documents::forward(host.clone(), host.engine.callbacks()));
+    // Where a storage hangs, callbacks of all kinds pile up. This one stays free for saves.
+    tokio::spawn(documents::forward(host.clone(), host.engine.save_callbacks()));
+    if state_file.exists() {
+        std::fs::remove_file(state_file)?; // a state that came back twice would undo what happened since
+    }
+    Ok(host)
 }
 
 fn routes(host: Arc<Host>) -> Router {
@@ -147,18 +156,4 @@ fn routes(host: Arc<Host>) -> Router {
         .route("/text/{key}", get(documents::text))
         .route("/files/{key}", get(documents::file))
         .with_state(host)
-}
-
-/// Stops the engine while people type, writes down what the next process needs, and asks the tabs to come back.
-///
-/// The host listens until then, because its own storage may have to answer. The engine lets nobody in any more.
-async fn suspend(host: &Arc<Host>, state_file: &Path) -> Result<(), Box<dyn Error>> {
-    let engine = host.engine.clone();
-    let snapshot = tokio::task::spawn_blocking(move || engine.suspend(Duration::from_secs(5))).await?;
-    // After the engine has stopped it accepts no change, so that these texts are the last ones.
-    let state = json!({ "engine": snapshot, "texts": host.documents.texts() });
-    documents::write_file(state_file, state.to_string().as_bytes(), None)?;
-    host.stopping.send_replace(true);
-    let _ = tokio::time::timeout(Duration::from_secs(2), host.stopping.closed()).await;
-    Ok(())
 }

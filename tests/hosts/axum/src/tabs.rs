@@ -1,6 +1,7 @@
 //! A tab: one WebSocket and one connection of the engine.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,8 +9,8 @@ use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
 use coedit::{
-    Access, Connection, DocumentKey, EditRequest, Grant, Notice, OpenError, ResumeError, ResumeToken, User,
-    UserId,
+    Access, Connection, DocumentKey, EditRequest, Grant, Notice, OpenError, Presence, ResumeError,
+    ResumeToken, User, UserId,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -17,7 +18,6 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{interval, timeout};
 
 use crate::Host;
-use crate::documents::Documents;
 
 /// The longest message of a client, in bytes.
 const MESSAGE_MAX: usize = 1 << 20;
@@ -52,36 +52,47 @@ pub enum ToTab {
 }
 
 impl ToTab {
-    pub fn message(message: &Value) -> Self {
+    pub fn message(message: Value) -> Self {
         ToTab::Message(message.to_string().into())
     }
 }
 
 /// Passes a notice of the engine on to the tabs that it is about.
-pub fn route(documents: &Documents, notice: &Notice) {
-    match notice {
+pub fn route(host: &Host, notice: Notice) {
+    let (key, to, what) = match notice {
         Notice::Dropped { connection, key, cause, .. } => {
-            documents.tell(key, *connection, ToTab::Access(Some(json!(cause))));
+            (key, Some(connection), ToTab::Access(Some(json!(cause))))
         }
         Notice::Access { connection, key, cause, .. } => {
-            documents.tell(key, *connection, ToTab::Access(Some(json!(cause))));
+            (key, Some(connection), ToTab::Access(Some(json!(cause))))
         }
         Notice::Expiring { connection, key, code, in_ms, .. } => {
             let expiring = json!({ "expiring": { "code": code, "in_ms": in_ms } });
-            documents.tell(key, *connection, ToTab::message(&expiring));
+            (key, Some(connection), ToTab::message(expiring))
         }
         Notice::Disconnected { connection, key, code: Some(code), .. } => {
-            documents.tell(key, *connection, ToTab::End(*code));
+            (key, Some(connection), ToTab::End(code))
         }
-        Notice::Joined(user) | Notice::Left(user) | Notice::Changed(user) => documents.tell_users(&user.key),
-        Notice::Meta { key, title } => documents.tell_all(key, &json!({ "title": title })),
+        Notice::Joined(Presence { key, .. })
+        | Notice::Left(Presence { key, .. })
+        | Notice::Changed(Presence { key, .. }) => {
+            let users = json!({ "users": users(host, &key) });
+            (key, None, ToTab::message(users))
+        }
+        Notice::Meta { key, title } => (key, None, ToTab::message(json!({ "title": title }))),
         Notice::Storage { key, status, .. } => {
-            documents.tell_all(key, &json!({ "storage": { "status": status } }))
+            (key, None, ToTab::message(json!({ "storage": { "status": status } })))
         }
-        Notice::Saved { key, .. } => documents.saved(key),
-        Notice::Missed { .. } => documents.tell_everything(),
-        _ => {} // levels of limits, and lost tabs whose time is over
-    }
+        Notice::Missed { .. } => return host.remove_tabs(),
+        _ => return, // levels of limits, saves, and lost tabs whose time is over
+    };
+    host.with(&key, |document| document.send(to, &what));
+}
+
+/// Returns who is in a document, and with which access.
+fn users(host: &Host, key: &DocumentKey) -> Value {
+    let users = host.engine.participants(key).into_iter();
+    users.map(|one| json!({ "user": one.user.id(), "access": one.access })).collect()
 }
 
 /// How a tab ends.
@@ -119,7 +130,7 @@ async fn serve(mut socket: WebSocket, host: Arc<Host>) {
     };
     let mut tab = Tab { host, socket, connection, key, shown: Map::new(), heard };
     let Err(end) = tab.talk(stopping).await;
-    tab.host.documents.leave(&tab.key, tab.connection.id());
+    tab.host.leave(&tab.key, tab.connection.id());
     match end {
         End::Left => tab.connection.close(),
         // It keeps its seat for the grace, unless the engine has closed it meanwhile.
@@ -176,7 +187,7 @@ impl Tab {
     async fn talk(&mut self, mut stopping: watch::Receiver<bool>) -> Result<Infallible, End> {
         let (queue, mut outbox) = mpsc::channel(QUEUE);
         // First the tab hears of what happens, and then it asks what is. So nothing in between is missed.
-        let (text, saved) = self.host.documents.enter(&self.key, self.connection.id(), queue);
+        let (text, saved) = self.host.enter(&self.key, self.connection.id(), queue);
         self.welcome(&text, saved).await?;
         let mut ping = interval(SILENCE / 3);
         let mut place = interval(Duration::from_secs(1));
@@ -214,33 +225,37 @@ impl Tab {
         welcome.insert("token".to_owned(), json!(token));
         welcome.insert("text".to_owned(), json!(text));
         welcome.insert("saved".to_owned(), json!(saved));
-        welcome.insert("users".to_owned(), self.host.documents.users(&self.key));
+        welcome.insert("users".to_owned(), users(&self.host, &self.key));
         self.say(&json!({ "welcome": welcome })).await
     }
 
     /// Does what the client asks for.
     async fn hear(&mut self, message: FromClient) -> Result<(), End> {
-        let answer = match message {
-            FromClient::Change { text } => {
-                self.host.documents.change(&self.key, &self.connection, text);
-                return Ok(()); // the answer is queued, in the order of the changes
-            }
-            FromClient::RequestEdit(_) => match self.connection.request_edit() {
-                Ok(EditRequest::Refused(reason)) => Err(format!("no edit access: {reason}")),
-                answer => answer.map(drop).map_err(|error| error.to_string()),
-            },
-            FromClient::ReleaseEdit(_) => self.connection.release_edit().map_err(|error| error.to_string()),
-            FromClient::Touch(_) => self.connection.touch().map_err(|error| error.to_string()),
-            FromClient::Save(_) => {
-                self.host.engine.press_save(self.connection.id()).map_err(|error| error.to_string())
-            }
-            FromClient::Close(_) => return Err(End::Left),
-            FromClient::Open { .. } | FromClient::Resume { .. } => Err("the tab is open".to_owned()),
-        };
+        if let FromClient::Close(_) = message {
+            return Err(End::Left);
+        }
+        let answer = self.act(message).map_err(|error| error.to_string());
         if let Err(refused) = answer {
             self.say(&json!({ "refused": refused })).await?;
         }
         self.show_access(None).await
+    }
+
+    fn act(&self, message: FromClient) -> Result<(), Box<dyn Error>> {
+        match message {
+            // The answer is queued, so that it comes in the order of the changes.
+            FromClient::Change { text } => self.host.change(&self.key, &self.connection, text),
+            FromClient::RequestEdit(_) => {
+                if let EditRequest::Refused(reason) = self.connection.request_edit()? {
+                    return Err(format!("no edit access: {reason}").into());
+                }
+            }
+            FromClient::ReleaseEdit(_) => self.connection.release_edit()?,
+            FromClient::Touch(_) => self.connection.touch()?,
+            FromClient::Save(_) => self.host.engine.press_save(self.connection.id())?,
+            _ => return Err("the tab is open already".into()),
+        }
+        Ok(())
     }
 
     /// Asks the engine what the tab may do now.
