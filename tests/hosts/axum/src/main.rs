@@ -11,9 +11,11 @@ use std::net::SocketAddr;
 use std::num::ParseIntError;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use axum::response::Html;
 use axum::routing::{get, post};
 use clap::Parser;
@@ -22,6 +24,8 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+
+use documents::Document;
 
 #[derive(Parser)]
 struct Settings {
@@ -59,50 +63,50 @@ fn millis(text: &str) -> Result<Duration, ParseIntError> {
 /// What all routes and tasks share.
 struct Host {
     engine: Engine,
-    /// The texts. One lock for all: a bigger host has one for each document.
-    documents: Mutex<HashMap<DocumentKey, documents::Document>>,
+    /// One lock for all. A bigger host has one for each document.
+    documents: Mutex<HashMap<DocumentKey, Document>>,
     client: reqwest::Client,
     url: String,
     webhook: String,
     folder: PathBuf,
     /// Held while a file is written.
     saving: Mutex<()>,
-    /// `ok`, `fail` or `hang`: how this host's own storage works.
+    /// How this host's own storage works: `ok`, `fail` or `hang`.
     storage_mode: watch::Sender<String>,
     /// Changes when the host stops. Each tab has a receiver.
     stopping: watch::Sender<bool>,
 }
 
-/// What is kept over a restart. It holds the tokens of the tabs, so that only the owner may read it.
+/// What is kept over a restart. It is secret: it holds the tokens of the tabs.
 #[derive(Deserialize)]
-struct SavedState {
+struct Kept {
     engine: Snapshot,
-    texts: HashMap<DocumentKey, String>,
+    texts: HashMap<DocumentKey, Document>,
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let settings = Settings::parse();
-    let state_file = settings.data.join("state.json");
+    let kept_file = settings.data.join("state.json");
     let listener = tokio::net::TcpListener::bind(settings.listen).await?;
     let host = start(settings, format!("http://{}", listener.local_addr()?))?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     println!("listening on {}", host.url);
-    // It serves until the end, because the host's own storage has to answer while the engine stops.
+    // It serves until the end: its own storage has to answer while the engine stops.
     tokio::spawn(axum::serve(listener, routes(host.clone())).into_future());
     tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
 
     let engine = host.engine.clone();
     let snapshot = tokio::task::spawn_blocking(move || engine.suspend(Duration::from_secs(5))).await?;
-    // The engine accepts no change any more, so these are the last texts. The tabs resume in the next process.
-    let state = json!({ "engine": snapshot, "texts": host.texts() });
-    documents::write_file(&state_file, state.to_string().as_bytes(), None)?;
+    // From here on the engine accepts no change, so the texts are final. The tabs come back to the next process.
+    let kept = json!({ "engine": snapshot, "texts": *host.lock() });
+    documents::write_file(&kept_file, kept.to_string().as_bytes(), SystemTime::now())?;
     host.stopping.send_replace(true);
     let _ = tokio::time::timeout(Duration::from_secs(2), host.stopping.closed()).await;
     Ok(())
 }
 
-/// Starts the engine, where the last process left it if it left something, and those who listen to it.
+/// Starts the engine, with what the process before left, and those who listen to it.
 fn start(settings: Settings, url: String) -> Result<Arc<Host>, Box<dyn Error>> {
     std::fs::create_dir_all(&settings.data)?;
     let config = Config::new()
@@ -115,45 +119,67 @@ fn start(settings: Settings, url: String) -> Result<Arc<Host>, Box<dyn Error>> {
         .ack_timeout(Some(settings.ack_timeout_ms))
         .retry_pauses(settings.retry_pauses_ms)
         .presence(true);
-    let state_file = settings.data.join("state.json");
-    let (engine, texts) = if state_file.exists() {
-        let state: SavedState = serde_json::from_slice(&std::fs::read(&state_file)?)?;
-        (Engine::restore(config, state.engine)?, state.texts)
+    let kept_file = settings.data.join("state.json");
+    let (engine, texts) = if kept_file.exists() {
+        let kept: Kept = serde_json::from_slice(&std::fs::read(&kept_file)?)?;
+        let engine = Engine::restore(config, kept.engine)?;
+        std::fs::remove_file(kept_file)?; // restored twice, it would undo what happened since
+        (engine, kept.texts)
     } else {
         (Engine::new(config)?, HashMap::new())
     };
     let host = Arc::new(Host {
-        documents: Mutex::new(documents::restored(&engine, texts)),
+        engine,
+        documents: Mutex::new(texts),
         // A request ends before the engine takes its delivery for failed.
         client: reqwest::Client::builder().timeout(settings.ack_timeout_ms * 9 / 10).build()?,
         webhook: settings.storage.unwrap_or_else(|| format!("{url}/storage")),
+        url,
         folder: settings.data,
         saving: Mutex::default(),
         storage_mode: watch::Sender::new("ok".to_owned()),
         stopping: watch::Sender::new(false),
-        engine,
-        url,
     });
     let (notices, to) = (host.engine.notices(), host.clone());
     std::thread::spawn(move || notices.iter().for_each(|notice| tabs::route(&to, notice)));
     tokio::spawn(documents::forward(host.clone(), host.engine.callbacks()));
-    // Where a storage hangs, callbacks of all kinds pile up. This one stays free for saves.
+    // Where the storage hangs, callbacks of all kinds pile up. This one is kept free for saves.
     tokio::spawn(documents::forward(host.clone(), host.engine.save_callbacks()));
-    if state_file.exists() {
-        std::fs::remove_file(state_file)?; // a state that came back twice would undo what happened since
-    }
     Ok(host)
 }
 
 fn routes(host: Arc<Host>) -> Router {
-    let page = || async { Html(include_str!("page.html")) };
+    let page = get(async || Html(include_str!("page.html")));
     Router::new()
-        .route("/", get(page))
-        .route("/admin", get(page))
+        .route("/", page.clone())
+        .route("/admin", page)
         .route("/ws", get(tabs::upgrade))
         .route("/storage", post(documents::webhook))
-        .route("/storage/mode", get(documents::mode).post(documents::set_mode))
-        .route("/text/{key}", get(documents::text))
-        .route("/files/{key}", get(documents::file))
+        .route("/storage/mode", get(storage_mode).post(set_storage_mode))
+        .route("/text/{key}", get(text))
+        .route("/files/{key}", get(saved_file))
         .with_state(host)
+}
+
+async fn storage_mode(State(host): State<Arc<Host>>) -> String {
+    host.storage_mode.borrow().clone()
+}
+
+async fn set_storage_mode(State(host): State<Arc<Host>>, mode: String) -> StatusCode {
+    if !["ok", "fail", "hang"].contains(&&*mode) {
+        return StatusCode::BAD_REQUEST;
+    }
+    host.storage_mode.send_replace(mode);
+    StatusCode::OK
+}
+
+async fn text(State(host): State<Arc<Host>>, Path(key): Path<DocumentKey>) -> Result<String, StatusCode> {
+    host.with(&key, |document| document.text.clone()).ok_or(StatusCode::NOT_FOUND)
+}
+
+async fn saved_file(
+    State(host): State<Arc<Host>>,
+    Path(key): Path<DocumentKey>,
+) -> Result<String, StatusCode> {
+    std::fs::read_to_string(host.path(&key)).map_err(|_| StatusCode::NOT_FOUND)
 }
