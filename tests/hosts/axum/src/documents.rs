@@ -19,7 +19,7 @@ use tokio::sync::{Semaphore, mpsc};
 use crate::Host;
 use crate::tabs::{ToTab, say};
 
-/// A document that was opened since the host started. Its text stays in memory: this is a toy.
+/// A document that was opened since the host started. It stays in memory: this is a toy.
 #[derive(Default, Serialize, Deserialize)]
 pub struct Document {
     pub text: String,
@@ -47,17 +47,13 @@ impl Host {
         self.lock().get_mut(key).map(act)
     }
 
-    pub fn remove_tabs(&self) {
-        self.lock().values_mut().for_each(|document| document.tabs.clear());
-    }
-
     /// Lets a tab hear of the document from now on. Returns the text, and whether it is saved.
     pub fn enter(&self, key: &DocumentKey, id: ConnectionId, queue: mpsc::Sender<ToTab>) -> (String, bool) {
         let mut documents = self.lock();
-        let document = documents.entry(key.clone()).or_insert_with(|| {
-            let text = fs::read_to_string(self.path(key)).unwrap_or_default();
-            Document { text, ..Document::default() }
-        });
+        let document = documents.entry(key.clone()).or_default();
+        if document.changes == 0 {
+            document.text = fs::read_to_string(self.path(key)).unwrap_or_default();
+        }
         document.tabs.insert(id, queue);
         (document.text.clone(), document.saved == document.changes)
     }
@@ -85,65 +81,62 @@ impl Host {
     }
 
     pub fn path(&self, key: &DocumentKey) -> PathBuf {
-        self.folder.join(format!("{key}.txt")) // a key by itself can be `..`
+        self.folder.join(format!("{key}.txt")) // a key alone can be `..`
     }
 
-    /// Tells the storage, and settles the delivery by its answer. A delivery that is dropped has failed.
-    async fn deliver(&self, mut delivery: Delivery) {
+    /// Tells the storage. A delivery that is dropped has failed.
+    async fn deliver(&self, mut delivery: Delivery) -> reqwest::Result<()> {
         let mut callback = delivery.callback().clone();
         let key = callback.key.clone();
-        // Whatever the storage fetches from now on holds these changes.
-        let changes = self.with(&key, |document| document.changes).unwrap_or_default();
         if callback.lastsave.is_some() {
             let url = format!("{}/text/{key}", self.url);
-            let _ = delivery.kept_at(&url); // if the save is given up, the text is still here
+            let _ = delivery.kept_at(&url); // if the save is given up, the text is still there
             (callback.url, callback.filetype) = (Some(url), Some("txt".to_owned()));
         }
-        if !self.post(&callback).await.is_ok_and(|answer| answer["error"] == 0) {
-            return;
+        // What the storage fetches from now on holds these changes. The engine counts a force save as no save of a
+        // document that is open, so the host counts for itself.
+        let changes = self.with(&key, |document| document.changes).unwrap_or_default();
+        let answer: Value = self.client.post(&self.webhook).json(&callback).send().await?.json().await?;
+        if answer["error"] == 0 {
+            delivery.ack();
+            if is_save(&callback) {
+                self.with(&key, |document| {
+                    document.saved = document.saved.max(changes);
+                    let saved = document.saved == document.changes;
+                    document.send(None, &say(&json!({ "saved": saved })));
+                });
+            }
         }
-        delivery.ack();
-        if is_save(&callback) {
-            self.with(&key, |document| {
-                document.saved = document.saved.max(changes);
-                let saved = document.saved == document.changes;
-                document.send(None, &say(&json!({ "saved": saved })));
-            });
-        }
+        Ok(())
     }
 
-    async fn post(&self, callback: &Callback) -> reqwest::Result<Value> {
-        self.client.post(&self.webhook).json(callback).send().await?.json().await
-    }
-
-    /// Saves a document, unless there is a later save of it.
+    /// Saves a document.
     async fn save(&self, callback: &Callback) -> Result<(), Box<dyn Error>> {
         let url = callback.url.as_deref().ok_or("a save has a url")?;
-        let time = callback.lastsave.ok_or("a save has a time")?.as_millis();
-        let time = SystemTime::UNIX_EPOCH + Duration::from_millis(time);
+        let time = Duration::from_millis(callback.lastsave.ok_or("a save has a time")?.as_millis());
         let text = self.client.get(url).send().await?.error_for_status()?.bytes().await?;
-        let path = self.path(&callback.key);
-        tokio::task::block_in_place(|| {
-            let _one_at_a_time = self.saving.lock().expect("nobody panics under this lock");
-            let is_later = |file: fs::Metadata| file.modified().is_ok_and(|modified| modified > time);
-            if fs::metadata(&path).is_ok_and(is_later) { Ok(()) } else { write_file(&path, &text, time) }
-        })?;
-        Ok(())
+        let write = || self.write(&self.path(&callback.key), &text, SystemTime::UNIX_EPOCH + time);
+        Ok(tokio::task::block_in_place(write)?)
+    }
+
+    /// Writes a file beside its place, for its owner alone, and moves it there. Never replaces a later one.
+    pub fn write(&self, path: &Path, bytes: &[u8], time: SystemTime) -> io::Result<()> {
+        let _one_at_a_time = self.writing.lock().expect("nobody panics under this lock");
+        if fs::metadata(path).and_then(|file| file.modified()).is_ok_and(|there| there > time) {
+            return Ok(());
+        }
+        let beside = self.folder.join("new");
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+        file.write_all(bytes)?;
+        file.set_modified(time)?;
+        file.sync_all()?;
+        fs::rename(beside, path)
     }
 }
 
 fn is_save(callback: &Callback) -> bool {
     matches!(callback.status, Status::Save | Status::ForceSave)
-}
-
-/// Writes a file beside its place, for its owner alone, and moves it there.
-pub fn write_file(path: &Path, bytes: &[u8], modified: SystemTime) -> io::Result<()> {
-    let beside = path.with_added_extension("new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-    file.write_all(bytes)?;
-    file.set_modified(modified)?;
-    file.sync_all()?;
-    fs::rename(beside, path)
 }
 
 /// Hands callbacks to the storage, each in a task of its own: a request that hangs delays its own document alone.
@@ -153,7 +146,7 @@ pub async fn forward(host: Arc<Host>, callbacks: Callbacks) {
         let Some(delivery) = callbacks.next().await else { return };
         let host = host.clone();
         tokio::spawn(async move {
-            host.deliver(delivery).await;
+            let _ = host.deliver(delivery).await;
             drop(request);
         });
     }

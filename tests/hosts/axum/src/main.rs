@@ -7,136 +7,103 @@ mod tabs;
 
 use std::collections::HashMap;
 use std::error::Error;
-use std::net::SocketAddr;
 use std::num::ParseIntError;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Html;
 use axum::routing::{get, post};
-use clap::Parser;
-use coedit::{Config, DocumentKey, Engine, Snapshot};
-use serde::Deserialize;
-use serde_json::json;
+use axum::{Router, body::Bytes};
+use coedit::{Config, DocumentKey, Engine};
+use serde_json::{Value, from_value, json};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-
-use documents::Document;
-
-#[derive(Parser)]
-struct Settings {
-    /// Port 0 takes a free one
-    #[arg(long, default_value = "127.0.0.1:8080")]
-    listen: SocketAddr,
-    /// The folder of the saved documents, and of what is kept over a restart
-    #[arg(long, default_value = "target/example-data")]
-    data: PathBuf,
-    #[arg(long, default_value_t = 2)]
-    edit_connections: u32,
-    #[arg(long, default_value = "60000", value_parser = millis)]
-    grace_ms: Duration,
-    #[arg(long, value_parser = millis)]
-    idle_ms: Option<Duration>,
-    #[arg(long, value_parser = millis)]
-    idle_when_wanted_ms: Option<Duration>,
-    #[arg(long, default_value = "10000", value_parser = millis)]
-    expiry_warning_ms: Duration,
-    #[arg(long, default_value = "2000", value_parser = millis)]
-    save_delay_ms: Duration,
-    #[arg(long, default_value = "10000", value_parser = millis)]
-    ack_timeout_ms: Duration,
-    #[arg(long, default_value = "1000,2000,4000", value_delimiter = ',', value_parser = millis)]
-    retry_pauses_ms: Vec<Duration>,
-    /// The webhook that gets the callbacks [default: /storage of this host]
-    #[arg(long)]
-    storage: Option<String>,
-}
-
-fn millis(text: &str) -> Result<Duration, ParseIntError> {
-    text.parse().map(Duration::from_millis)
-}
 
 /// What all routes and tasks share.
 struct Host {
     engine: Engine,
     /// One lock for all. A bigger host has one for each document.
-    documents: Mutex<HashMap<DocumentKey, Document>>,
+    documents: Mutex<HashMap<DocumentKey, documents::Document>>,
     client: reqwest::Client,
     url: String,
     webhook: String,
     folder: PathBuf,
     /// Held while a file is written.
-    saving: Mutex<()>,
+    writing: Mutex<()>,
     /// How this host's own storage works: `ok`, `fail` or `hang`.
     storage_mode: watch::Sender<String>,
     /// Changes when the host stops. Each tab has a receiver.
     stopping: watch::Sender<bool>,
 }
 
-/// What is kept over a restart. It is secret: it holds the tokens of the tabs.
-#[derive(Deserialize)]
-struct Kept {
-    engine: Snapshot,
-    texts: HashMap<DocumentKey, Document>,
+/// Returns what stands after `name` on the command line, or else the default.
+fn setting(name: &str, default: &str) -> String {
+    std::env::args().skip_while(|argument| argument != name).nth(1).unwrap_or_else(|| default.to_owned())
+}
+
+/// Returns a setting that is a list of times in milliseconds.
+fn millis(name: &str, default: &str) -> Result<Vec<Duration>, ParseIntError> {
+    setting(name, default).split_terminator(',').map(|time| time.parse().map(Duration::from_millis)).collect()
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let settings = Settings::parse();
-    let kept_file = settings.data.join("state.json");
-    let listener = tokio::net::TcpListener::bind(settings.listen).await?;
-    let host = start(settings, format!("http://{}", listener.local_addr()?))?;
+    let listener = tokio::net::TcpListener::bind(setting("--listen", "127.0.0.1:8080")).await?;
+    let host = start(format!("http://{}", listener.local_addr()?))?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     println!("listening on {}", host.url);
-    // It serves until the end: its own storage has to answer while the engine stops.
+    // It serves until the end, because its own storage has to answer while the engine stops.
     tokio::spawn(axum::serve(listener, routes(host.clone())).into_future());
     tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
 
     let engine = host.engine.clone();
     let snapshot = tokio::task::spawn_blocking(move || engine.suspend(Duration::from_secs(5))).await?;
-    // From here on the engine accepts no change, so the texts are final. The tabs come back to the next process.
-    let kept = json!({ "engine": snapshot, "texts": *host.lock() });
-    documents::write_file(&kept_file, kept.to_string().as_bytes(), SystemTime::now())?;
+    // The engine accepts no change any more, so the texts are final. The tabs come back to the next process.
+    let state = json!({ "engine": snapshot, "texts": *host.lock() }).to_string();
+    host.write(&host.folder.join("state.json"), state.as_bytes(), SystemTime::now())?;
     host.stopping.send_replace(true);
     let _ = tokio::time::timeout(Duration::from_secs(2), host.stopping.closed()).await;
     Ok(())
 }
 
 /// Starts the engine, with what the process before left, and those who listen to it.
-fn start(settings: Settings, url: String) -> Result<Arc<Host>, Box<dyn Error>> {
-    std::fs::create_dir_all(&settings.data)?;
+fn start(url: String) -> Result<Arc<Host>, Box<dyn Error>> {
+    let ack_timeout = millis("--ack-timeout-ms", "10000")?.pop();
     let config = Config::new()
-        .edit_limit(Some(settings.edit_connections))
-        .reconnect_grace(Some(settings.grace_ms))
-        .idle(settings.idle_ms)
-        .idle_when_wanted(settings.idle_when_wanted_ms)
-        .expiry_warning(settings.expiry_warning_ms)
-        .save_delay(settings.save_delay_ms)
-        .ack_timeout(Some(settings.ack_timeout_ms))
-        .retry_pauses(settings.retry_pauses_ms)
+        .edit_limit(Some(setting("--edit-connections", "2").parse()?))
+        .reconnect_grace(millis("--grace-ms", "60000")?.pop())
+        .idle(millis("--idle-ms", "")?.pop())
+        .idle_when_wanted(millis("--idle-when-wanted-ms", "")?.pop())
+        .expiry_warning(millis("--expiry-warning-ms", "10000")?.pop().unwrap_or_default())
+        .save_delay(millis("--save-delay-ms", "2000")?.pop().unwrap_or_default())
+        .ack_timeout(ack_timeout)
+        .retry_pauses(millis("--retry-pauses-ms", "1000,2000,4000")?)
         .presence(true);
-    let kept_file = settings.data.join("state.json");
-    let (engine, texts) = if kept_file.exists() {
-        let kept: Kept = serde_json::from_slice(&std::fs::read(&kept_file)?)?;
-        let engine = Engine::restore(config, kept.engine)?;
-        std::fs::remove_file(kept_file)?; // restored twice, it would undo what happened since
-        (engine, kept.texts)
+    let folder = PathBuf::from(setting("--data", "target/example-data"));
+    std::fs::create_dir_all(&folder)?;
+    let state_file = folder.join("state.json");
+    let (engine, documents) = if state_file.exists() {
+        let mut state: Value = serde_json::from_slice(&std::fs::read(&state_file)?)?;
+        let engine = Engine::restore(config, from_value(state["engine"].take())?)?;
+        let texts = from_value(state["texts"].take())?;
+        std::fs::remove_file(state_file)?; // restored twice, it would undo what happened since
+        (engine, texts)
     } else {
-        (Engine::new(config)?, HashMap::new())
+        (Engine::new(config)?, Mutex::default())
     };
+    // A request ends before the engine takes its delivery for failed.
+    let client = reqwest::Client::builder().timeout(ack_timeout.unwrap_or(Duration::from_secs(60)) * 9 / 10);
     let host = Arc::new(Host {
         engine,
-        documents: Mutex::new(texts),
-        // A request ends before the engine takes its delivery for failed.
-        client: reqwest::Client::builder().timeout(settings.ack_timeout_ms * 9 / 10).build()?,
-        webhook: settings.storage.unwrap_or_else(|| format!("{url}/storage")),
+        documents,
+        client: client.build()?,
+        webhook: setting("--storage", &format!("{url}/storage")),
         url,
-        folder: settings.data,
-        saving: Mutex::default(),
+        folder,
+        writing: Mutex::default(),
         storage_mode: watch::Sender::new("ok".to_owned()),
         stopping: watch::Sender::new(false),
     });
@@ -148,12 +115,19 @@ fn start(settings: Settings, url: String) -> Result<Arc<Host>, Box<dyn Error>> {
     Ok(host)
 }
 
+type Shared = State<Arc<Host>>;
+
 fn routes(host: Arc<Host>) -> Router {
     let page = get(async || Html(include_str!("page.html")));
+    let command = async |State(host): Shared, request: Bytes| host.engine.command(&request);
+    let text_type = [("content-type", "text/plain; version=0.0.4")];
+    let metrics = async move |State(host): Shared| (text_type, host.engine.stats().to_prometheus());
     Router::new()
         .route("/", page.clone())
         .route("/admin", page)
         .route("/ws", get(tabs::upgrade))
+        .route("/command", post(command))
+        .route("/metrics", get(metrics))
         .route("/storage", post(documents::webhook))
         .route("/storage/mode", get(storage_mode).post(set_storage_mode))
         .route("/text/{key}", get(text))
@@ -161,11 +135,11 @@ fn routes(host: Arc<Host>) -> Router {
         .with_state(host)
 }
 
-async fn storage_mode(State(host): State<Arc<Host>>) -> String {
+async fn storage_mode(State(host): Shared) -> String {
     host.storage_mode.borrow().clone()
 }
 
-async fn set_storage_mode(State(host): State<Arc<Host>>, mode: String) -> StatusCode {
+async fn set_storage_mode(State(host): Shared, mode: String) -> StatusCode {
     if !["ok", "fail", "hang"].contains(&&*mode) {
         return StatusCode::BAD_REQUEST;
     }
@@ -173,13 +147,10 @@ async fn set_storage_mode(State(host): State<Arc<Host>>, mode: String) -> Status
     StatusCode::OK
 }
 
-async fn text(State(host): State<Arc<Host>>, Path(key): Path<DocumentKey>) -> Result<String, StatusCode> {
+async fn text(State(host): Shared, Path(key): Path<DocumentKey>) -> Result<String, StatusCode> {
     host.with(&key, |document| document.text.clone()).ok_or(StatusCode::NOT_FOUND)
 }
 
-async fn saved_file(
-    State(host): State<Arc<Host>>,
-    Path(key): Path<DocumentKey>,
-) -> Result<String, StatusCode> {
+async fn saved_file(State(host): Shared, Path(key): Path<DocumentKey>) -> Result<String, StatusCode> {
     std::fs::read_to_string(host.path(&key)).map_err(|_| StatusCode::NOT_FOUND)
 }
