@@ -1,23 +1,19 @@
 //! The texts, and their way into the storage.
 
-use std::collections::HashMap;
-use std::error::Error;
-use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, SystemTime};
+use std::{collections::HashMap, error::Error, fs};
 
-use axum::Json;
-use axum::extract::State;
+use axum::extract::{Json, State, ws::Message};
 use coedit::{Callback, Callbacks, ChangeError, Connection, ConnectionId, Delivery, DocumentKey, Status};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::Host;
-use crate::tabs::{ToTab, say};
+use crate::{Host, Shared, tabs::say};
 
 /// A document that was opened since the host started. It stays in memory: this is a toy.
 #[derive(Default, Serialize, Deserialize)]
@@ -26,17 +22,20 @@ pub struct Document {
     /// How many changes were made, and how many of them are in a save that the storage acknowledged.
     changes: u64,
     saved: u64,
+    /// The queue of each tab, and the access that it was told.
     #[serde(skip)]
-    pub tabs: HashMap<ConnectionId, mpsc::Sender<ToTab>>,
+    pub tabs: HashMap<ConnectionId, (mpsc::Sender<Message>, Value)>,
 }
 
 impl Document {
     /// Sends something to one tab, or to all. A tab whose queue is full is removed: it has lost the line.
-    pub fn send(&mut self, to: Option<ConnectionId>, what: &ToTab) {
-        self.tabs.retain(|id, queue| to.is_some_and(|to| to != *id) || queue.try_send(what.clone()).is_ok());
+    pub fn send(&mut self, to: Option<ConnectionId>, message: &Message) {
+        let is_meant = |id| to.is_none_or(|to| to == id);
+        self.tabs.retain(|id, (queue, _)| !is_meant(*id) || queue.try_send(message.clone()).is_ok());
     }
 }
 
+/// What the engine is asked under this lock is queued in the order in which it was true.
 impl Host {
     pub fn lock(&self) -> MutexGuard<'_, HashMap<DocumentKey, Document>> {
         self.documents.lock().expect("nobody panics under this lock")
@@ -47,15 +46,49 @@ impl Host {
         self.lock().get_mut(key).map(act)
     }
 
-    /// Lets a tab hear of the document from now on. Returns the text, and whether it is saved.
-    pub fn enter(&self, key: &DocumentKey, id: ConnectionId, queue: mpsc::Sender<ToTab>) -> (String, bool) {
+    pub fn users(&self, key: &DocumentKey) -> Value {
+        let users = self.engine.participants(key).into_iter();
+        users.map(|one| json!({ "user": one.user.id(), "access": one.access })).collect()
+    }
+
+    /// Asks the engine what a connection may do. `Null` if it has ended, of which the tab hears.
+    fn may_do(&self, id: ConnectionId) -> Value {
+        let Ok(twin) = self.engine.adopt(id) else { return Value::Null }; // the way to the reason
+        let (granted, id) = (twin.granted(), twin.into_id()); // dropped, the twin would close the connection
+        json!({ "access": granted.access, "reason": granted.reason, "position": self.engine.position(id) })
+    }
+
+    /// Welcomes a tab. It hears of everything from then on.
+    pub fn enter(&self, key: &DocumentKey, connection: &Connection) -> mpsc::Receiver<Message> {
         let mut documents = self.lock();
         let document = documents.entry(key.clone()).or_default();
         if document.changes == 0 {
             document.text = fs::read_to_string(self.path(key)).unwrap_or_default();
         }
-        document.tabs.insert(id, queue);
-        (document.text.clone(), document.saved == document.changes)
+        let shown = self.may_do(connection.id());
+        let mut welcome = shown.clone();
+        welcome["connection"] = json!(connection.id().to_bits());
+        welcome["token"] = json!(connection.token().map(|token| format!("{key}/{token}")));
+        welcome["users"] = self.users(key);
+        welcome["text"] = json!(document.text);
+        welcome["saved"] = json!(document.saved == document.changes);
+        let (queue, receiver) = mpsc::channel(256);
+        document.tabs.insert(connection.id(), (queue, shown));
+        document.send(Some(connection.id()), &say(&json!({ "welcome": welcome })));
+        receiver
+    }
+
+    /// Tells a tab what it may do now, if that changed or has a cause.
+    pub fn tell_access(&self, key: &DocumentKey, id: ConnectionId, cause: Value) {
+        self.with(key, |document| {
+            let mut now = self.may_do(id);
+            let Some((_, shown)) = document.tabs.get_mut(&id) else { return };
+            if !now.is_null() && (now != *shown || !cause.is_null()) {
+                shown.clone_from(&now);
+                now["cause"] = cause;
+                document.send(Some(id), &say(&json!({ "access": now })));
+            }
+        });
     }
 
     /// Makes a change if the engine accepts it. The engine is asked under the lock of the text: once a drop of a tab has
@@ -65,7 +98,7 @@ impl Host {
             Ok(()) => {
                 let (author, others) = (say(&json!({ "changed": true })), say(&json!({ "text": text })));
                 let message = |id| if id == tab.id() { author.clone() } else { others.clone() };
-                document.tabs.retain(|id, queue| queue.try_send(message(*id)).is_ok());
+                document.tabs.retain(|id, (queue, _)| queue.try_send(message(*id)).is_ok());
                 document.text = text;
                 document.changes += 1;
                 if document.changes == document.saved + 1 {
@@ -93,13 +126,12 @@ impl Host {
             let _ = delivery.kept_at(&url); // if the save is given up, the text is still there
             (callback.url, callback.filetype) = (Some(url), Some("txt".to_owned()));
         }
-        // What the storage fetches from now on holds these changes. The engine counts a force save as no save of a
-        // document that is open, so the host counts for itself.
+        // What the storage fetches from now on holds these changes. (The engine does not tell what a force save holds.)
         let changes = self.with(&key, |document| document.changes).unwrap_or_default();
         let answer: Value = self.client.post(&self.webhook).json(&callback).send().await?.json().await?;
         if answer["error"] == 0 {
             delivery.ack();
-            if is_save(&callback) {
+            if matches!(callback.status, Status::Save | Status::ForceSave) {
                 self.with(&key, |document| {
                     document.saved = document.saved.max(changes);
                     let saved = document.saved == document.changes;
@@ -127,16 +159,12 @@ impl Host {
         }
         let beside = self.folder.join("new");
         let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+            fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
         file.write_all(bytes)?;
         file.set_modified(time)?;
         file.sync_all()?;
         fs::rename(beside, path)
     }
-}
-
-fn is_save(callback: &Callback) -> bool {
-    matches!(callback.status, Status::Save | Status::ForceSave)
 }
 
 /// Hands callbacks to the storage, each in a task of its own: a request that hangs delays its own document alone.
@@ -153,9 +181,12 @@ pub async fn forward(host: Arc<Host>, callbacks: Callbacks) {
 }
 
 /// This host's own storage. It answers when the file is written, and not before.
-pub async fn webhook(State(host): State<Arc<Host>>, Json(callback): Json<Callback>) -> Json<Value> {
+pub async fn webhook(State(host): Shared, Json(callback): Json<Callback>) -> Json<Value> {
     let mut mode = host.storage_mode.subscribe();
     let works = mode.wait_for(|mode| mode != "hang").await.is_ok_and(|mode| *mode == "ok");
-    let done = works && (!is_save(&callback) || host.save(&callback).await.is_ok());
-    Json(json!({ "error": u8::from(!done) }))
+    let saved = match callback.status {
+        Status::Save | Status::ForceSave if works => host.save(&callback).await.is_ok(),
+        _ => works,
+    };
+    Json(json!({ "error": u8::from(!saved) }))
 }

@@ -5,22 +5,20 @@
 mod documents;
 mod tabs;
 
-use std::collections::HashMap;
-use std::error::Error;
-use std::num::ParseIntError;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
+use std::{collections::HashMap, error::Error, num::ParseIntError};
 
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use axum::response::Html;
 use axum::routing::{get, post};
-use axum::{Router, body::Bytes};
+use axum::{Router, body::Bytes, http::StatusCode, response::Html};
 use coedit::{Config, DocumentKey, Engine};
 use serde_json::{Value, from_value, json};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+
+type Shared = State<Arc<Host>>;
 
 /// What all routes and tasks share.
 struct Host {
@@ -33,7 +31,7 @@ struct Host {
     folder: PathBuf,
     /// Held while a file is written.
     writing: Mutex<()>,
-    /// How this host's own storage works: `ok`, `fail` or `hang`.
+    /// How this host's own storage works: `ok`, `hang`, or else it fails.
     storage_mode: watch::Sender<String>,
     /// Changes when the host stops. Each tab has a receiver.
     stopping: watch::Sender<bool>,
@@ -95,11 +93,11 @@ fn start(url: String) -> Result<Arc<Host>, Box<dyn Error>> {
         (Engine::new(config)?, Mutex::default())
     };
     // A request ends before the engine takes its delivery for failed.
-    let client = reqwest::Client::builder().timeout(ack_timeout.unwrap_or(Duration::from_secs(60)) * 9 / 10);
+    let timeout = ack_timeout.unwrap_or(Duration::from_secs(60)) * 9 / 10;
     let host = Arc::new(Host {
         engine,
         documents,
-        client: client.build()?,
+        client: reqwest::Client::builder().no_proxy().timeout(timeout).build()?,
         webhook: setting("--storage", &format!("{url}/storage")),
         url,
         folder,
@@ -115,13 +113,19 @@ fn start(url: String) -> Result<Arc<Host>, Box<dyn Error>> {
     Ok(host)
 }
 
-type Shared = State<Arc<Host>>;
-
 fn routes(host: Arc<Host>) -> Router {
     let page = get(async || Html(include_str!("page.html")));
     let command = async |State(host): Shared, request: Bytes| host.engine.command(&request);
     let text_type = [("content-type", "text/plain; version=0.0.4")];
     let metrics = async move |State(host): Shared| (text_type, host.engine.stats().to_prometheus());
+    let mode = async |State(host): Shared| host.storage_mode.borrow().clone();
+    let set_mode = async |State(host): Shared, mode: String| drop(host.storage_mode.send_replace(mode));
+    let text = async |State(host): Shared, Path(key): Path<DocumentKey>| {
+        host.with(&key, |document| document.text.clone()).ok_or(StatusCode::NOT_FOUND)
+    };
+    let file = async |State(host): Shared, Path(key): Path<DocumentKey>| {
+        std::fs::read_to_string(host.path(&key)).map_err(|_| StatusCode::NOT_FOUND)
+    };
     Router::new()
         .route("/", page.clone())
         .route("/admin", page)
@@ -129,28 +133,8 @@ fn routes(host: Arc<Host>) -> Router {
         .route("/command", post(command))
         .route("/metrics", get(metrics))
         .route("/storage", post(documents::webhook))
-        .route("/storage/mode", get(storage_mode).post(set_storage_mode))
+        .route("/storage/mode", get(mode).post(set_mode))
         .route("/text/{key}", get(text))
-        .route("/files/{key}", get(saved_file))
+        .route("/files/{key}", get(file))
         .with_state(host)
-}
-
-async fn storage_mode(State(host): Shared) -> String {
-    host.storage_mode.borrow().clone()
-}
-
-async fn set_storage_mode(State(host): Shared, mode: String) -> StatusCode {
-    if !["ok", "fail", "hang"].contains(&&*mode) {
-        return StatusCode::BAD_REQUEST;
-    }
-    host.storage_mode.send_replace(mode);
-    StatusCode::OK
-}
-
-async fn text(State(host): Shared, Path(key): Path<DocumentKey>) -> Result<String, StatusCode> {
-    host.with(&key, |document| document.text.clone()).ok_or(StatusCode::NOT_FOUND)
-}
-
-async fn saved_file(State(host): Shared, Path(key): Path<DocumentKey>) -> Result<String, StatusCode> {
-    std::fs::read_to_string(host.path(&key)).map_err(|_| StatusCode::NOT_FOUND)
 }
