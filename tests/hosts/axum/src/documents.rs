@@ -8,7 +8,9 @@ use std::time::{Duration, SystemTime};
 use std::{collections::HashMap, error::Error, fs};
 
 use axum::extract::{Json, State, ws::Message};
-use coedit::{Callback, Callbacks, ChangeError, Connection, ConnectionId, Delivery, DocumentKey, Status};
+use coedit::{
+    Access, Callback, Callbacks, ChangeError, Connection, ConnectionId, Delivery, DocumentKey, Status,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, mpsc};
@@ -51,9 +53,9 @@ impl Host {
         users.map(|one| json!({ "user": one.user.id(), "access": one.access })).collect()
     }
 
-    /// Asks the engine what a connection may do. `Null` if it has ended, of which the tab hears.
+    /// Asks the engine what a connection may do. If it has ended, the tab is about to hear of that.
     fn may_do(&self, id: ConnectionId) -> Value {
-        let Ok(twin) = self.engine.adopt(id) else { return Value::Null }; // the way to the reason
+        let Ok(twin) = self.engine.adopt(id) else { return json!({ "access": Access::View }) };
         let (granted, id) = (twin.granted(), twin.into_id()); // dropped, the twin would close the connection
         json!({ "access": granted.access, "reason": granted.reason, "position": self.engine.position(id) })
     }
@@ -65,15 +67,15 @@ impl Host {
         if document.changes == 0 {
             document.text = fs::read_to_string(self.path(key)).unwrap_or_default();
         }
-        let shown = self.may_do(connection.id());
-        let mut welcome = shown.clone();
+        let access = self.may_do(connection.id());
+        let mut welcome = access.clone();
         welcome["connection"] = json!(connection.id().to_bits());
         welcome["token"] = json!(connection.token().map(|token| format!("{key}/{token}")));
         welcome["users"] = self.users(key);
         welcome["text"] = json!(document.text);
         welcome["saved"] = json!(document.saved == document.changes);
         let (queue, receiver) = mpsc::channel(256);
-        document.tabs.insert(connection.id(), (queue, shown));
+        document.tabs.insert(connection.id(), (queue, access));
         document.send(Some(connection.id()), &say(&json!({ "welcome": welcome })));
         receiver
     }
@@ -81,12 +83,12 @@ impl Host {
     /// Tells a tab what it may do now, if that changed or has a cause.
     pub fn tell_access(&self, key: &DocumentKey, id: ConnectionId, cause: Value) {
         self.with(key, |document| {
-            let mut now = self.may_do(id);
-            let Some((_, shown)) = document.tabs.get_mut(&id) else { return };
-            if !now.is_null() && (now != *shown || !cause.is_null()) {
-                shown.clone_from(&now);
-                now["cause"] = cause;
-                document.send(Some(id), &say(&json!({ "access": now })));
+            let mut access = self.may_do(id);
+            let Some((_, told)) = document.tabs.get_mut(&id) else { return };
+            if *told != access || !cause.is_null() {
+                told.clone_from(&access);
+                access["cause"] = cause;
+                document.send(Some(id), &say(&json!({ "access": access })));
             }
         });
     }
@@ -183,7 +185,8 @@ pub async fn forward(host: Arc<Host>, callbacks: Callbacks) {
 /// This host's own storage. It answers when the file is written, and not before.
 pub async fn webhook(State(host): Shared, Json(callback): Json<Callback>) -> Json<Value> {
     let mut mode = host.storage_mode.subscribe();
-    let works = mode.wait_for(|mode| mode != "hang").await.is_ok_and(|mode| *mode == "ok");
+    let hang = format!("hang {}", callback.key);
+    let works = mode.wait_for(|mode| mode != "hang" && *mode != hang).await.is_ok_and(|mode| *mode != "fail");
     let saved = match callback.status {
         Status::Save | Status::ForceSave if works => host.save(&callback).await.is_ok(),
         _ => works,

@@ -18,23 +18,21 @@ use serde_json::{Value, from_value, json};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use documents::Document;
+
 type Shared = State<Arc<Host>>;
 
 /// What all routes and tasks share.
 struct Host {
     engine: Engine,
-    /// One lock for all. A bigger host has one for each document.
-    documents: Mutex<HashMap<DocumentKey, documents::Document>>,
+    documents: Mutex<HashMap<DocumentKey, Document>>, // one lock for all: a bigger host has one for each
     client: reqwest::Client,
     url: String,
     webhook: String,
     folder: PathBuf,
-    /// Held while a file is written.
-    writing: Mutex<()>,
-    /// How this host's own storage works: `ok`, `hang`, or else it fails.
-    storage_mode: watch::Sender<String>,
-    /// Changes when the host stops. Each tab has a receiver.
-    stopping: watch::Sender<bool>,
+    writing: Mutex<()>,                  // held while a file is written
+    storage_mode: watch::Sender<String>, // how this host's own storage works: `ok`, `fail`, `hang` or `hang KEY`
+    stopping: watch::Sender<bool>,       // turns true when the host stops
 }
 
 /// Returns what stands after `name` on the command line, or else the default.
@@ -57,8 +55,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tokio::spawn(axum::serve(listener, routes(host.clone())).into_future());
     tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
 
-    let engine = host.engine.clone();
-    let snapshot = tokio::task::spawn_blocking(move || engine.suspend(Duration::from_secs(5))).await?;
+    let snapshot = tokio::task::block_in_place(|| host.engine.suspend(Duration::from_secs(5)));
     // The engine accepts no change any more, so the texts are final. The tabs come back to the next process.
     let state = json!({ "engine": snapshot, "texts": *host.lock() }).to_string();
     host.write(&host.folder.join("state.json"), state.as_bytes(), SystemTime::now())?;
