@@ -127,19 +127,8 @@ async fn talk(
     let (mut look, mut ping, mut heard) = (interval(Duration::from_secs(1)), interval(SILENCE), true);
     loop {
         tokio::select! {
-            message = receive(socket) => {
-                heard = true;
-                let Some(message) = message? else { continue };
-                if let FromClient::Close(_) = message {
-                    return Err(LEFT);
-                }
-                // All answers are queued, so that they are in the order of what happened.
-                if let Err(refused) = hear(host, tab, key, message) {
-                    let refused = say(&json!({ "refused": refused.to_string() }));
-                    host.with(key, |document| document.send(Some(tab.id()), &refused));
-                }
-                host.tell_access(key, tab.id(), Value::Null);
-            }
+            biased; // what is queued goes first, so that nobody who types fast fills up its own queue
+            true = async { stopping.wait_for(|stopping| *stopping).await.is_ok() } => return Err(RESTART),
             message = queue.recv() => match message.ok_or(LOST)? {
                 Message::Close(Some(frame)) => return Err(frame.code),
                 message => send(socket, message).await?,
@@ -154,7 +143,19 @@ async fn talk(
                 }
                 send(socket, Message::Ping("".into())).await?;
             }
-            true = async { stopping.wait_for(|stopping| *stopping).await.is_ok() } => return Err(RESTART),
+            message = receive(socket) => {
+                heard = true;
+                let Some(message) = message? else { continue };
+                if let FromClient::Close(_) = message {
+                    return Err(LEFT);
+                }
+                // All answers are queued, so that they are in the order of what happened.
+                if let Err(refused) = hear(host, tab, key, message) {
+                    let refused = say(&json!({ "refused": refused.to_string() }));
+                    host.with(key, |document| document.send(Some(tab.id()), &refused));
+                }
+                host.tell_access(key, tab.id(), Value::Null);
+            }
         }
     }
 }
