@@ -8,9 +8,7 @@ use std::time::{Duration, SystemTime};
 use std::{collections::HashMap, error::Error, fs};
 
 use axum::extract::{Json, State, ws::Message};
-use coedit::{
-    Access, Callback, Callbacks, ChangeError, Connection, ConnectionId, Delivery, DocumentKey, Status,
-};
+use coedit::{Callback, Callbacks, ChangeError, Connection, ConnectionId, Delivery, DocumentKey, Status};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, mpsc};
@@ -32,8 +30,8 @@ pub struct Document {
 impl Document {
     /// Sends something to one tab, or to all. A tab whose queue is full is removed: it has lost the line.
     pub fn send(&mut self, to: Option<ConnectionId>, message: &Message) {
-        let is_meant = |id| to.is_none_or(|to| to == id);
-        self.tabs.retain(|id, (queue, _)| !is_meant(*id) || queue.try_send(message.clone()).is_ok());
+        let is_other = |id| to.is_some_and(|to| to != id);
+        self.tabs.retain(|id, (queue, _)| is_other(*id) || queue.try_send(message.clone()).is_ok());
     }
 }
 
@@ -53,11 +51,11 @@ impl Host {
         users.map(|one| json!({ "user": one.user.id(), "access": one.access })).collect()
     }
 
-    /// Asks the engine what a connection may do. If it has ended, the tab is about to hear of that.
-    fn may_do(&self, id: ConnectionId) -> Value {
-        let Ok(twin) = self.engine.adopt(id) else { return json!({ "access": Access::View }) };
-        let (granted, id) = (twin.granted(), twin.into_id()); // dropped, the twin would close the connection
-        json!({ "access": granted.access, "reason": granted.reason, "position": self.engine.position(id) })
+    /// Asks the engine what a connection may do. `None` if it has ended, of which the tab hears.
+    fn may_do(&self, id: ConnectionId) -> Option<Value> {
+        let mut access = json!(self.engine.grant(id)?);
+        access["position"] = json!(self.engine.position(id));
+        Some(access)
     }
 
     /// Welcomes a tab. It hears of everything from then on.
@@ -67,10 +65,10 @@ impl Host {
         if document.changes == 0 {
             document.text = fs::read_to_string(self.path(key)).unwrap_or_default();
         }
-        let access = self.may_do(connection.id());
+        let access = self.may_do(connection.id()).unwrap_or_default();
         let mut welcome = access.clone();
         welcome["connection"] = json!(connection.id().to_bits());
-        welcome["token"] = json!(connection.token().map(|token| format!("{key}/{token}")));
+        welcome["token"] = json!(connection.token());
         welcome["users"] = self.users(key);
         welcome["text"] = json!(document.text);
         welcome["saved"] = json!(document.saved == document.changes);
@@ -83,8 +81,8 @@ impl Host {
     /// Tells a tab what it may do now, if that changed or has a cause.
     pub fn tell_access(&self, key: &DocumentKey, id: ConnectionId, cause: Value) {
         self.with(key, |document| {
-            let mut access = self.may_do(id);
             let Some((_, told)) = document.tabs.get_mut(&id) else { return };
+            let Some(mut access) = self.may_do(id) else { return };
             if *told != access || !cause.is_null() {
                 told.clone_from(&access);
                 access["cause"] = cause;
@@ -98,14 +96,12 @@ impl Host {
     pub fn change(&self, key: &DocumentKey, tab: &Connection, text: String) {
         self.with(key, |document| match tab.change() {
             Ok(()) => {
-                let (author, others) = (say(&json!({ "changed": true })), say(&json!({ "text": text })));
+                let others = say(&json!({ "text": text, "saved": false }));
+                let author = say(&json!({ "changed": true, "saved": false }));
                 let message = |id| if id == tab.id() { author.clone() } else { others.clone() };
                 document.tabs.retain(|id, (queue, _)| queue.try_send(message(*id)).is_ok());
                 document.text = text;
                 document.changes += 1;
-                if document.changes == document.saved + 1 {
-                    document.send(None, &say(&json!({ "saved": false })));
-                }
             }
             Err(error @ ChangeError::ViewOnly) => {
                 let refusal = json!({ "refused": error.to_string(), "text": document.text });
@@ -128,7 +124,7 @@ impl Host {
             let _ = delivery.kept_at(&url); // if the save is given up, the text is still there
             (callback.url, callback.filetype) = (Some(url), Some("txt".to_owned()));
         }
-        // What the storage fetches from now on holds these changes. (The engine does not tell what a force save holds.)
+        // What the storage fetches from now on holds these changes. The engine does not tell what a force save holds.
         let changes = self.with(&key, |document| document.changes).unwrap_or_default();
         let answer: Value = self.client.post(&self.webhook).json(&callback).send().await?.json().await?;
         if answer["error"] == 0 {

@@ -66,7 +66,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 /// Starts the engine, with what the process before left, and those who listen to it.
 fn start(url: String) -> Result<Arc<Host>, Box<dyn Error>> {
-    let ack_timeout = millis("--ack-timeout-ms", "10000")?.pop();
+    let ack_timeout = millis("--ack-timeout-ms", "10000")?.pop().ok_or("there is an ack time-out")?;
     let config = Config::new()
         .edit_limit(Some(setting("--edit-connections", "2").parse()?))
         .reconnect_grace(millis("--grace-ms", "60000")?.pop())
@@ -74,7 +74,7 @@ fn start(url: String) -> Result<Arc<Host>, Box<dyn Error>> {
         .idle_when_wanted(millis("--idle-when-wanted-ms", "")?.pop())
         .expiry_warning(millis("--expiry-warning-ms", "10000")?.pop().unwrap_or_default())
         .save_delay(millis("--save-delay-ms", "2000")?.pop().unwrap_or_default())
-        .ack_timeout(ack_timeout)
+        .ack_timeout(Some(ack_timeout))
         .retry_pauses(millis("--retry-pauses-ms", "1000,2000,4000")?)
         .presence(true);
     let folder = PathBuf::from(setting("--data", "target/example-data"));
@@ -89,8 +89,7 @@ fn start(url: String) -> Result<Arc<Host>, Box<dyn Error>> {
     } else {
         (Engine::new(config)?, Mutex::default())
     };
-    // A request ends before the engine takes its delivery for failed.
-    let timeout = ack_timeout.unwrap_or(Duration::from_secs(60)) * 9 / 10;
+    let timeout = ack_timeout * 9 / 10; // a request ends before the engine takes its delivery for failed
     let host = Arc::new(Host {
         engine,
         documents,

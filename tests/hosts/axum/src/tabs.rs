@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::extract::ws::close_code::{ABNORMAL as LOST, AGAIN, NORMAL as LEFT, POLICY as MALFORMED, RESTART};
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
-use coedit::{Access, Connection, DocumentKey, EditRequest, Notice, ResumeError, User, UserId};
+use coedit::{Access, Connection, DocumentKey, EditRequest, Notice, ResumeError, ResumeToken, User, UserId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{interval, timeout};
@@ -21,7 +21,7 @@ const SILENCE: Duration = Duration::from_secs(30);
 #[expect(dead_code, reason = "what has no parameters says `true`")]
 enum FromClient {
     Open { key: DocumentKey, user: UserId, name: Option<String>, mode: Access },
-    Resume { token: String, attempt: u64 },
+    Resume { token: ResumeToken, attempt: u64 },
     Change { text: String },
     RequestEdit(bool),
     ReleaseEdit(bool),
@@ -99,18 +99,13 @@ fn enter(host: &Host, first: FromClient) -> Result<(Connection, DocumentKey), u1
             Ok((host.engine.open(&key, &user, mode).map_err(|_| AGAIN)?, key))
         }
         FromClient::Resume { token, attempt } => {
-            let (key, token) = token.split_once('/').ok_or(MALFORMED)?;
-            let key = key.parse().map_err(|_| MALFORMED)?;
-            let resumed = host.engine.resume(&token.parse().map_err(|_| MALFORMED)?, attempt);
-            let connection = resumed.map_err(|error| match error {
+            let connection = host.engine.resume(&token, attempt).map_err(|error| match error {
                 ResumeError::ShutDown => RESTART,
                 ResumeError::Stale => SUPERSEDED,
                 _ => UNKNOWN_TOKEN,
             })?;
-            // The engine does not tell which document this is. The client does, and could lie.
-            let there = host.engine.connections(&key);
-            let is_there = there.iter().any(|one| one.connection == connection.id());
-            if is_there { Ok((connection, key)) } else { Err(MALFORMED) }
+            let (key, _) = connection.owner().ok_or(UNKNOWN_TOKEN)?;
+            Ok((connection, key))
         }
         _ => Err(MALFORMED),
     }
@@ -146,9 +141,6 @@ async fn talk(
             message = receive(socket) => {
                 heard = true;
                 let Some(message) = message? else { continue };
-                if let FromClient::Close(_) = message {
-                    return Err(LEFT);
-                }
                 // All answers are queued, so that they are in the order of what happened.
                 if let Err(refused) = hear(host, tab, key, message) {
                     let refused = say(&json!({ "refused": refused.to_string() }));
@@ -184,7 +176,10 @@ async fn send(socket: &mut WebSocket, message: Message) -> Result<(), u16> {
 /// Returns the next message of the client, or `None` for an answer to a ping.
 async fn receive(socket: &mut WebSocket) -> Result<Option<FromClient>, u16> {
     match socket.recv().await {
-        Some(Ok(Message::Text(text))) => serde_json::from_str(&text).map(Some).map_err(|_| MALFORMED),
+        Some(Ok(Message::Text(text))) => match serde_json::from_str(&text).map_err(|_| MALFORMED)? {
+            FromClient::Close(_) => Err(LEFT),
+            message => Ok(Some(message)),
+        },
         Some(Ok(Message::Close(_)) | Err(_)) | None => Err(LOST),
         Some(Ok(_)) => Ok(None),
     }
