@@ -64,10 +64,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Starts the engine, with what the process before left, and those who listen to it.
-fn start(url: String) -> Result<Arc<Host>, Box<dyn Error>> {
-    let ack_timeout = millis("--ack-timeout-ms", "10000")?.pop().ok_or("there is an ack time-out")?;
-    let config = Config::new()
+fn config(ack_timeout: Duration) -> Result<Config, Box<dyn Error>> {
+    Ok(Config::new()
         .edit_limit(Some(setting("--edit-connections", "2").parse()?))
         .reconnect_grace(millis("--grace-ms", "60000")?.pop())
         .idle(millis("--idle-ms", "")?.pop())
@@ -76,7 +74,13 @@ fn start(url: String) -> Result<Arc<Host>, Box<dyn Error>> {
         .save_delay(millis("--save-delay-ms", "2000")?.pop().unwrap_or_default())
         .ack_timeout(Some(ack_timeout))
         .retry_pauses(millis("--retry-pauses-ms", "1000,2000,4000")?)
-        .presence(true);
+        .presence(true))
+}
+
+/// Starts the engine, with what the process before left, and those who listen to it.
+fn start(url: String) -> Result<Arc<Host>, Box<dyn Error>> {
+    let ack_timeout = millis("--ack-timeout-ms", "10000")?.pop().ok_or("there is an ack time-out")?;
+    let config = config(ack_timeout)?;
     let folder = PathBuf::from(setting("--data", "target/example-data"));
     std::fs::create_dir_all(&folder)?;
     let state_file = folder.join("state.json");

@@ -60,7 +60,8 @@ pub fn route(host: &Host, notice: Notice) {
     host.with(&key, |document| document.send(to, &message));
 }
 
-/// Codes of the host, beside those of the engine in its notices.
+/// The code with which the WebSocket ends. The engine's codes come in its notices; these are the host's own.
+type Ended = Result<Infallible, u16>;
 const UNKNOWN_TOKEN: u16 = 4004;
 const SUPERSEDED: u16 = 4010;
 
@@ -79,7 +80,7 @@ pub async fn upgrade(State(host): Shared, upgrade: WebSocketUpgrade) -> Response
     })
 }
 
-async fn serve(socket: &mut WebSocket, host: &Host) -> Result<Infallible, u16> {
+async fn serve(socket: &mut WebSocket, host: &Host) -> Ended {
     let first = timeout(SILENCE, receive(socket)).await.map_err(|_| MALFORMED)??;
     let (connection, key) = enter(host, first.ok_or(MALFORMED)?)?;
     let Err(code) = talk(socket, host, &connection, &key).await;
@@ -112,12 +113,7 @@ fn enter(host: &Host, first: FromClient) -> Result<(Connection, DocumentKey), u1
 }
 
 /// Passes messages on in both directions, until one side ends the tab.
-async fn talk(
-    socket: &mut WebSocket,
-    host: &Host,
-    tab: &Connection,
-    key: &DocumentKey,
-) -> Result<Infallible, u16> {
+async fn talk(socket: &mut WebSocket, host: &Host, tab: &Connection, key: &DocumentKey) -> Ended {
     let (mut queue, mut stopping) = (host.enter(key, tab), host.stopping.subscribe());
     let (mut look, mut ping, mut heard) = (interval(Duration::from_secs(1)), interval(SILENCE), true);
     loop {
