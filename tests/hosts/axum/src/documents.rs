@@ -19,9 +19,6 @@ use crate::{Host, Shared, tabs::say};
 #[derive(Default, Serialize, Deserialize)]
 pub struct Document {
     pub text: String,
-    /// How many changes were made, and how many of them are in a save that the storage acknowledged.
-    changes: u64,
-    saved: u64,
     /// The queue of each tab, and the access that it was told.
     #[serde(skip)]
     pub tabs: HashMap<ConnectionId, (mpsc::Sender<Message>, Value)>,
@@ -61,17 +58,18 @@ impl Host {
     /// Welcomes a tab. It hears of everything from then on.
     pub fn enter(&self, key: &DocumentKey, connection: &Connection) -> mpsc::Receiver<Message> {
         let mut documents = self.lock();
-        let document = documents.entry(key.clone()).or_default();
-        if document.changes == 0 {
-            document.text = fs::read_to_string(self.path(key)).unwrap_or_default();
-        }
+        let saved = || Document {
+            text: fs::read_to_string(self.path(key)).unwrap_or_default(),
+            ..Document::default()
+        };
+        let document = documents.entry(key.clone()).or_insert_with(saved);
         let access = self.may_do(connection.id()).unwrap_or_default();
         let mut welcome = access.clone();
         welcome["connection"] = json!(connection.id().to_bits());
         welcome["token"] = json!(connection.token());
         welcome["users"] = self.users(key);
         welcome["text"] = json!(document.text);
-        welcome["saved"] = json!(document.saved == document.changes);
+        welcome["saved"] = json!(!self.engine.is_unsaved(key));
         let (queue, receiver) = mpsc::channel(256);
         document.tabs.insert(connection.id(), (queue, access));
         document.send(Some(connection.id()), &say(&json!({ "welcome": welcome })));
@@ -101,13 +99,19 @@ impl Host {
                 let message = |id| if id == tab.id() { author.clone() } else { others.clone() };
                 document.tabs.retain(|id, (queue, _)| queue.try_send(message(*id)).is_ok());
                 document.text = text;
-                document.changes += 1;
             }
             Err(error @ ChangeError::ViewOnly) => {
                 let refusal = json!({ "refused": error.to_string(), "text": document.text });
                 document.send(Some(tab.id()), &say(&refusal));
             }
             Err(_) => {} // the connection has ended, of which the tab hears
+        });
+    }
+
+    /// A save was made. There may be changes after it.
+    pub fn tell_saved(&self, key: &DocumentKey) {
+        self.with(key, |document| {
+            document.send(None, &say(&json!({ "saved": !self.engine.is_unsaved(key) })));
         });
     }
 
@@ -118,24 +122,14 @@ impl Host {
     /// Tells the storage. A delivery that is dropped has failed.
     async fn deliver(&self, mut delivery: Delivery) -> reqwest::Result<()> {
         let mut callback = delivery.callback().clone();
-        let key = callback.key.clone();
         if callback.lastsave.is_some() {
-            let url = format!("{}/text/{key}", self.url);
+            let url = format!("{}/text/{}", self.url, callback.key);
             let _ = delivery.kept_at(&url); // if the save is given up, the text is still there
             (callback.url, callback.filetype) = (Some(url), Some("txt".to_owned()));
         }
-        // What the storage fetches from now on holds these changes. The engine does not tell what a force save holds.
-        let changes = self.with(&key, |document| document.changes).unwrap_or_default();
         let answer: Value = self.client.post(&self.webhook).json(&callback).send().await?.json().await?;
         if answer["error"] == 0 {
             delivery.ack();
-            if matches!(callback.status, Status::Save | Status::ForceSave) {
-                self.with(&key, |document| {
-                    document.saved = document.saved.max(changes);
-                    let saved = document.saved == document.changes;
-                    document.send(None, &say(&json!({ "saved": saved })));
-                });
-            }
         }
         Ok(())
     }

@@ -106,7 +106,7 @@ fn start(url: String) -> Result<Arc<Host>, Box<dyn Error>> {
         stopping: watch::Sender::new(false),
     });
     let (notices, to) = (host.engine.notices(), host.clone());
-    std::thread::spawn(move || notices.iter().for_each(|notice| tabs::route(&to, notice)));
+    std::thread::spawn(move || notices.iter().for_each(|notice| tabs::route(&to, &notice)));
     tokio::spawn(documents::forward(host.clone(), host.engine.callbacks()));
     // Where the storage hangs, callbacks of all kinds pile up. This one is kept free for saves.
     tokio::spawn(documents::forward(host.clone(), host.engine.save_callbacks()));

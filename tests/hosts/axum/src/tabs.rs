@@ -35,29 +35,24 @@ pub fn say(message: &Value) -> Message {
 }
 
 /// Passes a notice of the engine on to the tabs that it is about.
-pub fn route(host: &Host, notice: Notice) {
-    let (key, to, message) = match notice {
-        Notice::Dropped { connection, key, cause, .. } => {
-            return host.tell_access(&key, connection, json!(cause));
-        }
-        Notice::Access { connection, key, cause, .. } => {
-            return host.tell_access(&key, connection, json!(cause));
-        }
-        Notice::Disconnected { connection, key, code: Some(code), .. } => (key, Some(connection), end(code)),
-        Notice::Expiring { connection, key, code, in_ms, .. } => {
-            (key, Some(connection), say(&json!({ "expiring": { "code": code, "in_ms": in_ms } })))
-        }
-        Notice::Joined(user) | Notice::Left(user) | Notice::Changed(user) => {
-            let users = host.users(&user.key);
-            (user.key, None, say(&json!({ "users": users })))
-        }
-        Notice::Meta { key, title } => (key, None, say(&json!({ "title": title }))),
-        Notice::Storage { key, status, .. } => (key, None, say(&json!({ "storage": { "status": status } }))),
+pub fn route(host: &Host, notice: &Notice) {
+    if let Notice::Missed { .. } = notice {
         // All tabs lose the line. They come back, and are told everything anew.
-        Notice::Missed { .. } => return host.lock().values_mut().for_each(|document| document.tabs.clear()),
-        _ => return, // levels of limits, saves, and lost tabs whose time is over
+        return host.lock().values_mut().for_each(|document| document.tabs.clear());
+    }
+    let Some(key) = notice.key() else { return }; // the level of a limit
+    let message = match notice {
+        Notice::Dropped { connection, cause, .. } => return host.tell_access(key, *connection, json!(cause)),
+        Notice::Access { connection, cause, .. } => return host.tell_access(key, *connection, json!(cause)),
+        Notice::Saved { .. } => return host.tell_saved(key),
+        Notice::Disconnected { code: Some(code), .. } => end(*code),
+        Notice::Expiring { code, in_ms, .. } => say(&json!({ "expiring": { "code": code, "in_ms": in_ms } })),
+        Notice::Joined(_) | Notice::Left(_) | Notice::Changed(_) => say(&json!({ "users": host.users(key) })),
+        Notice::Meta { title, .. } => say(&json!({ "title": title })),
+        Notice::Storage { status, .. } => say(&json!({ "storage": { "status": status } })),
+        _ => return, // a lost tab whose time is over
     };
-    host.with(&key, |document| document.send(to, &message));
+    host.with(key, |document| document.send(notice.connection(), &message));
 }
 
 /// The code with which the WebSocket ends. The engine's codes come in its notices; these are the host's own.
