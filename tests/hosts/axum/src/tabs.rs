@@ -65,7 +65,7 @@ fn end(code: u16) -> Message {
 }
 
 pub async fn upgrade(State(host): Shared, upgrade: WebSocketUpgrade) -> Response {
-    upgrade.max_message_size(1 << 20).on_upgrade(async move |mut socket| {
+    upgrade.read_buffer_size(4096).max_message_size(1 << 20).on_upgrade(async move |mut socket| {
         let _running = host.stopping.subscribe(); // a host that stops waits until this is dropped
         let Err(code) = serve(&mut socket, &host).await;
         if code != LOST {
