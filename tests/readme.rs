@@ -48,3 +48,28 @@ fn the_dependency_in_the_readme_has_this_version_and_a_feature_that_exists() {
     );
     assert!(include_str!("../Cargo.toml").lines().any(|line| line.starts_with("async = [")));
 }
+
+#[test]
+fn the_files_that_the_readme_links_to_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = include_str!("../README.md");
+    let links = readme.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    let files: Vec<&str> = links.filter(|link| !link.starts_with('#') && !link.contains("://")).collect();
+    assert!(files.len() > 3, "{files:?}");
+    // A package holds no example host.
+    let here =
+        files.iter().filter(|file| !file.starts_with("tests/hosts/") || root.join("tests/hosts").exists());
+    for file in here {
+        assert!(root.join(file).exists(), "{file}");
+    }
+    for heading in links_to_headings(readme) {
+        let headings = readme.lines().filter(|line| line.starts_with('#'));
+        let mut anchors =
+            headings.map(|line| line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-"));
+        assert!(anchors.any(|anchor| anchor == heading), "#{heading}");
+    }
+}
+
+fn links_to_headings(readme: &str) -> impl Iterator<Item = &str> {
+    readme.split("](#").skip(1).filter_map(|rest| rest.split(')').next())
+}

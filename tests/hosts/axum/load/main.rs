@@ -41,23 +41,23 @@ struct Options {
     profile: bool,
 }
 
+impl Options {
+    fn plan(&self, address: String) -> Plan {
+        let start = Instant::now();
+        let all_open = start + Duration::from_secs(self.ramp);
+        let end = all_open + Duration::from_secs(self.seconds);
+        Plan { address, documents: self.documents, users: self.users, start, all_open, end }
+    }
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let options = Options::parse();
     host::raise_open_files()?;
     let host = Host::start(options.edit_connections).await?;
-    let start = Instant::now();
-    let all_open = start + Duration::from_secs(options.ramp);
-    let plan = Plan {
-        address: host.address.clone(),
-        documents: options.documents,
-        users: options.users,
-        start,
-        all_open,
-        end: all_open + Duration::from_secs(options.seconds),
-    };
+    let plan = options.plan(host.address.clone());
     let tabs = tabs::open_all(&plan);
-    tokio::time::sleep_until(all_open.into()).await;
+    tokio::time::sleep_until(plan.all_open.into()).await;
     let profile =
         if options.profile { Some(profile::Profile::start(host.id(), options.seconds)?) } else { None };
     let before = host.cpu()?;

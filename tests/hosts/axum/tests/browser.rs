@@ -207,15 +207,7 @@ fn tabs_edit_on_after_a_restart_of_the_host_while_somebody_types() {
         cleo.status("view-only: connection-limit").await;
 
         ben.types(" after").await;
-        let text = until("ann has what ben typed", async || {
-            let (seen, typed) = (ann.typed().await, ben.typed().await);
-            if seen == typed && typed.ends_with(" after") {
-                Ok(typed)
-            } else {
-                Err(format!("{seen:?}, {typed:?}"))
-            }
-        });
-        let text = text.await;
+        let text = both_end_with(&ann, &ben, " after").await;
         assert!(text.starts_with(&accepted), "{accepted:?} became {text:?}");
         ann.shows("#saved", "unsaved").await;
         ann.clicks("#save").await;
@@ -361,7 +353,7 @@ fn pictures() {
         let admin = browser.open(&host, "/admin").await;
         admin.shows_that("#holders", "ben", |holders| holders.contains("ben")).await;
         draw(&cleo, (1000, 640), &folder, "host-editor.png").await;
-        draw(&admin, (1240, 900), &folder, "host-admin.png").await;
+        draw(&admin, (1240, 790), &folder, "host-admin.png").await;
     });
 }
 
@@ -369,6 +361,15 @@ async fn draw(tab: &Tab, size: (u32, u32), folder: &str, name: &str) {
     let picture = tab.picture(size).await;
     assert!(picture.len() < 120 * 1024, "{name} has {} bytes", picture.len());
     fs::write(Path::new(folder).join(name), picture).expect("the folder can be written");
+}
+
+/// Waits until both tabs hold the same text, with this end.
+async fn both_end_with(one: &Tab, other: &Tab, end: &str) -> String {
+    until(&format!("both texts end with {end:?}"), async || {
+        let (seen, typed) = (one.typed().await, other.typed().await);
+        if seen == typed && typed.ends_with(end) { Ok(typed) } else { Err(format!("{seen:?}, {typed:?}")) }
+    })
+    .await
 }
 
 /// The storage heard that ann and ben came, and of nobody who left. It hears of one document in order, so with a save it has
