@@ -293,7 +293,7 @@ impl Engine {
     /// Takes one shard lock.
     ///
     /// Ask under the lock under which [`change`](Self::change) is called, at a change and at each
-    /// [`Notice::Saved`](crate::Notice::Saved). After a force save this is false although the document is still among
+    /// [`Notice::Saved`]. After a force save this is false although the document is still among
     /// [`unsaved`](Self::unsaved), since its closing save is to come.
     ///
     /// ```
