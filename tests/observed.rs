@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use coedit::Timestamp;
-use coedit::capacity::{Observed, ObservedConnection};
+use coedit::capacity::{Observed, ObservedConnection, connections_for_group};
 use proptest::prelude::*;
 
 /// What happened, `millis` after the event before: a connection opened, or the one at `index` of the open ones closed.
@@ -22,6 +22,8 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
 }
 
 const START: u64 = 1_700_611_200_000;
+const HOUR: u64 = 3_600_000;
+const MINUTE: u64 = 60_000;
 
 fn observe(events: &[Event]) -> Observed {
     let (mut observed, mut now) = (Observed::new(), START);
@@ -121,10 +123,15 @@ proptest! {
         prop_assert!((observed.load() - expected).abs() < 1e-9);
         prop_assert_eq!(observed.mean_duration(), Duration::from_millis(all / observed.opens()));
 
-        let hour = 3_600_000;
-        let hours = (first / hour..=latest / hour).map(|number| held(&counts, number * hour, latest.min((number + 1) * hour)));
-        let (_, load) = observed.busiest_hour().unwrap();
-        prop_assert!((load - hours.max().unwrap() as f64 / hour as f64).abs() < 1e-9);
+        // The busiest period begins or ends at an event.
+        for (length, busiest) in [(HOUR, observed.busiest_hour()), (HOUR / 4, observed.busiest_quarter_hour())] {
+            let begins = counts.iter().flat_map(|(at, _)| [*at, at - length]);
+            let most = begins.map(|from| held(&counts, from, latest.min(from + length))).max().unwrap();
+            let (from, load) = busiest.unwrap();
+            prop_assert!((load - most as f64 / length as f64).abs() < 1e-9);
+            let from = from.as_millis();
+            prop_assert_eq!(held(&counts, from, latest.min(from + length)), most);
+        }
     }
 
     /// A recording of any length has at most 2,000 intervals.
@@ -143,6 +150,36 @@ proptest! {
         for limit in 0..20 {
             let marked = intervals.iter().any(|interval| interval.has_fallbacks(limit));
             prop_assert_eq!(marked, observed.fallbacks(limit) > 0);
+        }
+    }
+}
+
+/// A class of 400 students. They open within `spread` milliseconds and stay for 45 minutes.
+fn class(begins: u64, spread: u64) -> Observed {
+    let mut observed = Observed::new();
+    let at = |student: u64| begins + student * spread / 400;
+    let students: Vec<_> = (0..400)
+        .map(|student| (student, observed.record_open(Timestamp::from_millis(at(student)))))
+        .collect();
+    for (student, connection) in students {
+        observed.record_close(connection, Timestamp::from_millis(at(student) + 45 * MINUTE));
+    }
+    observed
+}
+
+/// With the clock's hour, a class at 9:37 had a load of 153 in place of 300.
+#[test]
+fn a_class_needs_as_many_connections_whenever_it_begins() {
+    for begins in (0..60).map(|minute| START + minute * MINUTE) {
+        for spread in [0, 5 * MINUTE] {
+            let observed = class(begins, spread);
+            let (hour, load) = observed.busiest_hour().unwrap();
+            assert!((load - 300.0).abs() < 1e-9, "{load}");
+            assert_eq!(hour, Timestamp::from_millis(begins));
+            let (_, load) = observed.busiest_quarter_hour().unwrap();
+            assert!((load - 400.0).abs() < 1e-9, "{load}");
+            assert_eq!(observed.limit_for(0.01), Ok(396));
+            assert_eq!(connections_for_group(400, load / 400.0, 0.01), Ok(400));
         }
     }
 }

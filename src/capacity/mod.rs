@@ -26,7 +26,7 @@
 //! # Ok::<(), coedit::capacity::OutOfBounds>(())
 //! ```
 
-mod busiest_hour;
+mod busiest_period;
 mod engset;
 mod erlang;
 mod observed;

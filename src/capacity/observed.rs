@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::busiest_hour::BusiestHour;
+use super::busiest_period::BusiestPeriod;
 use super::timeline::{Interval, Timeline};
 use super::{OutOfBounds, check_share};
 use crate::time::Timestamp;
@@ -30,8 +30,8 @@ use crate::time::Timestamp;
 /// The analysis takes the opens as they were. It cannot know that a refused user would have tried again, or would have come
 /// back less often. Use a recording from a time without a limit, or with a limit that was seldom reached.
 ///
-/// Memory: about 24 bytes for each connection of the peak, and at most 2,000 [intervals](Self::intervals). Recording an event
-/// costs the logarithm of the peak.
+/// Memory: about 24 bytes for each connection of the peak, 16 bytes for each event of the latest hour, and at most 2,000
+/// [intervals](Self::intervals). Recording an event costs the logarithm of the peak.
 ///
 /// ```
 /// use coedit::Timestamp;
@@ -50,7 +50,7 @@ use crate::time::Timestamp;
 /// assert_eq!((observed.fallbacks(2), observed.fallbacks(1), observed.fallbacks(0)), (0, 1, 3));
 /// assert_eq!(observed.load(), 80.0 / 60.0); // 80 minutes of connections in 60 minutes
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Observed {
     /// The uses of each number, from 1 up.
     numbers: Vec<NumberUses>,
@@ -61,9 +61,28 @@ pub struct Observed {
     span: Option<(Timestamp, Timestamp)>,
     /// Connections times milliseconds, up to the latest event.
     held: u128,
-    busiest_hour: BusiestHour,
+    busiest_hour: BusiestPeriod,
+    busiest_quarter_hour: BusiestPeriod,
     timeline: Option<Timeline>,
 }
+
+impl Default for Observed {
+    fn default() -> Self {
+        Observed {
+            numbers: Vec::new(),
+            free: BTreeSet::new(),
+            opens: 0,
+            span: None,
+            held: 0,
+            busiest_hour: BusiestPeriod::new(HOUR),
+            busiest_quarter_hour: BusiestPeriod::new(HOUR / 4),
+            timeline: None,
+        }
+    }
+}
+
+/// An hour, in milliseconds.
+const HOUR: u64 = 3_600_000;
 
 #[derive(Clone, Copy, Debug)]
 struct NumberUses {
@@ -184,13 +203,24 @@ impl Observed {
         if millis == 0 { 0.0 } else { self.held as f64 / millis as f64 }
     }
 
-    /// The clock hour (UTC) with the highest load, and that load in erlangs. The parts of the hour before and after the
-    /// recording count as empty.
+    /// The beginning of the hour with the highest load, and that load in erlangs. The hour begins at any time, not only at a
+    /// full hour of the clock. The parts of it before and after the recording count as empty.
     ///
     /// Use this load for a formula, not the average of nights and days: [`erlang_b`](super::erlang_b) of it is the share that
     /// would fall back if every hour were as busy.
     pub fn busiest_hour(&self) -> Option<(Timestamp, f64)> {
         self.busiest_hour.load()
+    }
+
+    /// The beginning of the 15 minutes with the highest load, and that load in erlangs, as [`busiest_hour`](Self::busiest_hour).
+    ///
+    /// If people come together and stay for less than an hour, the load of the hour is too low for a formula, because it
+    /// counts the time in which they are gone. A class of 400 that stays for 45 minutes has a load of 300 in the busiest hour,
+    /// and of 400 in these 15 minutes. Then Engset's formula is the right one ([`connections_for_group`](
+    /// super::connections_for_group)), with the users of the recording as the group. Erlang's formula would expect still more
+    /// users to come.
+    pub fn busiest_quarter_hour(&self) -> Option<(Timestamp, f64)> {
+        self.busiest_quarter_hour.load()
     }
 
     /// The mean duration of a connection. Of an open connection, only the time up to the latest event counts.
@@ -216,6 +246,7 @@ impl Observed {
         self.span = Some((first, at));
         self.held += u128::from(open) * at.since(latest).as_millis();
         self.busiest_hour.add(latest, at, open);
+        self.busiest_quarter_hour.add(latest, at, open);
         at
     }
 
