@@ -10,7 +10,8 @@
 //!
 //! coedit differs from Engset's model in one point. In the model, a refused user leaves at once and comes back after the
 //! usual pause. In coedit, a refused user stays as a viewer and opens nothing meanwhile. So fewer opens fall back than the
-//! formula says. The result is on the safe side: by 10 to 20 % of the share if few opens fall back, by more if many do.
+//! formula says. The result is on the safe side: by 10 to 20 % of the share if few opens fall back, by more if many do. See
+//! [`engset_staying`](super::engset_staying) for a model without this difference.
 
 use std::iter;
 

@@ -7,6 +7,7 @@
 //!
 //! - For many users of whom only the load is known: [`erlang_b`], [`connections_for`], [`load_for`], [`erlang_b_curve`].
 //! - For a group of known size: [`engset()`], [`connections_for_group`], [`engset_curve`].
+//! - For a group whose refused users stay as viewers: [`engset_staying`], [`connections_for_staying`].
 //! - The rule of thumb that buyers are given: [`RuleOfThumb`].
 //! - For a recorded day, the results under every limit at once: [`Observed`].
 //!
@@ -31,6 +32,7 @@ mod engset;
 mod erlang;
 mod observed;
 mod rule_of_thumb;
+mod staying;
 mod timeline;
 
 use std::fmt;
@@ -39,6 +41,7 @@ pub use engset::{connections_for_group, engset, engset_curve};
 pub use erlang::{connections_for, erlang_b, erlang_b_curve, load_for};
 pub use observed::{Observed, ObservedConnection};
 pub use rule_of_thumb::RuleOfThumb;
+pub use staying::{STAYING_USERS_MAX, connections_for_staying, engset_staying};
 pub use timeline::Interval;
 
 /// The largest number of connections, and of users of a group, that the formulas accept. The formulas cost a few
