@@ -1,9 +1,10 @@
 //! Compares `Observed`, which analyses all limits in one pass, with a simulation of one limit at a time.
 
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use coedit::Timestamp;
-use coedit::capacity::{Observed, ObservedConnection, connections_for_group};
+use coedit::capacity::{Observed, ObservedConnection, UnderLimit, WorstPeriod, connections_for_group};
 use proptest::prelude::*;
 
 /// What happened, `millis` after the event before: a connection opened, or the one at `index` of the open ones closed.
@@ -25,14 +26,23 @@ const START: u64 = 1_700_611_200_000;
 const HOUR: u64 = 3_600_000;
 const MINUTE: u64 = 60_000;
 
+/// Local time minus UTC, in minutes.
+const UTC_OFFSET: i32 = -210;
+
+/// The user of an open.
+fn user(open: u64) -> u64 {
+    open * open % 11
+}
+
 fn observe(events: &[Event]) -> Observed {
-    let (mut observed, mut now) = (Observed::new(), START);
+    let (mut observed, mut now, mut opens) = (Observed::with_utc_offset(UTC_OFFSET), START, 0);
     let mut open: Vec<ObservedConnection> = Vec::new();
     for event in events {
         match *event {
             Event::Open { millis } => {
                 now += millis;
-                open.push(observed.record_open(Timestamp::from_millis(now)));
+                open.push(observed.record_open_by(user(opens), Timestamp::from_millis(now)));
+                opens += 1;
             }
             Event::Close { millis, index } if !open.is_empty() => {
                 now += millis;
@@ -92,6 +102,111 @@ fn held(counts: &[(u64, u32)], from: u64, to: u64) -> u64 {
     spans.map(|(&(begin, open), end)| u64::from(open) * to.min(end).saturating_sub(from.max(begin))).sum()
 }
 
+/// A connection under one limit. All times are in milliseconds.
+struct Stay {
+    opens: u64,
+    closes: u64,
+    user: u64,
+    fell_back: bool,
+}
+
+/// Simulates one limit and returns all connections, in the order of their opens.
+fn stays(events: &[Event], limit: usize) -> Vec<Stay> {
+    let (mut stays, mut open, mut now): (Vec<Stay>, Vec<usize>, u64) = (Vec::new(), Vec::new(), START);
+    for event in events {
+        match *event {
+            Event::Open { millis } => {
+                now += millis;
+                let held = open.iter().filter(|index| !stays[**index].fell_back).count();
+                open.push(stays.len());
+                let user = user(stays.len() as u64);
+                stays.push(Stay { opens: now, closes: u64::MAX, user, fell_back: held >= limit });
+            }
+            Event::Close { millis, index } if !open.is_empty() => {
+                now += millis;
+                let index = open.remove(index % open.len());
+                stays[index].closes = now;
+            }
+            Event::Close { .. } => {}
+        }
+    }
+    for stay in &mut stays {
+        stay.closes = stay.closes.min(now);
+    }
+    stays
+}
+
+/// The opens and the fallbacks among `stays`.
+fn count<'a>(stays: impl Iterator<Item = &'a Stay>) -> (u64, u64) {
+    stays.fold((0, 0), |(opens, fallbacks), stay| (opens + 1, fallbacks + u64::from(stay.fell_back)))
+}
+
+fn worst(periods: impl Iterator<Item = (u64, (u64, u64))>) -> Option<WorstPeriod> {
+    let (from, (opens, fallbacks)) = periods.max_by_key(|(from, (_, fallbacks))| (*fallbacks, *from))?;
+    (fallbacks > 0).then_some(WorstPeriod { from: Timestamp::from_millis(from), opens, fallbacks })
+}
+
+fn under(events: &[Event], limit: u32) -> UnderLimit {
+    let stays = stays(events, limit as usize);
+    let viewers: Vec<&Stay> = stays.iter().filter(|stay| stay.fell_back).collect();
+    let within = |from: u64, length: u64| {
+        let inside = move |stay: &&Stay| (from..from + length).contains(&stay.opens);
+        (from, count(stays.iter().filter(inside)))
+    };
+    // Midnight is at 03:30 UTC.
+    let day = 24 * HOUR;
+    let midnight = |at: u64| (at - 210 * MINUTE) / day * day + 210 * MINUTE;
+    let view_only = |at: u64| viewers.iter().filter(|stay| (stay.opens..stay.closes).contains(&at)).count();
+    // The number of viewers changes at these times only.
+    let edges: BTreeSet<u64> = viewers.iter().flat_map(|stay| [stay.opens, stay.closes]).collect();
+    let spans = edges.iter().zip(edges.iter().skip(1));
+    let busy = spans.filter(|(from, _)| view_only(**from) > 0).map(|(from, to)| to - from);
+    let (opens, fallbacks) = count(stays.iter());
+    UnderLimit {
+        limit,
+        fallbacks,
+        share: if opens == 0 {
+            0.0
+        } else {
+            f64::from(u32::try_from(fallbacks).unwrap()) / f64::from(u32::try_from(opens).unwrap())
+        },
+        worst_hour: worst(viewers.iter().map(|stay| within(stay.opens, HOUR))),
+        worst_day: worst(viewers.iter().map(|stay| within(midnight(stay.opens), day))),
+        users_hit: viewers.iter().map(|stay| stay.user).collect::<BTreeSet<u64>>().len() as u64,
+        view_only_peak: view_only_peak(events, limit as usize),
+        view_only_time: Duration::from_millis(busy.sum()),
+        view_only_sum: Duration::from_millis(viewers.iter().map(|stay| stay.closes - stay.opens).sum()),
+    }
+}
+
+fn view_only_peak(events: &[Event], limit: usize) -> Option<(u32, Timestamp)> {
+    let mut peak: Option<(u32, Timestamp)> = None;
+    for (position, event) in events.iter().enumerate() {
+        if let Event::Open { .. } = event {
+            // Those that are not closed by then close last in this part of the recording.
+            let (mut open, mut now): (Vec<bool>, u64) = (Vec::new(), START);
+            for event in &events[..=position] {
+                match *event {
+                    Event::Open { millis } => {
+                        now += millis;
+                        open.push(open.iter().filter(|edits| **edits).count() < limit);
+                    }
+                    Event::Close { millis, index } if !open.is_empty() => {
+                        now += millis;
+                        open.remove(index % open.len());
+                    }
+                    Event::Close { .. } => {}
+                }
+            }
+            let viewers = u32::try_from(open.iter().filter(|edits| !**edits).count()).unwrap();
+            if viewers > peak.map_or(0, |(highest, _)| highest) {
+                peak = Some((viewers, Timestamp::from_millis(now)));
+            }
+        }
+    }
+    peak
+}
+
 proptest! {
     #[test]
     fn one_pass_agrees_with_a_simulation_of_each_limit(events in events()) {
@@ -105,6 +220,15 @@ proptest! {
             let limit = observed.limit_for(share).unwrap();
             prop_assert!(observed.share(limit) <= share);
             prop_assert!(limit == 0 || observed.share(limit - 1) > share);
+        }
+    }
+
+    #[test]
+    fn what_users_meet_agrees_with_a_simulation_of_each_limit(events in events()) {
+        let observed = observe(&events);
+        prop_assert_eq!(observed.users() as usize, (0..observed.opens()).map(user).collect::<BTreeSet<u64>>().len());
+        for limit in [0, 1, 2, 3, 5, 8, 13, 21, 40] {
+            prop_assert_eq!(observed.under(limit), under(&events, limit));
         }
     }
 
@@ -182,6 +306,50 @@ fn a_class_needs_as_many_connections_whenever_it_begins() {
             assert_eq!(connections_for_group(400, load / 400.0, 0.01), Ok(400));
         }
     }
+}
+
+/// Five days with 60 connections from nine to five, local time. On Monday at nine, 60 more open within ten minutes.
+fn week(utc_offset: i32) -> Observed {
+    const MONDAY: u64 = 1_700_438_400_000;
+    let nine = |day: u64| MONDAY + (day * 24 + 9) * HOUR - u64::try_from(utc_offset).unwrap() * MINUTE;
+    let steady =
+        (0..5).flat_map(|day| (0..960).map(move |open| (nine(day) + open * MINUTE / 2, 30 * MINUTE)));
+    let monday = (0..60).map(|open| (nine(0) + open * MINUTE / 6, 30 * MINUTE));
+    let mut events: Vec<(u64, bool, usize)> = steady
+        .chain(monday)
+        .enumerate()
+        .flat_map(|(index, (opens, stay))| [(opens, true, index), (opens + stay, false, index)])
+        .collect();
+    events.sort_unstable();
+    let mut observed = Observed::with_utc_offset(utc_offset);
+    let mut open = HashMap::new();
+    for (at, opens, index) in events {
+        let at = Timestamp::from_millis(at);
+        if opens {
+            open.insert(index, observed.record_open_by(index as u64 % 200, at));
+        } else {
+            observed.record_close(open.remove(&index).unwrap(), at);
+        }
+    }
+    observed
+}
+
+#[test]
+fn a_week_that_loses_one_percent_loses_more_on_monday_at_nine() {
+    let observed = week(120);
+    let limit = observed.limit_for(0.01).unwrap();
+    let under = observed.under(limit);
+    assert!(under.share <= 0.01 && under.share > 0.009, "{under:?}");
+    let (hour, day) = (under.worst_hour.unwrap(), under.worst_day.unwrap());
+    assert_eq!(day.from.to_string(), "2023-11-19T22:00:00.000Z"); // Monday in Berlin
+    assert_eq!((day.opens, day.fallbacks), (1_020, under.fallbacks));
+    assert!((day.share() - 0.046).abs() < 0.002, "{}", day.share());
+    assert!(hour.from.to_string().starts_with("2023-11-20T07:"), "{}", hour.from);
+    assert!(hour.share() > 0.25 && hour.fallbacks == under.fallbacks, "{}", hour.share());
+    assert!((40..=under.fallbacks).contains(&under.users_hit), "{under:?}");
+    assert!(
+        under.view_only_time > Duration::from_secs(30 * 60) && under.view_only_time < under.view_only_sum
+    );
 }
 
 #[test]

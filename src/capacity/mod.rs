@@ -27,22 +27,19 @@
 //! # Ok::<(), coedit::capacity::OutOfBounds>(())
 //! ```
 
-mod busiest_period;
 mod engset;
 mod erlang;
 mod observed;
 mod rule_of_thumb;
 mod staying;
-mod timeline;
 
 use std::fmt;
 
 pub use engset::{connections_for_group, engset, engset_curve};
 pub use erlang::{connections_for, erlang_b, erlang_b_curve, load_for};
-pub use observed::{Observed, ObservedConnection};
+pub use observed::{Interval, Observed, ObservedConnection, UnderLimit, WorstPeriod};
 pub use rule_of_thumb::RuleOfThumb;
 pub use staying::{STAYING_USERS_MAX, connections_for_staying, engset_staying};
-pub use timeline::Interval;
 
 /// The largest number of connections, and of users of a group, that the formulas accept. The formulas cost a few
 /// nanoseconds for each connection.

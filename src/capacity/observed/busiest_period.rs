@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use crate::time::Timestamp;
+use super::Timestamp;
 
 /// Finds the busiest period of one length. Stores the changes within the latest period only.
 ///

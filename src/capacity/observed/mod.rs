@@ -1,10 +1,25 @@
 //! The results of every limit, computed from one recording.
 
-use std::collections::BTreeSet;
+mod busiest_period;
+mod days;
+mod history_max;
+mod timeline;
+mod under_limit;
+mod view_only;
+mod worst_hour;
+
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use super::busiest_period::BusiestPeriod;
-use super::timeline::{Interval, Timeline};
+pub use timeline::Interval;
+pub use under_limit::{UnderLimit, WorstPeriod};
+
+use busiest_period::BusiestPeriod;
+use days::Days;
+use timeline::Timeline;
+use view_only::ViewOnly;
+use worst_hour::WorstHours;
+
 use super::{OutOfBounds, check_share};
 use crate::time::Timestamp;
 
@@ -30,8 +45,9 @@ use crate::time::Timestamp;
 /// The analysis takes the opens as they were. It cannot know that a refused user would have tried again, or would have come
 /// back less often. Use a recording from a time without a limit, or with a limit that was seldom reached.
 ///
-/// Memory: about 24 bytes for each connection of the peak, 16 bytes for each event of the latest hour, and at most 2,000
-/// [intervals](Self::intervals). Recording an event costs the logarithm of the peak.
+/// Memory: 200 to 400 bytes for each connection of the peak, 16 bytes for each user, 40 bytes for each event of the latest hour,
+/// and 4 bytes for each connection of the peak of each of the latest 371 days. And at most 2,000 [intervals](Self::intervals).
+/// Recording an event costs the logarithm of the peak.
 ///
 /// ```
 /// use coedit::Timestamp;
@@ -63,21 +79,17 @@ pub struct Observed {
     held: u128,
     busiest_hour: BusiestPeriod,
     busiest_quarter_hour: BusiestPeriod,
+    worst_hours: WorstHours,
+    days: Days,
+    /// The highest number that each user ever got.
+    users: HashMap<u64, u32>,
+    view_only: ViewOnly,
     timeline: Option<Timeline>,
 }
 
 impl Default for Observed {
     fn default() -> Self {
-        Observed {
-            numbers: Vec::new(),
-            free: BTreeSet::new(),
-            opens: 0,
-            span: None,
-            held: 0,
-            busiest_hour: BusiestPeriod::new(HOUR),
-            busiest_quarter_hour: BusiestPeriod::new(HOUR / 4),
-            timeline: None,
-        }
+        Observed::with_utc_offset(0)
     }
 }
 
@@ -103,9 +115,28 @@ impl ObservedConnection {
 
 /// Recording events.
 impl Observed {
-    /// Creates an empty recording.
+    /// Creates an empty recording with days in UTC.
     pub fn new() -> Self {
         Observed::default()
+    }
+
+    /// Creates an empty recording with days in local time. `utc_offset` is local time minus UTC, in minutes: 120 for Berlin in
+    /// summer.
+    pub fn with_utc_offset(utc_offset: i32) -> Self {
+        Observed {
+            numbers: Vec::new(),
+            free: BTreeSet::new(),
+            opens: 0,
+            span: None,
+            held: 0,
+            busiest_hour: BusiestPeriod::new(HOUR),
+            busiest_quarter_hour: BusiestPeriod::new(HOUR / 4),
+            worst_hours: WorstHours::new(),
+            days: Days::new(utc_offset),
+            users: HashMap::new(),
+            view_only: ViewOnly::new(),
+            timeline: None,
+        }
     }
 
     /// Records a connection that asked for edit access. If `at` is earlier than the latest event, the time of that event is
@@ -118,8 +149,20 @@ impl Observed {
             Some(uses) => uses.count += 1,
             None => self.numbers.push(NumberUses { count: 1, first: at }),
         }
+        self.worst_hours.record_open(at, number);
+        self.days.record_open(at, number);
+        self.view_only.record_open(number);
         self.extend_timeline(at, before, number);
         ObservedConnection(number)
+    }
+
+    /// Records an open as [`record_open`](Self::record_open), by a user. `user` is any number that no other user has. It is
+    /// needed to count the users who would have fallen back.
+    pub fn record_open_by(&mut self, user: u64, at: Timestamp) -> ObservedConnection {
+        let connection = self.record_open(at);
+        let highest = self.users.entry(user).or_default();
+        *highest = connection.0.max(*highest);
+        connection
     }
 
     /// Records that a connection closed or lost its access. A connection of another recording is ignored if its number is
@@ -129,6 +172,7 @@ impl Observed {
         let (at, before) = (self.advance_to(at), self.open_connections());
         if connection.0 <= self.highest_number() {
             self.free.insert(connection.0);
+            self.view_only.record_close(connection.0);
         }
         self.extend_timeline(at, before, 0);
     }
@@ -145,6 +189,11 @@ impl Observed {
     /// The number of opens.
     pub fn opens(&self) -> u64 {
         self.opens
+    }
+
+    /// The number of users that were given to [`record_open_by`](Self::record_open_by).
+    pub fn users(&self) -> u32 {
+        u32::try_from(self.users.len()).unwrap_or(u32::MAX)
     }
 
     /// The number of open connections, if none were refused.
@@ -245,6 +294,7 @@ impl Observed {
         let (at, open) = (at.max(latest), self.open_connections());
         self.span = Some((first, at));
         self.held += u128::from(open) * at.since(latest).as_millis();
+        self.view_only.advance_to(at);
         self.busiest_hour.add(latest, at, open);
         self.busiest_quarter_hour.add(latest, at, open);
         at
