@@ -1,9 +1,8 @@
 //! Compares the capacity formulas with published tables and with independent sums.
 
 use coedit::capacity::{
-    CONNECTIONS_MAX, LOAD_MAX, Observed, RuleOfThumb, STAYING_USERS_MAX, connections_for,
-    connections_for_group, connections_for_staying, engset, engset_curve, engset_staying, erlang_b,
-    erlang_b_curve, load_for,
+    CONNECTIONS_MAX, LOAD_MAX, Observed, RuleOfThumb, connections_for, connections_for_group, engset,
+    engset_curve, erlang_b, erlang_b_curve, load_for,
 };
 use proptest::prelude::*;
 
@@ -169,109 +168,5 @@ fn load_for_ends_with_the_smallest_share() {
     for connections in [1, 2, 100] {
         let load = load_for(connections, f64::from_bits(1)).unwrap();
         assert!(load >= 0.0 && erlang_b(load, connections).unwrap() <= f64::from_bits(1));
-    }
-}
-
-/// Repeats single steps of the chain of editors and viewers until nothing changes. It uses no property of the chain.
-fn staying_stepped(users: usize, at_work: f64, connections: usize) -> f64 {
-    let (opens, closes, size) = (at_work, 1.0 - at_work, users + 1);
-    let number = |count: usize| f64::from(u32::try_from(count).unwrap());
-    let mut states = vec![vec![0.0; size]; size];
-    states[0][0] = 1.0;
-    for _ in 0..100_000 {
-        let mut next = states.clone();
-        let mut change: f64 = 0.0;
-        for editors in 0..=connections {
-            for viewers in 0..size - editors {
-                let here = states[editors][viewers] / (number(users) * 1.1);
-                let mut go = |(to_editors, to_viewers): (usize, usize), rate: f64| {
-                    next[to_editors][to_viewers] += here * rate;
-                    next[editors][viewers] -= here * rate;
-                };
-                let pauses = number(users - editors - viewers);
-                if pauses > 0.0 {
-                    let admitted = editors < connections;
-                    let to = if admitted { (editors + 1, viewers) } else { (editors, viewers + 1) };
-                    go(to, pauses * opens);
-                }
-                if editors > 0 {
-                    go((editors - 1, viewers), number(editors) * closes);
-                }
-                if viewers > 0 {
-                    go((editors, viewers - 1), number(viewers) * closes);
-                }
-            }
-        }
-        for (before, after) in states.iter().flatten().zip(next.iter().flatten()) {
-            change = change.max((before - after).abs());
-        }
-        states = next;
-        if change < 1e-15 {
-            break;
-        }
-    }
-    let (mut all, mut refused) = (0.0, 0.0);
-    for (editors, row) in states.iter().enumerate() {
-        for (viewers, weight) in row.iter().enumerate().take(size - editors) {
-            let rate = weight * number(users - editors - viewers);
-            all += rate;
-            refused += if editors == connections { rate } else { 0.0 };
-        }
-    }
-    refused / all
-}
-
-#[test]
-fn staying_viewers_agree_with_the_steps_of_the_chain() {
-    for (users, at_work, connections) in
-        [(1, 0.5, 1), (2, 0.5, 1), (6, 0.5, 2), (8, 0.3, 3), (5, 0.8, 1), (12, 0.1, 2), (9, 0.9, 8)]
-    {
-        let stepped = staying_stepped(users, at_work, connections);
-        let (users, connections) = (u32::try_from(users).unwrap(), u32::try_from(connections).unwrap());
-        let share = engset_staying(users, at_work, connections).unwrap();
-        assert!((share - stepped).abs() < 1e-9, "{users} {at_work} {connections}: {share}, not {stepped}");
-    }
-}
-
-/// The whole group of 1,040, of whom a third is at work, on 200 connections. A simulation of 400,000 opens gave 42.87 % with
-/// random stays, and 42.70 % with nearly equal ones. If nothing were random, `1 - 200 / load` would be 42.3 %.
-#[test]
-fn staying_viewers_fall_back_far_less_often_than_engset_says() {
-    let at_work = 1.0 / 3.0;
-    let staying = |connections| engset_staying(1_040, at_work, connections).unwrap();
-    assert!((engset(1_040, at_work, 200).unwrap() - 0.526).abs() < 0.0005);
-    assert!((staying(200) - 0.4268).abs() < 0.0001, "{}", staying(200));
-    // Simulated: 1.13 % of a million opens.
-    assert!((staying(366) - 0.0105).abs() < 0.0001, "{}", staying(366));
-    assert_eq!(connections_for_staying(1_040, at_work, 0.01), Ok(367));
-    // The crowd of the same load needs no other model: refused users who stay do not slow it down.
-    assert!((erlang_b(1_040.0 / 3.0, 200).unwrap() - staying(200)).abs() < 0.0001);
-}
-
-#[test]
-fn staying_viewers_at_the_bounds() {
-    assert_eq!((engset_staying(0, 0.5, 0), engset_staying(4, 0.0, 1)), (Ok(0.0), Ok(0.0)));
-    assert_eq!((engset_staying(4, 0.5, 0), engset_staying(4, 0.5, 4)), (Ok(1.0), Ok(0.0)));
-    assert_eq!((engset_staying(4, 1.0, 1), engset_staying(4, 1.0, 5)), (Ok(0.75), Ok(0.0)));
-    assert!((engset_staying(4, 1.0 - 1e-9, 1).unwrap() - 0.75).abs() < 1e-6);
-    assert!(
-        engset_staying(STAYING_USERS_MAX + 1, 0.5, 1).is_err() && engset_staying(4, f64::NAN, 1).is_err()
-    );
-    assert!(engset_staying(4, 0.5, CONNECTIONS_MAX + 1).is_err());
-    assert!(connections_for_staying(4, 0.5, 1.0).is_err() && connections_for_staying(4, 1.5, 0.5).is_err());
-    // Most of the group of 3,000 is at work: the weights of the chain are 600 orders of magnitude apart.
-    let share = engset_staying(3_000, 0.9, 100).unwrap();
-    assert!((share - (1.0 - 100.0 / 2_700.0)).abs() < 0.001, "{share}");
-}
-
-proptest! {
-    #[test]
-    fn fewer_opens_fall_back_if_viewers_stay(users in 1_u32..120, at_work in 0.0..1.0, connections in 0_u32..120) {
-        let share = engset_staying(users, at_work, connections).unwrap();
-        prop_assert!((0.0..=engset(users, at_work, connections).unwrap() + 1e-9).contains(&share));
-        prop_assert!(engset_staying(users, at_work, connections + 1).unwrap() <= share + 1e-9);
-        let enough = connections_for_staying(users, at_work, 0.01).unwrap();
-        prop_assert!(engset_staying(users, at_work, enough).unwrap() <= 0.01);
-        prop_assert!(enough == 0 || engset_staying(users, at_work, enough - 1).unwrap() > 0.01);
     }
 }

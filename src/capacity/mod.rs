@@ -8,6 +8,8 @@
 //! - For many users of whom only the load is known: [`erlang_b`], [`connections_for`], [`load_for`], [`erlang_b_curve`].
 //! - For a group of known size: [`engset()`], [`connections_for_group`], [`engset_curve`].
 //! - For a group whose refused users stay as viewers: [`engset_staying`], [`connections_for_staying`].
+//! - For tabs that open together, for refused users who try again, and for days that differ: [`connections_for_batches`],
+//!   [`connections_for_retrying`], [`connections_for_varying`]. Erlang's formula is too low for all three.
 //! - The rule of thumb that buyers are given: [`RuleOfThumb`].
 //! - For a recorded day, the results under every limit at once: [`Observed`].
 //!
@@ -27,19 +29,28 @@
 //! # Ok::<(), coedit::capacity::OutOfBounds>(())
 //! ```
 
+mod batches;
+mod chain;
 mod engset;
 mod erlang;
 mod observed;
+mod retrying;
 mod rule_of_thumb;
 mod staying;
+mod varying;
 
 use std::fmt;
 
+pub use batches::{connections_for_batches, erlang_b_batches};
 pub use engset::{connections_for_group, engset, engset_curve};
 pub use erlang::{connections_for, erlang_b, erlang_b_curve, load_for};
 pub use observed::{Interval, Observed, ObservedConnection, UnderLimit, WorstPeriod};
+pub use retrying::{
+    RETRYING_LOAD_MAX, Retrying, connections_for_retrying, connections_for_returning, erlang_b_retrying,
+};
 pub use rule_of_thumb::RuleOfThumb;
 pub use staying::{STAYING_USERS_MAX, connections_for_staying, engset_staying};
+pub use varying::{DEVIATION_MAX, connections_for_varying, erlang_b_varying};
 
 /// The largest number of connections, and of users of a group, that the formulas accept. The formulas cost a few
 /// nanoseconds for each connection.
@@ -47,6 +58,9 @@ pub const CONNECTIONS_MAX: u32 = 1 << 24;
 
 /// The largest load that the formulas accept, in erlangs.
 pub const LOAD_MAX: f64 = 10_000_000.0;
+
+/// Below this share, the weights of a chain are too far apart for an `f64`.
+const SMALLEST_SHARE: f64 = 1e-200;
 
 /// The error of a formula whose parameter is outside its bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
