@@ -11,7 +11,7 @@
 //! - For tabs that open together, for refused users who try again, and for days that differ: [`connections_for_batches`],
 //!   [`connections_for_retrying`], [`connections_for_varying`]. Erlang's formula is too low for all three.
 //! - The rule of thumb that buyers are given: [`RuleOfThumb`].
-//! - For a recorded day, the results under every limit at once: [`Observed`].
+//! - For a recorded day, the results under every limit at once: [`Observed`]. For classes and meetings, [`timetable`].
 //!
 //! None of this needs an engine. The formulas are plain functions. If a parameter is outside its bounds, they return
 //! [`OutOfBounds`].
@@ -30,6 +30,7 @@
 //! ```
 
 mod batches;
+mod burst;
 mod chain;
 mod engset;
 mod erlang;
@@ -42,6 +43,7 @@ mod varying;
 use std::fmt;
 
 pub use batches::{connections_for_batches, erlang_b_batches};
+pub use burst::{Burst, BurstError, TIMETABLE_USERS_MAX, timetable};
 pub use engset::{connections_for_group, engset, engset_curve};
 pub use erlang::{connections_for, erlang_b, erlang_b_curve, load_for};
 pub use observed::{Interval, Observed, ObservedConnection, UnderLimit, WorstPeriod};
