@@ -35,6 +35,7 @@ mod chain;
 mod engset;
 mod erlang;
 mod observed;
+mod random;
 mod retrying;
 mod rule_of_thumb;
 mod staying;
@@ -46,7 +47,7 @@ pub use batches::{connections_for_batches, erlang_b_batches};
 pub use burst::{Burst, BurstError, TIMETABLE_USERS_MAX, timetable};
 pub use engset::{connections_for_group, engset, engset_curve};
 pub use erlang::{connections_for, erlang_b, erlang_b_curve, load_for};
-pub use observed::{Interval, Observed, ObservedConnection, UnderLimit, WorstPeriod};
+pub use observed::{Interval, LimitRange, Observed, ObservedConnection, UnderLimit, WorstPeriod};
 pub use retrying::{
     RETRYING_LOAD_MAX, Retrying, connections_for_retrying, connections_for_returning, erlang_b_retrying,
 };

@@ -17,15 +17,18 @@ pub(super) struct Days {
 }
 
 #[derive(Clone, Debug)]
-struct Day {
+pub(super) struct Day {
     /// The number of the day since the Unix epoch, in local time.
-    date: i128,
+    pub(super) date: i128,
     /// For each limit from 0 up, the opens with higher numbers. The first are all opens. The last is zero.
     above: Vec<u32>,
 }
 
 /// A day, in milliseconds.
 const DAY: i128 = 86_400_000;
+
+/// A week, in days.
+pub(super) const WEEK: i128 = 7;
 
 /// The largest number of days that are kept: 53 weeks.
 const DAYS_MAX: usize = 371;
@@ -52,6 +55,11 @@ impl Days {
         counts[index] += 1;
     }
 
+    /// Returns the days with opens, oldest first.
+    pub(super) fn all(&self) -> Vec<Day> {
+        self.over.iter().cloned().chain(self.latest.clone().map(Day::new)).collect()
+    }
+
     /// Returns the day with most fallbacks. Of equally bad days, the last.
     pub(super) fn worst(&self, limit: u32) -> Option<WorstPeriod> {
         let latest = self.latest.clone().map(Day::new);
@@ -74,7 +82,12 @@ impl Day {
         Day { date, above }
     }
 
-    fn fallbacks(&self, limit: u32) -> u64 {
+    pub(super) fn fallbacks(&self, limit: u32) -> u64 {
         self.above.get(limit as usize).map_or(0, |fallbacks| u64::from(*fallbacks))
+    }
+
+    /// The highest number that was given.
+    pub(super) fn highest_number(&self) -> u32 {
+        u32::try_from(self.above.len() - 1).unwrap_or(u32::MAX)
     }
 }

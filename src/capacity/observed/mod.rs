@@ -3,6 +3,7 @@
 mod busiest_period;
 mod days;
 mod history_max;
+mod limit_range;
 mod timeline;
 mod under_limit;
 mod view_only;
@@ -11,6 +12,7 @@ mod worst_hour;
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
+pub use limit_range::LimitRange;
 pub use timeline::Interval;
 pub use under_limit::{UnderLimit, WorstPeriod};
 
