@@ -1,8 +1,9 @@
 //! Compares the capacity formulas with published tables and with independent sums.
 
 use coedit::capacity::{
-    CONNECTIONS_MAX, LOAD_MAX, Observed, RuleOfThumb, connections_for, connections_for_group, engset,
-    engset_curve, erlang_b, erlang_b_curve, load_for,
+    CONNECTIONS_MAX, LOAD_MAX, Observed, RuleOfThumb, connections_for, connections_for_each,
+    connections_for_each_group, connections_for_group, engset, engset_curve, erlang_b, erlang_b_curve,
+    group_for, load_for, users_for,
 };
 use proptest::prelude::*;
 
@@ -154,6 +155,17 @@ proptest! {
         prop_assert!(engset(users, at_work, connections - 1).unwrap() > share);
     }
 
+    /// One user more is too many.
+    #[test]
+    fn users_for_is_the_largest_number_that_fits(connections in 1_u32..300, at_work in 0.01..0.99, share in 1e-4..0.5) {
+        let users = users_for(connections, at_work, share).unwrap();
+        prop_assert!(erlang_b(f64::from(users) * at_work, connections).unwrap() <= share * (1.0 + 1e-6));
+        prop_assert!(erlang_b(f64::from(users + 1) * at_work, connections).unwrap() > share);
+        let group = group_for(connections, at_work, share).unwrap();
+        prop_assert!(group >= connections && engset(group, at_work, connections).unwrap() <= share);
+        prop_assert!(engset(group + 1, at_work, connections).unwrap() > share);
+    }
+
     /// The result fits, and a slightly higher load does not.
     #[test]
     fn load_for_is_the_largest_load_that_fits(connections in 1_u32..400, share in 1e-6..0.9) {
@@ -169,4 +181,37 @@ fn load_for_ends_with_the_smallest_share() {
         let load = load_for(connections, f64::from_bits(1)).unwrap();
         assert!(load >= 0.0 && erlang_b(load, connections).unwrap() <= f64::from_bits(1));
     }
+}
+
+/// 800 users with 1.3 documents each, of whom a third is at work. Published tables of Erlang B do not go so far, so that the
+/// shares are compared with the sum that defines them.
+#[test]
+fn users_connections_and_servers_for_800_users() {
+    let load = 1_040.0 / 3.0;
+    for (connections, load) in [(371, load), (194, load / 2.0), (336, 312.0), (400, 374.4)] {
+        assert_eq!(connections_for(load, 0.01), Ok(connections));
+        assert!(erlang_b_summed(load, connections) <= 0.01 && erlang_b_summed(load, connections - 1) > 0.01);
+    }
+    assert_eq!(
+        (connections_for_each(1, load, 0.01), connections_for_each(2, load, 0.01)),
+        (Ok(371), Ok(194))
+    );
+    assert_eq!((users_for(371, 1.3 / 3.0, 0.01), users_for(200, 1.3 / 3.0, 0.01)), (Ok(800), Ok(414)));
+    assert_eq!(connections_for_each_group(2, 1_040, 1.0 / 3.0, 0.01), Ok(191));
+    assert_eq!(
+        (group_for(0, 0.5, 0.5), group_for(3, 0.0, 0.5), group_for(3, 1.0, 0.5)),
+        (Ok(0), Ok(CONNECTIONS_MAX), Ok(3))
+    );
+    assert_eq!((users_for(0, 0.5, 0.5), users_for(9, 1e-300, 0.5)), (Ok(0), Ok(u32::MAX)));
+    for wrong in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        assert!(users_for(1, wrong, 0.5).is_err());
+    }
+    assert!(
+        group_for(1, 1.1, 0.5).is_err()
+            && group_for(CONNECTIONS_MAX + 1, 0.5, 0.5).is_err()
+            && group_for(1, 0.5, 0.0).is_err()
+    );
+    assert!(connections_for_each(0, 1.0, 0.5).is_err() && connections_for_each(2, f64::NAN, 0.5).is_err());
+    assert!(connections_for_each_group(0, 1, 0.5, 0.5).is_err());
+    assert!(connections_for_each_group(2, CONNECTIONS_MAX + 1, 0.5, 0.5).is_err());
 }

@@ -10,6 +10,8 @@
 //! - For a group whose refused users stay as viewers: [`engset_staying`], [`connections_for_staying`].
 //! - For tabs that open together, for refused users who try again, and for days that differ: [`connections_for_batches`],
 //!   [`connections_for_retrying`], [`connections_for_varying`]. Erlang's formula is too low for all three.
+//! - For how many users a number of connections is enough, and how many each of several servers needs: [`users_for`],
+//!   [`group_for`], [`connections_for_each`].
 //! - The rule of thumb that buyers are given: [`RuleOfThumb`].
 //! - For a recorded day, the results under every limit at once: [`Observed`]. For classes and meetings, [`timetable`].
 //!
@@ -32,6 +34,7 @@
 mod batches;
 mod burst;
 mod chain;
+mod division;
 mod engset;
 mod erlang;
 mod observed;
@@ -45,6 +48,7 @@ use std::fmt;
 
 pub use batches::{connections_for_batches, erlang_b_batches};
 pub use burst::{Burst, BurstError, TIMETABLE_USERS_MAX, timetable};
+pub use division::{connections_for_each, connections_for_each_group, group_for, users_for};
 pub use engset::{connections_for_group, engset, engset_curve};
 pub use erlang::{connections_for, erlang_b, erlang_b_curve, load_for};
 pub use observed::{Interval, LimitRange, Observed, ObservedConnection, UnderLimit, WorstPeriod};
