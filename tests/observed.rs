@@ -325,7 +325,7 @@ fn a_class_needs_no_recording() {
     assert_eq!(day.peak().unwrap().0, 45, "the first class leaves when the second one comes");
     assert_eq!(day.span().unwrap().1.as_millis() - START, 24 * HOUR + 30 * MINUTE + 30_000);
     assert_eq!(timetable(&[], Timestamp::default()).unwrap().peak(), None);
-    let crowd = Burst { users: 600_000, ..classes[0] };
+    let crowd = Burst { users: 60_000, ..classes[0] };
     assert!(timetable(&[crowd, crowd], Timestamp::default()).is_err());
 }
 

@@ -40,7 +40,7 @@ pub struct Burst {
 pub struct BurstError(());
 
 /// The largest number of users of a timetable.
-pub const TIMETABLE_USERS_MAX: u32 = 1_000_000;
+pub const TIMETABLE_USERS_MAX: u32 = 100_000;
 
 /// A day with `bursts` as a recording. The day begins at `midnight`.
 ///
@@ -59,11 +59,7 @@ pub const TIMETABLE_USERS_MAX: u32 = 1_000_000;
 /// ```
 pub fn timetable(bursts: &[Burst], midnight: Timestamp) -> Result<Observed, OutOfBounds> {
     let users: u64 = bursts.iter().map(|burst| u64::from(burst.users)).sum();
-    check(
-        users <= u64::from(TIMETABLE_USERS_MAX),
-        "the number of users of a timetable",
-        "at most 1,000,000",
-    )?;
+    check(users <= u64::from(TIMETABLE_USERS_MAX), "the number of users of a timetable", "at most 100,000")?;
     let mut events: Vec<(Timestamp, Edge, usize)> = Vec::with_capacity(2 * bursts.len());
     for (index, burst) in bursts.iter().enumerate() {
         let begins = midnight.after(burst.begins);

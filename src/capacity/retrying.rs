@@ -16,8 +16,8 @@ use super::{
     OutOfBounds, SMALLEST_SHARE, check, check_connections, check_load, check_share, connections_for, erlang_b,
 };
 
-/// The largest load that [`erlang_b_retrying`] accepts, in erlangs. The cost grows with the square of the load.
-pub const RETRYING_LOAD_MAX: f64 = 25_000.0;
+/// The largest load that [`erlang_b_retrying`] accepts, in erlangs.
+pub const RETRYING_LOAD_MAX: f64 = 100_000.0;
 
 /// What happens if refused users stay as viewers and ask again. [`erlang_b_retrying`] returns it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,7 +32,7 @@ pub struct Retrying {
 ///
 /// `load` is 0 to [`RETRYING_LOAD_MAX`]. `retries` is the number of times that a refused user would ask in a mean stay: 15 if
 /// the mean stay is 30 minutes and users ask every two minutes. It is 0 to 1,000,000. The cost is proportional to the
-/// connections times the most viewers that are likely.
+/// load: about a millisecond for 350 erlangs.
 ///
 /// ```
 /// use coedit::capacity::{erlang_b, erlang_b_retrying};
@@ -44,7 +44,7 @@ pub struct Retrying {
 /// ```
 pub fn erlang_b_retrying(load: f64, connections: u32, retries: f64) -> Result<Retrying, OutOfBounds> {
     check_connections(connections)?;
-    check((0.0..=RETRYING_LOAD_MAX).contains(&load), "the load", "0 to 25,000 erlangs")?;
+    check((0.0..=RETRYING_LOAD_MAX).contains(&load), "the load", "0 to 100,000 erlangs")?;
     check((0.0..=1_000_000.0).contains(&retries), "the number of retries", "0 to 1,000,000")?;
     let without = erlang_b(load, connections)?;
     if connections == 0 || without < SMALLEST_SHARE {

