@@ -216,7 +216,7 @@ pub use shutdown::Shutdown;
 pub use stats::{CallbackCounts, CloseCounts, ConnectionCounts, DocumentCounts, OpenCounts, Stats};
 pub use time::{Clock, ManualClock, SystemClock, Timestamp, TimestampError};
 pub use token::{ResumeToken, TokenError};
-pub use usage::{Level, Month, Usage, Waits, Window};
+pub use usage::{BusyPeriod, Denials, Level, Month, Usage, Waits, Window};
 
 /// The README's examples are tests.
 #[cfg(all(doctest, feature = "async"))]

@@ -15,6 +15,7 @@
 mod apply;
 mod books;
 mod connections;
+mod denials;
 mod documents;
 mod fences;
 mod fencing;
@@ -279,7 +280,7 @@ impl Registry {
             participant
         });
         let (token, earlier) = held.shard.begin_stay(id, &self.hasher, cx.now);
-        self.record_open(&mut held, (user, asked), admitted);
+        self.record_open(&mut held, (document, user, asked), admitted);
         if let Some(notice) = told {
             self.notices.send(&notice);
         }
@@ -310,13 +311,25 @@ impl Registry {
         }
     }
 
-    fn record_open(&self, held: &mut Held<'_>, (user, asked): (&User, Access), admitted: Admitted) {
+    fn record_open(
+        &self,
+        held: &mut Held<'_>,
+        (document, user, asked): (DocumentId, &User, Access),
+        admitted: Admitted,
+    ) {
         let Admitted { access, reason, connections, .. } = admitted;
         held.shard.counters.count_open(asked, access, reason);
         if let Some(recorder) = &self.recorder {
             recorder.record_rise(access, connections, held.cx.now);
-            let user = self.user_hasher.hash_one(user.id());
-            held.shard.meter.record_open(held.cx.now, access, reason, user);
+            let hash = self.user_hasher.hash_one(user.id());
+            held.shard.meter.record_open(held.cx.now, access, reason, hash);
+            match reason {
+                Some(reason) if asked == Access::Edit => {
+                    self.record_denial(held, (document, user.id()), reason);
+                }
+                _ if access == Access::Edit => self.record_access(held, document, user.id()),
+                _ => {}
+            }
         }
     }
 
@@ -334,6 +347,9 @@ impl Registry {
     /// Removes a connection, and its place if it waits, but not yet from its session. `None` if it is not open.
     fn disconnect(&self, held: &mut Held<'_>, id: ConnectionId) -> Option<Place> {
         let place = held.shard.disconnect(id)?;
+        if held.shard.meter.has_denied() {
+            self.record_leave(held, place, id);
+        }
         if self.admission.has_waiters() {
             self.admission.end_wait(id);
         }

@@ -364,6 +364,7 @@ impl Shard {
             connections,
         };
         let listed = counted.connections.iter().sum::<u32>() as usize;
+        self.meter.validate()?;
         let (stays, named) = self.stays.totals();
         if stays != if self.stays.is_on() { listed } else { 0 } || named > listed {
             return Err(format!("{stays} stays, {named} named, counted {listed}"));

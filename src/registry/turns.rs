@@ -182,6 +182,7 @@ impl Registry {
             recorder.record_rise(Access::Edit, admitted.connections, cx.now);
         }
         held.shard.counters.promotions += 1;
+        self.record_promotion(held, (document, participant));
         let session = held.shard.session_mut(document);
         let effects = session.grant_edit(&cx, (participant, id), admitted, waited);
         held.shard.touch_stay(id, cx.now);

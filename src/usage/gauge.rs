@@ -1,6 +1,6 @@
 //! The highest and lowest count of the whole engine. The shards cannot know them: their own extremes do not add up.
 
-use super::history::CountSummary;
+use super::totals::CountSummary;
 use crate::sync::{AtomicU64, Ordering};
 
 /// The extremes of one count since the last collection. It works without a lock.

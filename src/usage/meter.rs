@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::history::{CountSummary, PeriodTotals, WaitTotals};
+use super::denied::{DenialTotals, DeniedUsers, LIMITS, limit_index};
 use super::sketch::Sketch;
+use super::totals::{CountSummary, PeriodTotals, Present, WaitTotals};
 use crate::access::{ACCESSES, Access, REASONS, Reason};
 use crate::time::Moment;
 
@@ -36,6 +37,7 @@ pub(crate) struct Meter {
     edits: u64,
     fallbacks: [u64; REASONS.len()],
     waits: WaitTotals,
+    denied: DeniedUsers,
     /// The users who opened, by the access that they got.
     users: [Sketch; 3],
 }
@@ -53,6 +55,7 @@ impl Meter {
             edits: 0,
             fallbacks: [0; REASONS.len()],
             waits: WaitTotals::default(),
+            denied: DeniedUsers::default(),
             users: Default::default(),
         }
     }
@@ -83,6 +86,40 @@ impl Meter {
         self.fallbacks[reason.index()] += 1;
     }
 
+    /// Returns true if a limit refused edit access to somebody who may still get it. While it is false, no call need tell of
+    /// an access or a leave.
+    #[inline]
+    pub(crate) fn has_denied(&self) -> bool {
+        !self.denied.is_empty()
+    }
+
+    /// Records that an open was refused edit access by a user who does not edit the document. Other reasons than limits are
+    /// ignored. `user` is a hash of the document and the user.
+    pub(crate) fn record_denial(&mut self, now: Moment, reason: Reason, user: u64) {
+        if let Some(limit) = limit_index(reason) {
+            let times = self.times(now);
+            self.denied.refuse(user, limit, times);
+        }
+    }
+
+    /// Records that a user has edit access to a document.
+    pub(crate) fn record_access(&mut self, now: Moment, user: u64) {
+        let times = self.times(now);
+        self.denied.grant(user, times);
+    }
+
+    /// Records that a user's last connection to a document ends.
+    pub(crate) fn record_leave(&mut self, now: Moment, user: u64) {
+        let times = self.times(now);
+        self.denied.leave(user, times);
+    }
+
+    /// The time of an operation, and how long that is after the last collection.
+    fn times(&mut self, now: Moment) -> (u64, u64) {
+        self.last = self.last.max(now.as_millis());
+        (self.last, self.last - self.from)
+    }
+
     /// Counts a connection that waits for edit access from now on.
     pub(crate) fn record_wait(&mut self) {
         self.waits.begun = self.waits.begun.saturating_add(1);
@@ -97,8 +134,8 @@ impl Meter {
     /// Records that a connection changed its access. `to` is `None` if the connection ended. Costs a few additions.
     #[inline]
     pub(crate) fn record_change(&mut self, now: Moment, from: Option<Access>, to: Option<Access>) {
-        self.last = self.last.max(now.as_millis());
-        let passed = (self.last - self.from).cast_signed();
+        let (_, passed) = self.times(now);
+        let passed = passed.cast_signed();
         if let Some(access) = from {
             self.counts[access.index()] -= 1;
             self.offsets[access.index()] -= passed;
@@ -114,6 +151,11 @@ impl Meter {
         self.counts
     }
 
+    /// Recounts the users whom a limit refused.
+    pub(crate) fn validate(&self) -> Result<(), String> {
+        self.denied.validate()
+    }
+
     /// Returns what happened in `period` and begins the next one.
     pub(crate) fn collect(&mut self, period: Period) -> Collected {
         // An operation may be a little later than a period that does not end with a minute.
@@ -123,6 +165,7 @@ impl Meter {
             all.saturating_add_signed(-i128::from(self.offsets[access.index()]))
         };
         let areas = ACCESSES.map(area);
+        let denials = self.denied.collect(end, end - self.from);
         self.from = end.max(period.idle_end);
         self.last = self.from;
         self.offsets = [0; 3];
@@ -133,6 +176,8 @@ impl Meter {
             edits: std::mem::take(&mut self.edits),
             fallbacks: std::mem::take(&mut self.fallbacks),
             waits: std::mem::take(&mut self.waits),
+            denials,
+            denied: self.denied.present(),
             users: std::mem::take(&mut self.users),
         }
     }
@@ -143,11 +188,14 @@ impl Meter {
 pub(crate) struct Collected {
     areas: [u128; 3],
     /// The number of connections by access at the end of the period.
-    pub(super) counts: [u32; 3],
+    counts: [u32; 3],
     opens: u64,
     edits: u64,
     fallbacks: [u64; REASONS.len()],
     waits: WaitTotals,
+    denials: DenialTotals,
+    /// The users without edit access at the end of the period, by the limit that refused it.
+    denied: [u32; LIMITS.len()],
     pub(super) users: [Sketch; 3],
 }
 
@@ -162,9 +210,18 @@ impl Collected {
         self.opens += other.opens;
         self.edits += other.edits;
         self.waits.add(&other.waits);
+        self.denials.add(&other.denials);
+        for (ours, theirs) in self.denied.iter_mut().zip(other.denied) {
+            *ours += theirs;
+        }
         for (ours, theirs) in self.fallbacks.iter_mut().zip(other.fallbacks) {
             *ours += theirs;
         }
+    }
+
+    /// What stays as it is while nothing happens.
+    pub(super) fn present(&self) -> Present {
+        Present { counts: self.counts, denied: self.denied }
     }
 
     /// Combines the sums of all shards with the extremes of the whole engine.
@@ -173,8 +230,9 @@ impl Collected {
             .map(|access| CountSummary { area: self.areas[access.index()], ..extremes[access.index()] });
         let mut users = Sketch::default();
         self.users.iter().for_each(|sketch| users.merge(sketch));
-        let Collected { opens, edits, fallbacks, waits, .. } = *self;
-        PeriodTotals { connections, opens, edits, fallbacks, waits, users }
+        let Collected { opens, edits, fallbacks, waits, denials, .. } = *self;
+        let busiest = Default::default();
+        PeriodTotals { connections, opens, edits, fallbacks, waits, denials, busiest, users }
     }
 }
 

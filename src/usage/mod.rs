@@ -22,6 +22,9 @@
 //! Memory does not depend on the traffic: at most 2 MiB an engine and 7.5 KiB a shard. Nearly all of it is sketches of
 //! users. A sketch of no user allocates nothing.
 
+mod buckets;
+mod busiest;
+mod denied;
 mod gauge;
 mod history;
 mod meter;
@@ -30,6 +33,7 @@ mod recorder;
 mod sketch;
 #[cfg(test)]
 mod tests;
+mod totals;
 
 use std::collections::BTreeMap;
 
@@ -86,6 +90,15 @@ pub struct Window {
     /// The connections that waited for edit access.
     #[serde(default)]
     pub waits: Waits,
+    /// The users whom a limit refused edit access.
+    #[serde(default)]
+    pub denials: Denials,
+    /// The busiest hour that began in the window. It begins with any minute. `None` if nobody edited or wanted to.
+    #[serde(default)]
+    pub busiest_hour: Option<BusyPeriod>,
+    /// The busiest quarter of an hour that began in the window, likewise.
+    #[serde(default)]
+    pub busiest_quarter: Option<BusyPeriod>,
     /// The number of opens, including those that got less access than they asked for.
     pub opens: u64,
     /// The number of opens that got edit access.
@@ -109,6 +122,53 @@ pub struct Waits {
     pub average_s: f64,
     /// How long the longest of those waits was, in seconds.
     pub longest_s: u32,
+}
+
+/// The users whom a limit of edit access refused, and what became of them. The limits are those of the engine, of
+/// documents, of users and of named users.
+///
+/// A user on a document is counted once, from the first open that a limit refused until the user gets edit access to the
+/// document: by waiting, or by another open. Opens that are tried again meanwhile count in [`Window::fallbacks`] only. A user
+/// who edits the document already is not counted. A user who closes all connections to the document has left. If it opens
+/// the document again within 15 minutes, it is the same case. At most 256 users of a shard are remembered for this.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Denials {
+    /// How many users were refused, by limit. Limits that refused nobody are left out.
+    pub refused: BTreeMap<Reason, u64>,
+    /// How many got edit access within a minute, whenever they were refused.
+    pub within_minute: u32,
+    /// How many got it later than that, but within five minutes.
+    pub within_five_minutes: u32,
+    /// How many got it later than that.
+    pub later: u32,
+    /// How many left without it and did not come back.
+    pub never: u32,
+    /// How many are there without it at the end of the window.
+    pub undecided: u32,
+    /// How many minutes they were there without it, in all, by limit.
+    pub minutes_lost: BTreeMap<Reason, f64>,
+}
+
+/// The busiest hour, or quarter of an hour: that in which most edit connections were open, or would have been if the
+/// engine's limit had refused none.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct BusyPeriod {
+    /// When it began. Time before the engine was created counts as idle.
+    pub from: Timestamp,
+    /// The average number of edit connections.
+    pub average: f64,
+    /// The offered load in erlangs: the average number of edit connections if none had been refused. A refused user counts
+    /// for as long as it was there without edit access, or for as long as an edit connection lasts on the average if that
+    /// gives more.
+    pub offered: f64,
+    /// The highest number of edit connections.
+    pub max: u32,
+    /// The number of opens that got edit access.
+    pub edits: u32,
+    /// The number of users whom the engine's limit refused edit access, as in [`Denials::refused`].
+    pub refused: u32,
 }
 
 impl Window {

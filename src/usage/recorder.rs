@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::Usage;
+use super::buckets::MINUTE;
 use super::gauge::Gauge;
-use super::history::{MINUTE, UsageHistory};
+use super::history::UsageHistory;
 use super::meter::{Collected, Period};
 use crate::access::{ACCESSES, Access};
 use crate::sync::{AtomicU64, Mutex, Ordering};
@@ -148,7 +149,7 @@ impl Recorder {
             self.gauges[access.index()].collect(count, history.end(), period.end, period.idle_end)
         });
         history.add(&collected.totals(extremes), &collected.users, period.end);
-        history.add_idle(collected.counts, period.idle_end);
+        history.add_idle(collected.present(), period.idle_end);
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use super::DAY;
 use crate::access::{ACCESSES, Access, REASONS, Reason};
 use crate::time::Timestamp;
-use crate::usage::{Level, Usage, Window};
+use crate::usage::{BusyPeriod, Level, Usage, Window};
 
 /// One change of a connection.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +42,49 @@ impl NaiveHistory {
         Level { min, average, max, max_at: Timestamp::from_millis(max_at) }
     }
 
+    /// Edit connections times milliseconds.
+    fn area(&self, from: u64, to: u64) -> u64 {
+        let counts = self.events.iter().map(|event| (event.at, event.counts[Access::Edit.index()]));
+        let begins = counts.clone().map(|(at, _)| at).skip(1).chain([to]);
+        let pieces = counts
+            .zip(begins)
+            .map(|((begin, count), end)| u64::from(count) * end.min(to).saturating_sub(begin.max(from)));
+        pieces.sum()
+    }
+
+    /// The largest area of all periods of so many minutes that begin with a minute of the window and are not later than
+    /// the present minute. Between two events an area changes evenly, so it is largest next to one of them.
+    fn busiest(&self, minutes: u64, from: u64, at: u64) -> u64 {
+        let end = at.div_ceil(60_000).max(self.since / 60_000 + 1);
+        let last = end.saturating_sub(minutes);
+        let first =
+            if from > self.since { from / 60_000 } else { (from / 60_000 + 1).saturating_sub(minutes) };
+        let events = self.events.iter().flat_map(|event| [event.at / 60_000, event.at.div_ceil(60_000)]);
+        let near = events.flat_map(|minute| [minute, minute.saturating_sub(minutes)]).chain([
+            first,
+            last,
+            last.saturating_sub(1),
+        ]);
+        let starts = near.filter(|start| (first..=last).contains(start));
+        starts.map(|start| self.area(start * 60_000, at.min((start + minutes) * 60_000))).max().unwrap_or(0)
+    }
+
+    fn check_busiest(&self, busiest: Option<BusyPeriod>, minutes: u64, from: u64, at: u64) {
+        #[expect(clippy::cast_precision_loss, reason = "compared with a tolerance")]
+        let average = |area: u64| area as f64 / (minutes * 60_000) as f64;
+        let expected = average(self.busiest(minutes, from, at));
+        let actual = busiest.map_or(0.0, |busiest| busiest.average);
+        assert!((actual - expected).abs() < 1e-9, "{minutes} minutes from {from}: {busiest:?}, {expected}");
+        let Some(busiest) = busiest else { return };
+        let start = busiest.from.as_millis();
+        if start > self.since {
+            let end = at.min(start + minutes * 60_000);
+            assert!((average(self.area(start, end)) - expected).abs() < 1e-9, "{busiest:?}");
+            assert_eq!((start % 60_000, start >= from), (0, true));
+        }
+        assert!(busiest.average <= busiest.offered && busiest.average <= f64::from(busiest.max));
+    }
+
     fn check_window(&self, window: &Window, length: u64, width: u64, at: u64) {
         let beginning = at.saturating_sub(length) / width * width;
         let from = beginning.max(self.since);
@@ -52,6 +95,8 @@ impl NaiveHistory {
             assert_eq!(extremes(&actual), extremes(level), "{access}, a window of {length} at {at}");
             assert!((actual.average - level.average).abs() < 1e-9, "{access}: {actual:?}, {level:?}");
         }
+        self.check_busiest(window.busiest_hour, 60, from, at);
+        self.check_busiest(window.busiest_quarter, 15, from, at);
         let inside = self.events.iter().filter(|event| event.at >= from);
         let opens: Vec<_> = inside.filter_map(|event| event.opened).collect();
         assert_eq!(window.opens, opens.len() as u64);

@@ -1,0 +1,60 @@
+//! The users whom a limit refused edit access: what usage hears of them.
+
+use std::hash::BuildHasher;
+
+use super::ready::DocumentId;
+use super::shard::Place;
+use super::{Held, Registry};
+use crate::access::{Access, Reason};
+use crate::ids::{ConnectionId, UserId};
+use crate::session::ParticipantId;
+
+impl Registry {
+    /// An open that a limit refused edit access.
+    #[cold]
+    pub(super) fn record_denial(
+        &self,
+        held: &mut Held<'_>,
+        (document, user): (DocumentId, &UserId),
+        reason: Reason,
+    ) {
+        let session = held.shard.session(document);
+        if session.editing_by(user, &held.cx).next().is_none() {
+            let hash = self.user_hasher.hash_one((session.key(), user));
+            held.shard.meter.record_denial(held.cx.now, reason, hash);
+        }
+    }
+
+    /// A user has edit access to a document. Costs one comparison while nobody is refused.
+    #[inline]
+    pub(super) fn record_access(&self, held: &mut Held<'_>, document: DocumentId, user: &UserId) {
+        if held.shard.meter.has_denied() {
+            let hash = self.user_hasher.hash_one((held.shard.session(document).key(), user));
+            held.shard.meter.record_access(held.cx.now, hash);
+        }
+    }
+
+    /// The same for a participant.
+    pub(super) fn record_promotion(
+        &self,
+        held: &mut Held<'_>,
+        (document, participant): (DocumentId, ParticipantId),
+    ) {
+        if held.shard.meter.has_denied() {
+            let user = held.shard.session(document).user_of(participant).id().clone();
+            self.record_access(held, document, &user);
+        }
+    }
+
+    /// A connection is about to end.
+    #[cold]
+    pub(super) fn record_leave(&self, held: &mut Held<'_>, place: Place, id: ConnectionId) {
+        let Place { document, participant } = place;
+        let session = held.shard.session(document);
+        let others = session.connections_of(participant).any(|other| other != id);
+        if session.access(participant, id) < Access::Edit && !others {
+            let hash = self.user_hasher.hash_one((session.key(), session.user_of(participant).id()));
+            held.shard.meter.record_leave(held.cx.now, hash);
+        }
+    }
+}
