@@ -1,5 +1,6 @@
 //! The users whom a limit refused edit access: what usage hears of them.
 
+use std::collections::HashMap;
 use std::hash::BuildHasher;
 
 use super::ready::DocumentId;
@@ -8,6 +9,13 @@ use super::{Held, Registry};
 use crate::access::{Access, Reason};
 use crate::ids::{ConnectionId, UserId};
 use crate::session::ParticipantId;
+use crate::usage::DeniedCase;
+
+/// Those of a restored engine who are not back yet, by the hash of the document and the user.
+pub(super) type Denied = HashMap<u64, DeniedCase>;
+
+/// So many are listed under one hold of a shard lock.
+const SLICE: usize = 256;
 
 impl Registry {
     /// An open that a limit refused edit access.
@@ -55,6 +63,46 @@ impl Registry {
         if session.access(participant, id) < Access::Edit && !others {
             let hash = self.user_hasher.hash_one((session.key(), session.user_of(participant).id()));
             held.shard.meter.record_leave(held.cx.now, hash);
+        }
+    }
+
+    /// Everybody who is here and whom a limit refused, by slices.
+    pub(super) fn list_denied(&self) -> Vec<(u64, DeniedCase)> {
+        let mut all = Vec::new();
+        for index in 0..self.shards.len() {
+            let mut last = None;
+            loop {
+                let slice = self.read(index, |shard| shard.meter.list_denied(last, SLICE));
+                let Some((hash, _)) = slice.last() else { break };
+                last = Some(*hash);
+                all.extend(slice.into_iter().filter(|(_, case)| case.is_here()));
+            }
+        }
+        all
+    }
+
+    /// A connection of a restored engine has this access.
+    pub(super) fn resume_denied(
+        &self,
+        held: &mut Held<'_>,
+        (document, user): (DocumentId, &UserId),
+        access: Access,
+        denied: &mut Denied,
+    ) {
+        let hash = self.user_hasher.hash_one((held.shard.session(document).key(), user));
+        if let Some(case) = denied.remove(&hash) {
+            held.shard.meter.resume_denied(held.cx.now, hash, case);
+        }
+        if access == Access::Edit {
+            self.record_access(held, document, user);
+        }
+    }
+
+    /// These did not come back.
+    pub(super) fn count_left(&self, denied: &Denied) {
+        if !denied.is_empty() {
+            let users = u32::try_from(denied.len()).unwrap_or(u32::MAX);
+            self.hold(0, self.clock.coarse()).shard.meter.count_left(users);
         }
     }
 }

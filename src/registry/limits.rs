@@ -1,6 +1,7 @@
 //! Limits that are changed while the engine runs, and usage.
 
 use super::Registry;
+use super::denials::Denied;
 use crate::access::{Access, Reason};
 use crate::error::{ConfigError, RestoreError};
 use crate::license::{NamedUser, Quota};
@@ -104,17 +105,20 @@ impl Registry {
     pub(super) fn usage_snapshot(&self) -> Option<UsageSnapshot> {
         let recorder = self.recorder.as_ref()?;
         let connections = |access| self.admission.connections(access);
-        Some(recorder.snapshot(self.clock.coarse(), connections, |period| self.collect_usage(period)))
+        let collect = |period| self.collect_usage(period);
+        Some(recorder.snapshot(self.clock.coarse(), connections, collect, || self.list_denied()))
     }
 
     /// Goes on with the usage of another process, if both record it.
-    pub(super) fn restore_usage(&self, usage: Option<UsageSnapshot>) -> Result<(), RestoreError> {
-        match (&self.recorder, usage) {
+    /// Returns the users whom a limit refused there.
+    pub(super) fn restore_usage(&self, usage: Option<UsageSnapshot>) -> Result<Denied, RestoreError> {
+        let denied = match (&self.recorder, usage) {
             (Some(recorder), Some(usage)) => {
-                recorder.restore(usage, self.clock.coarse()).map_err(|()| RestoreError::Damaged)
+                recorder.restore(usage, self.clock.coarse()).map_err(|()| RestoreError::Damaged)?
             }
-            _ => Ok(()),
-        }
+            _ => Vec::new(),
+        };
+        Ok(denied.into_iter().collect())
     }
 
     /// Hashes users as another process did.

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Registry;
+use super::denials::Denied;
 use super::snapshot::{FenceSnapshot, Snapshot, StaySnapshot};
 use super::stay::RestoredStay;
 use crate::access::Access;
@@ -50,9 +51,10 @@ impl Registry {
             lock.shard.lock().stays.set_epoch(registry.epoch);
         }
         registry.admission.restore_named_users(named_users, registry.clock.coarse().wall);
-        registry.restore_usage(usage)?;
+        let mut denied = registry.restore_usage(usage)?;
         registry.restore_fences(fences)?;
-        registry.restore_documents(documents, &stays)?;
+        registry.restore_documents(documents, &stays, &mut denied)?;
+        registry.count_left(&denied);
         Ok(registry)
     }
 
@@ -76,6 +78,7 @@ impl Registry {
         &mut self,
         documents: Vec<SessionSnapshot>,
         stays: &[StaySnapshot],
+        denied: &mut Denied,
     ) -> Result<(), RestoreError> {
         let (mut kept, mut names) = (HashMap::with_capacity(stays.len()), HashSet::new());
         let mut tickets = HashSet::new();
@@ -107,7 +110,7 @@ impl Registry {
         // Those who were there first come first. The sort keeps the order of connections of the same age.
         returning.sort_by_key(|one| std::cmp::Reverse(one.stay.open_for));
         for one in &returning {
-            self.restore_connection(&keys[one.document], one)?;
+            self.restore_connection(&keys[one.document], one, denied)?;
         }
         for (key, editors) in keys.iter().zip(&editors) {
             self.begin_again(key, editors);
@@ -130,7 +133,12 @@ impl Registry {
         Ok(())
     }
 
-    fn restore_connection(&mut self, key: &DocumentKey, one: &Returning) -> Result<(), RestoreError> {
+    fn restore_connection(
+        &mut self,
+        key: &DocumentKey,
+        one: &Returning,
+        denied: &mut Denied,
+    ) -> Result<(), RestoreError> {
         let Returning { user, tab, stay, ticket, .. } = one;
         let (hash, index) = self.locate(key);
         let mut held = self.hold(index, self.clock.coarse());
@@ -147,6 +155,7 @@ impl Registry {
         if let Some(recorder) = &self.recorder {
             recorder.record_rise(admitted.access, admitted.connections, cx.now);
             held.shard.meter.record_change(cx.now, None, Some(admitted.access));
+            self.resume_denied(&mut held, (document, user.id()), admitted.access, denied);
         }
         held.shard.restore_stay(id, stay, cx.now);
         if let Some(earlier) = held.shard.look_at_stay(id) {

@@ -1,6 +1,7 @@
 //! The users whom a limit refused edit access, and what became of them.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
 
 use serde::{Deserialize, Serialize};
 
@@ -40,7 +41,7 @@ pub(super) struct DeniedUsers {
     totals: DenialTotals,
 }
 
-/// One user on one document.
+/// One user on one document, as a snapshot keeps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct DeniedCase {
     /// When a limit refused it first, in milliseconds.
@@ -63,6 +64,23 @@ pub(super) struct DenialTotals {
     returned: u32,
     /// By limit: users who were here without edit access, times milliseconds.
     pub(super) lost: [u64; LIMITS.len()],
+}
+
+impl DeniedCase {
+    /// Returns true if it can be one of a shard, at `now`.
+    pub(super) fn fits(&self, now: u64) -> bool {
+        usize::from(self.limit) < LIMITS.len() && self.since <= now
+    }
+
+    /// Returns true if the user has a connection to the document.
+    pub(crate) fn is_here(&self) -> bool {
+        self.is_here
+    }
+
+    /// Moves the beginning back by so many milliseconds.
+    pub(super) fn move_back(&mut self, by: u64) {
+        self.since = self.since.saturating_sub(by);
+    }
 }
 
 impl DenialTotals {
@@ -155,6 +173,24 @@ impl DeniedUsers {
             self.cases.remove(&first);
         }
         self.absent.push_back((now, user));
+    }
+
+    /// At most `most` cases, whose hashes come after `after`.
+    pub(super) fn list(&self, after: Option<u64>, most: usize) -> Vec<(u64, DeniedCase)> {
+        let first = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.cases.range((first, Bound::Unbounded)).take(most).map(|(user, case)| (*user, *case)).collect()
+    }
+
+    /// A user of a restored engine is here again.
+    pub(super) fn resume(&mut self, user: u64, case: DeniedCase, passed: u64) {
+        if self.cases.insert(user, DeniedCase { is_here: true, ..case }).is_none() {
+            self.arrive(case.limit, passed);
+        }
+    }
+
+    /// So many users of a restored engine did not come back.
+    pub(super) fn count_left(&mut self, users: u32) {
+        self.totals.left += users;
     }
 
     fn arrive(&mut self, limit: u8, passed: u64) {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::Usage;
 use super::buckets::{MINUTE, WINDOWS, WindowBuckets};
 use super::busiest::{LENGTHS, RecentMinutes};
+use super::denied::DeniedCase;
 use super::months::Months;
 use super::sketch::Sketch;
 use super::totals::{PeriodTotals, Present, wall_at};
@@ -30,6 +31,9 @@ pub(super) struct UsageHistory {
     months: Months,
     #[serde(default)]
     recent: RecentMinutes,
+    /// Only in a snapshot: the users whom a limit refused and who are there.
+    #[serde(default)]
+    denied: Vec<(u64, DeniedCase)>,
     /// As of the last collection.
     #[serde(skip)]
     present: Present,
@@ -46,6 +50,7 @@ impl UsageHistory {
             windows: WINDOWS.map(WindowBuckets::new),
             months: Months::new(),
             recent: RecentMinutes::new(),
+            denied: Vec::new(),
             present: Present::default(),
         }
     }
@@ -55,7 +60,8 @@ impl UsageHistory {
     pub(super) fn restored(mut self, now: Now) -> Result<Self, ()> {
         let windows = self.windows.iter().zip(WINDOWS).all(|(one, window)| one.is_in_order(window, self.end));
         let end = now.steady.as_millis();
-        let recent = self.recent.is_in_order(self.end);
+        let recent =
+            self.recent.is_in_order(self.end) && self.denied.iter().all(|(_, case)| case.fits(self.end));
         if self.since > self.end || !windows || !recent || !self.months.is_in_order() {
             return Err(());
         }
@@ -71,7 +77,13 @@ impl UsageHistory {
         if by > 0 {
             self.windows.iter_mut().for_each(|window| window.move_back(by));
             self.recent.move_back(by);
+            self.denied.iter_mut().for_each(|(_, case)| case.move_back(by));
         }
+    }
+
+    /// The users whom a limit refused, of a snapshot.
+    pub(super) fn denied_mut(&mut self) -> &mut Vec<(u64, DeniedCase)> {
+        &mut self.denied
     }
 
     /// Follows the wall clock. Labels are right by what it shows now.

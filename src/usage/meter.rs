@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::denied::{DenialTotals, DeniedUsers, LIMITS, limit_index};
+use super::denied::{DenialTotals, DeniedCase, DeniedUsers, LIMITS, limit_index};
 use super::sketch::Sketch;
 use super::totals::{CountSummary, PeriodTotals, Present, WaitTotals};
 use crate::access::{ACCESSES, Access, REASONS, Reason};
@@ -112,6 +112,22 @@ impl Meter {
     pub(crate) fn record_leave(&mut self, now: Moment, user: u64) {
         let times = self.times(now);
         self.denied.leave(user, times);
+    }
+
+    /// At most `most` users whom a limit refused, whose hashes come after `after`.
+    pub(crate) fn list_denied(&self, after: Option<u64>, most: usize) -> Vec<(u64, DeniedCase)> {
+        self.denied.list(after, most)
+    }
+
+    /// A user whom a limit refused before a restart is here again.
+    pub(crate) fn resume_denied(&mut self, now: Moment, user: u64, case: DeniedCase) {
+        let (_, passed) = self.times(now);
+        self.denied.resume(user, case, passed);
+    }
+
+    /// So many users whom a limit refused before a restart did not come back.
+    pub(crate) fn count_left(&mut self, users: u32) {
+        self.denied.count_left(users);
     }
 
     /// The time of an operation, and how long that is after the last collection.

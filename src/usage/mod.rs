@@ -41,6 +41,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::Reason;
 use crate::time::Timestamp;
+pub(crate) use denied::DeniedCase;
 pub(crate) use meter::{Collected, Meter, Period};
 pub(crate) use recorder::{Recorder, UsageSnapshot};
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Usage;
 use super::buckets::MINUTE;
+use super::denied::DeniedCase;
 use super::gauge::Gauge;
 use super::history::UsageHistory;
 use super::meter::{Collected, Period};
@@ -96,21 +97,27 @@ impl Recorder {
         copy.report()
     }
 
-    /// The usage up to `now`, for a snapshot. See [`collect`](Self::collect) for `present` and `shards`.
+    /// The usage up to `now`, for a snapshot. See [`collect`](Self::collect) for `present` and `shards`. `denied` are the
+    /// users whom a limit refused.
     pub(crate) fn snapshot(
         &self,
         now: Now,
         present: impl Fn(Access) -> u32,
         shards: impl Fn(Period) -> Collected,
+        denied: impl FnOnce() -> Vec<(u64, DeniedCase)>,
     ) -> UsageSnapshot {
         drop(self.usage(now, present, shards));
-        UsageSnapshot(Box::new(self.history.lock().clone()))
+        let mut history = self.history.lock().clone();
+        *history.denied_mut() = denied();
+        UsageSnapshot(Box::new(history))
     }
 
-    /// Goes on with the usage of another process.
-    pub(crate) fn restore(&self, usage: UsageSnapshot, now: Now) -> Result<(), ()> {
-        *self.history.lock() = usage.0.restored(now)?;
-        Ok(())
+    /// Goes on with the usage of another process. Returns the users whom a limit refused there.
+    pub(crate) fn restore(&self, usage: UsageSnapshot, now: Now) -> Result<Vec<(u64, DeniedCase)>, ()> {
+        let mut history = usage.0.restored(now)?;
+        let denied = std::mem::take(history.denied_mut());
+        *self.history.lock() = history;
+        Ok(denied)
     }
 
     /// The bytes that it uses, including itself.

@@ -345,7 +345,7 @@ impl Both {
         let id = connection.into_id();
         match lost {
             Some(lost) => self.model.taken_over([lost, id], &user, token),
-            None => self.model.opened(id, token, (&key, &user), grant),
+            None => self.model.opened(id, token, (&key, &user, asked), grant),
         }
         self.connections.push(id);
         self.tokens.extend(token);

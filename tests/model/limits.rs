@@ -6,6 +6,7 @@ use coedit::{
 };
 
 use super::Model;
+use super::denials::Present;
 use super::document::{Connection, Document};
 use super::usage::{ACCESSES, Opened};
 use super::waiting::{NEWCOMER, Queue};
@@ -374,7 +375,7 @@ impl Model {
         &mut self,
         id: ConnectionId,
         token: Option<ResumeToken>,
-        (key, user): (&DocumentKey, &User),
+        (key, user, asked): (&DocumentKey, &User, Access),
         grant: Grant,
     ) {
         let Grant { access, reason } = grant;
@@ -390,6 +391,10 @@ impl Model {
         self.check_seats(takes_seat, user.id(), access);
         self.tell_presence(key, user.id(), before);
         self.record_usage(Some(Opened { user: user.id().clone(), access, reason }));
+        if let Some(reason) = reason.filter(|_| asked == Access::Edit) {
+            let present = self.present();
+            self.usage.refuse(now, (key.clone(), user.id().clone()), reason, &present);
+        }
         self.follow_up(key);
     }
 
@@ -419,7 +424,26 @@ impl Model {
 
     /// Records that a connection opened, closed or got another access.
     pub fn record_usage(&mut self, opened: Option<Opened>) {
+        self.record_counts(opened);
+        let present = self.present();
+        self.usage.follow(self.now, &present);
+    }
+
+    /// Does the same, but says nothing of refused users.
+    pub fn record_counts(&mut self, opened: Option<Opened>) {
         let counts = ACCESSES.map(|access| self.connections(Some(access)));
         self.usage.add(self.now, counts, opened);
+    }
+
+    /// Every user of every document, and whether it edits there.
+    pub fn present(&self) -> Present {
+        let mut present = Present::new();
+        for document in &self.documents {
+            for one in &document.connections {
+                let user = (document.key.clone(), one.user.id().clone());
+                *present.entry(user).or_default() |= one.access == Access::Edit;
+            }
+        }
+        present
     }
 }

@@ -11,6 +11,7 @@
 mod activity;
 pub mod both;
 mod deliveries;
+mod denials;
 mod document;
 mod dropping;
 mod ending;

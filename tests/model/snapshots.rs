@@ -63,7 +63,7 @@ impl Model {
             let connections = document.stop(now).into_iter();
             returning.extend(connections.filter(|one| one.token.is_some()).map(|one| (key.clone(), one)));
         }
-        self.record_usage(None);
+        self.record_counts(None);
         returning.sort_by_key(|(_, one)| one.opened);
         // A seat is kept, whatever refuses newcomers.
         let fences = std::mem::take(&mut self.fences);
@@ -77,6 +77,8 @@ impl Model {
             }
         }
         self.fences = fences;
+        let present = self.present();
+        self.usage.restart(now, &present);
     }
 
     fn restart_connection(&mut self, key: &DocumentKey, connection: Connection) {
@@ -99,7 +101,7 @@ impl Model {
         };
         self.document(key).expect("the document is known").rejoin(connection);
         self.check_seats(takes_seat, user.id(), grant.access);
-        self.record_usage(None);
+        self.record_counts(None);
     }
 
     /// The connections with these tokens have these ids in the new engine.

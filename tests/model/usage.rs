@@ -1,6 +1,8 @@
 //! The usage of the engine, computed from a record of everything that happened.
 
-use coedit::{Access, Level, Month, Reason, Timestamp, Usage, UserId, Window};
+use coedit::{Access, DocumentKey, Level, Month, Reason, Timestamp, Usage, UserId, Window};
+
+use super::denials::{Denials, Present};
 
 const MINUTE: u64 = 60_000;
 const HOUR: u64 = 60 * MINUTE;
@@ -32,6 +34,7 @@ pub struct Record {
     waits: Vec<u64>,
     /// When connections that waited were granted it, and after how many seconds.
     grants: Vec<(u64, u64)>,
+    denials: Denials,
 }
 
 fn distinct_users<'a>(opened: impl Iterator<Item = &'a Opened>) -> u64 {
@@ -43,7 +46,14 @@ fn distinct_users<'a>(opened: impl Iterator<Item = &'a Opened>) -> u64 {
 
 impl Record {
     pub fn new(since: u64) -> Self {
-        Record { since, events: Vec::new(), cap_refusals: Vec::new(), waits: Vec::new(), grants: Vec::new() }
+        Record {
+            since,
+            events: Vec::new(),
+            cap_refusals: Vec::new(),
+            waits: Vec::new(),
+            grants: Vec::new(),
+            denials: Denials::default(),
+        }
     }
 
     pub fn add_cap_refusal(&mut self, at: u64) {
@@ -57,6 +67,21 @@ impl Record {
     /// Each wait is rounded to a second.
     pub fn add_grant(&mut self, at: u64, millis: u64) {
         self.grants.push((at, (millis + 500) / 1_000));
+    }
+
+    /// A limit, or something else, refused edit access to an open.
+    pub fn refuse(&mut self, at: u64, user: (DocumentKey, UserId), reason: Reason, present: &Present) {
+        self.denials.refuse(at, user, reason, present);
+    }
+
+    /// Who is there and who edits, after something changed.
+    pub fn follow(&mut self, at: u64, present: &Present) {
+        self.denials.follow(at, present);
+    }
+
+    /// The engine was restored: who was there is back in time, or has left.
+    pub fn restart(&mut self, at: u64, present: &Present) {
+        self.denials.restart(at, present);
     }
 
     pub fn add(&mut self, at: u64, counts: [u32; 3], opened: Option<Opened>) {
@@ -101,6 +126,7 @@ impl Record {
         let fallbacks = opened().filter(|opened| opened.reason.is_some()).count() as u64;
         assert_eq!(window.fallbacks.values().sum::<u64>(), fallbacks + capped);
         self.check_waits(window, from);
+        self.denials.check(&window.denials, from, to);
     }
 
     fn check_waits(&self, window: &Window, from: u64) {
