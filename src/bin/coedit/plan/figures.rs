@@ -9,18 +9,22 @@ use coedit::capacity::{
 };
 use serde::Serialize;
 
+use super::recorded::RecordedWindow;
 use super::trace::Trace;
 
 #[derive(Serialize)]
 pub(crate) struct Plan {
     /// The share of opens that may fall back.
     pub(crate) target: f64,
-    /// The load in erlangs. For a trace, the load of its busiest hour.
+    /// The load in erlangs. For a trace and for usage, the load of the busiest hour.
     pub(crate) load: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) crowd: Option<Crowd>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) trace: Option<TraceFigures>,
+    /// Why the answers may be wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) warnings: Vec<String>,
     pub(crate) answers: Vec<Answer>,
     /// Limits from 0 up to a little above the largest answer. Answers more than three times the first are left out. A
     /// long list skips limits at regular steps.
@@ -37,22 +41,6 @@ pub(crate) enum Crowd {
     Users { users: u32, docs_per_user: f64, concurrent: f64, group: u32 },
     Opens { opens_per_hour: f64, stay: f64 },
     Usage(RecordedWindow),
-}
-
-/// What an engine recorded in one window.
-#[derive(Clone, Serialize)]
-pub(crate) struct RecordedWindow {
-    pub(crate) window: &'static str,
-    pub(crate) from: Timestamp,
-    pub(crate) to: Timestamp,
-    /// The average number of edit connections.
-    pub(crate) average: f64,
-    /// The highest number of edit connections.
-    pub(crate) peak: u32,
-    pub(crate) peak_at: Timestamp,
-    pub(crate) opens: u64,
-    /// The opens that fell back because the edit limit was reached.
-    pub(crate) refused: u64,
 }
 
 /// The figures of a trace.
@@ -140,9 +128,11 @@ impl Plan {
         Plan::of_load(load, Crowd::Opens { opens_per_hour, stay }, goal)
     }
 
-    /// `load` is the load offered in the window, in erlangs.
+    /// `load` is the load of the busiest hour, in erlangs.
     pub(crate) fn of_usage(recorded: RecordedWindow, load: f64, goal: Goal) -> Result<Self, OutOfBounds> {
-        Plan::of_load(load, Crowd::Usage(recorded), goal)
+        let needed = |load| connections_for(load, goal.share).ok();
+        let warnings = recorded.warnings(needed(load).unwrap_or_default(), needed);
+        Ok(Plan { warnings, ..Plan::of_load(load, Crowd::Usage(recorded), goal)? })
     }
 
     fn of_load(load: f64, crowd: Crowd, goal: Goal) -> Result<Self, OutOfBounds> {
@@ -205,7 +195,8 @@ impl Sources<'_> {
             .collect();
         let limits = limits.iter().copied().filter(|limit| limit.connections <= top).collect();
         let limit = goal.limit.unwrap_or(first);
-        Ok(Plan { target: goal.share, load: self.load, crowd: None, trace: None, answers, limits, limit })
+        let (target, load, warnings) = (goal.share, self.load, Vec::new());
+        Ok(Plan { target, load, crowd: None, trace: None, warnings, answers, limits, limit })
     }
 
     /// The largest limit to list: an eighth above the peak and the answers, without the answers that are far off.

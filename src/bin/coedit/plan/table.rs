@@ -4,7 +4,8 @@ use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::figures::{Crowd, LimitFigures, Method, Plan, RecordedWindow, TraceFigures};
+use super::figures::{Crowd, LimitFigures, Method, Plan, TraceFigures};
+use super::recorded::RecordedWindow;
 
 pub(crate) struct Table<'a>(pub(crate) &'a Plan);
 
@@ -13,7 +14,7 @@ impl fmt::Display for Table<'_> {
         let plan = self.0;
         if let Some(crowd) = &plan.crowd {
             writeln!(f, "{:<20}{}", "who comes", described(crowd))?;
-            writeln!(f, "{:<20}{:.2} connections open on the average, were none refused", "load", plan.load)?;
+            writeln!(f, "{:<20}{}", "load", load_text(crowd, plan.load))?;
         }
         if let Some(figures) = &plan.trace {
             trace_rows(f, figures, plan.load)?;
@@ -24,6 +25,12 @@ impl fmt::Display for Table<'_> {
             "target",
             percent(plan.target)
         )?;
+        for warning in &plan.warnings {
+            writeln!(f, "{:<20}{warning}", "warning")?;
+        }
+        if !plan.warnings.is_empty() {
+            writeln!(f)?;
+        }
         self.heading(f)?;
         for limit in self.rows() {
             self.row(f, limit)?;
@@ -34,7 +41,8 @@ impl fmt::Display for Table<'_> {
 
 impl Table<'_> {
     fn heading(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut names = vec![if self.0.trace.is_some() { "Erlang B (busiest hour)" } else { "Erlang B" }];
+        let by_hour = self.0.trace.is_some() || matches!(self.0.crowd, Some(Crowd::Usage(_)));
+        let mut names = vec![if by_hour { "Erlang B (busiest hour)" } else { "Erlang B" }];
         if self.0.trace.is_some() {
             names.insert(0, "observed");
         }
@@ -118,6 +126,20 @@ fn trace_rows(f: &mut fmt::Formatter<'_>, figures: &TraceFigures, load: f64) -> 
     )
 }
 
+fn load_text(crowd: &Crowd, load: f64) -> String {
+    match crowd {
+        Crowd::Usage(RecordedWindow { busiest_hour: Some(hour), .. }) => {
+            let open = format!("{:.2} connections open on the average", hour.average);
+            let refused = match hour.refused {
+                0 => String::new(),
+                refused => format!(", {load:.2} if the {refused} refused users are counted"),
+            };
+            format!("{open}{refused}, in the busiest hour, from {}", hour.from)
+        }
+        _ => format!("{load:.2} connections open on the average, were none refused"),
+    }
+}
+
 pub(crate) fn described(crowd: &Crowd) -> String {
     match crowd {
         Crowd::Users { users, docs_per_user, concurrent, group } => format!(
@@ -127,10 +149,12 @@ pub(crate) fn described(crowd: &Crowd) -> String {
         Crowd::Opens { opens_per_hour, stay } => {
             format!("{opens_per_hour} opens an hour, each for {stay} minutes on the average")
         }
-        Crowd::Usage(RecordedWindow { window, from, to, average, peak, peak_at, opens, refused }) => format!(
-            "{opens} opens in the {window} from {from} to {to}, {refused} refused for the limit; {average:.2} connections \
+        Crowd::Usage(RecordedWindow { window, from, to, average, peak, peak_at, opens, refused, .. }) => {
+            format!(
+                "{opens} opens in the {window} from {from} to {to}, {refused} refused for the limit; {average:.2} connections \
              edited on the average, {peak} at {peak_at}"
-        ),
+            )
+        }
     }
 }
 
