@@ -65,7 +65,7 @@ fn json_prints_the_same_summary_as_one_object() {
     let mut summary: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(summary["wall_ms"].as_f64().is_some_and(|millis| millis > 0.0), "{summary}");
     let plan = coedit(&["plan", "--usage", "-"], text(&output.stdout));
-    assert!(text(&plan.stdout).contains("3 opens in the hour"), "`plan` reads it: {plan:?}");
+    assert!(text(&plan.stdout).contains("3 opens in the year"), "`plan` reads it: {plan:?}");
     let hour = &summary["usage"]["hour"];
     assert_eq!((&hour["opens"], &hour["edit"]["max"]), (&json!(3), &json!(1)));
     for member in ["wall_ms", "usage"] {

@@ -75,10 +75,20 @@ impl WindowBuckets {
     pub(super) fn keep_busiest(&mut self, loads: &BusyLoads, since: u64) {
         for (length, load) in loads.iter().enumerate() {
             let index = (load.start * MINUTE).max(since) / self.width;
-            if let Some(bucket) = self.buckets.iter_mut().rfind(|bucket| bucket.index == index) {
+            if let Some(bucket) = self.find(index) {
                 bucket.totals.busiest[length].keep_busier(load);
             }
         }
+    }
+
+    fn find(&mut self, index: u64) -> Option<&mut Bucket> {
+        // From the last bucket on, mostly none is missing.
+        let back = usize::try_from(self.buckets.back()?.index.checked_sub(index)?).ok()?;
+        let at = match self.buckets.len().checked_sub(back + 1) {
+            Some(at) if self.buckets[at].index == index => at,
+            _ => self.buckets.binary_search_by_key(&index, |bucket| bucket.index).ok()?,
+        };
+        self.buckets.get_mut(at)
     }
 
     /// Checks that the buckets are those of a window that ends at `end`, in order, and that their sums fit.

@@ -66,6 +66,16 @@ impl BusyLoad {
         self.refused = self.refused.saturating_add(minute.refused);
     }
 
+    /// Takes one minute away at the beginning, and adds one at the end.
+    fn slide(&mut self, left: &BusyLoad, minute: &BusyLoad) {
+        self.add(minute);
+        self.start += 1;
+        self.edit = self.edit.saturating_sub(left.edit);
+        self.denied = self.denied.saturating_sub(left.denied);
+        self.edits = self.edits.saturating_sub(left.edits);
+        self.refused = self.refused.saturating_sub(left.refused);
+    }
+
     /// Returns true if sums of a few such do not overflow.
     pub(super) fn fits(&self) -> bool {
         [self.start, self.edit, self.denied].into_iter().all(|number| number < 1 << 56)
@@ -95,11 +105,15 @@ impl BusyLoad {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct RecentMinutes {
     minutes: VecDeque<BusyLoad>,
+    /// The periods that end with the last minute. They are summed up as minutes come and go, so that an idle hour costs as
+    /// much as an hour of minutes.
+    #[serde(skip)]
+    sums: BusyLoads,
 }
 
 impl RecentMinutes {
     pub(super) fn new() -> Self {
-        RecentMinutes { minutes: VecDeque::with_capacity(KEPT) }
+        RecentMinutes { minutes: VecDeque::with_capacity(KEPT), sums: BusyLoads::default() }
     }
 
     /// Adds what happened in (a part of) the minute that contains `from`.
@@ -124,38 +138,63 @@ impl RecentMinutes {
     }
 
     fn push(&mut self, minute: &BusyLoad) {
-        match self.minutes.back_mut() {
-            Some(last) if last.start >= minute.start => last.add(minute),
-            _ => {
-                if self.minutes.len() == KEPT {
-                    self.minutes.pop_front();
-                }
-                self.minutes.push_back(*minute);
+        if let Some(last) = self.minutes.back_mut().filter(|last| last.start >= minute.start) {
+            last.add(minute);
+            self.sums.iter_mut().for_each(|sum| sum.add(minute));
+            return;
+        }
+        let follows = self.minutes.back().is_some_and(|last| last.start + 1 == minute.start);
+        if !follows {
+            self.minutes.clear();
+        }
+        let left = LENGTHS.map(|length| {
+            let at = self.minutes.len().checked_sub(usize::try_from(length).unwrap_or(KEPT))?;
+            self.minutes.get(at).copied()
+        });
+        if self.minutes.len() == KEPT {
+            self.minutes.pop_front();
+        }
+        self.minutes.push_back(*minute);
+        for (place, left) in left.into_iter().enumerate() {
+            let is_highest =
+                |left: &BusyLoad| left.highest >= self.sums[place].highest && left.highest > minute.highest;
+            match left {
+                Some(left) if !is_highest(&left) => self.sums[place].slide(&left, minute),
+                _ => self.sums[place] = self.sum(LENGTHS[place]),
             }
         }
     }
 
     /// The periods that end with the last minute. Time before the first minute counts as idle.
-    pub(super) fn loads(&self) -> BusyLoads {
+    pub(super) fn loads(&self) -> &BusyLoads {
+        &self.sums
+    }
+
+    /// The last minutes, as many as `length`.
+    fn sum(&self, length: u64) -> BusyLoad {
         let end = self.minutes.back().map_or(0, |last| last.start + 1);
-        LENGTHS.map(|length| {
-            let mut load = BusyLoad { start: end.saturating_sub(length), ..BusyLoad::default() };
-            let inside = self.minutes.iter().rev().take_while(|minute| minute.start >= load.start);
-            let (start, inside) = (load.start, inside.copied().collect::<Vec<_>>());
-            inside.iter().for_each(|minute| load.add(minute));
-            BusyLoad { start, ..load }
-        })
+        let start = end.saturating_sub(length);
+        let mut load = BusyLoad { start, ..BusyLoad::default() };
+        let inside = self.minutes.iter().rev().take_while(|minute| minute.start >= start);
+        inside.for_each(|minute| load.add(minute));
+        load
+    }
+
+    /// Sums up what a snapshot holds.
+    pub(super) fn restored(&mut self) {
+        self.sums = LENGTHS.map(|length| self.sum(length));
     }
 
     pub(super) fn move_back(&mut self, by: u64) {
         self.minutes.iter_mut().for_each(|minute| minute.move_back(by));
+        self.restored();
     }
 
     /// Checks that no more are kept than may be, in order, and that their sums fit.
     pub(super) fn is_in_order(&self, end: u64) -> bool {
         let starts = || self.minutes.iter().map(|minute| minute.start);
         self.minutes.len() <= KEPT
-            && starts().zip(starts().skip(1)).all(|(one, next)| one < next)
+            && starts().zip(starts().skip(1)).all(|(one, next)| one + 1 == next)
             && starts().all(|start| start <= end / MINUTE)
             && self.minutes.iter().all(BusyLoad::fits)
     }

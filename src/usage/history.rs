@@ -65,6 +65,7 @@ impl UsageHistory {
         if self.since > self.end || !windows || !recent || !self.months.is_in_order() {
             return Err(());
         }
+        self.recent.restored();
         self.move_back(self.end.saturating_sub(end));
         self.add_idle(Present::default(), end);
         (self.now, self.looks) = (now, [now; 2]);
@@ -123,25 +124,21 @@ impl UsageHistory {
         self.present = present;
         self.windows.iter_mut().for_each(|window| window.add_idle(&present, from, end));
         self.end = self.end.max(end);
-        // First the sliding periods that begin before this time. Then only the last minutes count.
+        // The sliding periods that begin before this time. The windows know those that begin and end in it.
         let first = end.min((from / MINUTE + LENGTHS[0]) * MINUTE);
-        self.add_idle_minutes(from, first);
-        self.add_idle_minutes(first.max(end.saturating_sub(LENGTHS[0] * MINUTE)), end);
-    }
-
-    fn add_idle_minutes(&mut self, mut from: u64, to: u64) {
-        while from < to {
-            let end = to.min((from / MINUTE + 1) * MINUTE);
-            self.recent.add_idle(from, end, &self.present);
+        for (from, to) in minutes(from, first) {
+            self.recent.add_idle(from, to, &self.present);
             self.keep_busiest();
-            from = end;
+        }
+        for (from, to) in minutes(first.max(end.saturating_sub(LENGTHS[0] * MINUTE)), end) {
+            self.recent.add_idle(from, to, &self.present);
         }
     }
 
     /// Offers the sliding periods that end with the last minute to all windows.
     fn keep_busiest(&mut self) {
         let loads = self.recent.loads();
-        self.windows.iter_mut().for_each(|window| window.keep_busiest(&loads, self.since));
+        self.windows.iter_mut().for_each(|window| window.keep_busiest(loads, self.since));
     }
 
     /// The bytes that it uses, including itself.
@@ -160,4 +157,11 @@ impl UsageHistory {
         let (since, at) = (wall_at(self.now, self.since), wall_at(self.now, self.end));
         Usage { at, since, hour, day, week, month, year, months: self.months.report(since, at) }
     }
+}
+
+/// Each minute, or part of a minute, between two times.
+fn minutes(from: u64, to: u64) -> impl Iterator<Item = (u64, u64)> {
+    let next = move |time: u64| to.min((time / MINUTE + 1) * MINUTE);
+    let begins = std::iter::successors(Some(from), move |time| Some(next(*time)));
+    begins.take_while(move |time| *time < to).map(move |time| (time, next(time)))
 }

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use coedit::door::Door;
-use coedit::{Access, ErrorCode, Level, Reason, Status, Timestamp, Usage, Window};
+use coedit::{Access, BusyPeriod, Denials, ErrorCode, Level, Reason, Status, Timestamp, Usage, Window};
 use serde::Serialize;
 
 use crate::options::OutputOptions;
@@ -100,7 +100,7 @@ impl fmt::Display for Summary<'_> {
     }
 }
 
-/// Prints the windows that end now. A window is left out if it has no more opens than the one before.
+/// Prints who was refused, the busiest hour, and the windows that end now. A window is left out if it has no more opens than the one before.
 fn usage(f: &mut fmt::Formatter<'_>, usage: &Usage) -> fmt::Result {
     let windows = [
         ("last hour", &usage.hour),
@@ -109,6 +109,11 @@ fn usage(f: &mut fmt::Formatter<'_>, usage: &Usage) -> fmt::Result {
         ("last 30 days", &usage.month),
         ("last 365 days", &usage.year),
     ];
+    refused(f, &usage.year.denials)?;
+    if let Some(BusyPeriod { from, average, offered, max, .. }) = usage.year.busiest_hour {
+        let wanted = if offered > average { format!(", {offered:.2} wanted") } else { String::new() };
+        row(f, "busiest hour", &format!("edit {average:.2}{wanted}, at most {max}, from {from}"))?;
+    }
     let mut opens = None;
     for (name, window) in windows {
         if opens < Some(window.opens) {
@@ -122,6 +127,28 @@ fn usage(f: &mut fmt::Formatter<'_>, usage: &Usage) -> fmt::Result {
         }
     }
     Ok(())
+}
+
+/// Prints what became of the users whom a limit refused edit access, if there are any.
+fn refused(f: &mut fmt::Formatter<'_>, denials: &Denials) -> fmt::Result {
+    let Denials {
+        refused, within_minute, within_five_minutes, later, never, undecided, minutes_lost, ..
+    } = denials;
+    if refused.is_empty() {
+        return Ok(());
+    }
+    let users = refused.values().sum::<u64>();
+    let users = format!("{users} {}", if users == 1 { "user" } else { "users" });
+    row(
+        f,
+        "refused",
+        &format!(
+            "{users}: {within_minute} edited within a minute, {within_five_minutes} within five, {later} later, \
+             {never} never, {undecided} not yet"
+        ),
+    )?;
+    let lost = minutes_lost.iter().map(|(reason, minutes)| format!("{minutes:.1} {reason}"));
+    row(f, "minutes lost", &joined(lost, "none"))
 }
 
 fn window_text(window: &Window) -> String {
