@@ -73,7 +73,7 @@ impl WindowBuckets {
     /// Offers each sliding period to the bucket in which it begins, if that is kept. One that begins before `since`, the
     /// beginning of the engine, counts as begun then.
     pub(super) fn keep_busiest(&mut self, loads: &BusyLoads, since: u64) {
-        for (length, load) in loads.iter().enumerate() {
+        for (length, load) in loads.iter().enumerate().filter(|(_, load)| !load.is_idle()) {
             let index = (load.start * MINUTE).max(since) / self.width;
             if let Some(bucket) = self.find(index) {
                 bucket.totals.busiest[length].keep_busier(load);

@@ -57,6 +57,11 @@ impl BusyLoad {
         }
     }
 
+    /// Returns true if nobody edited or wanted to.
+    pub(super) fn is_idle(&self) -> bool {
+        self.edit == 0 && self.denied == 0 && self.refused == 0
+    }
+
     /// Adds one more minute, with the same first minute.
     fn add(&mut self, minute: &BusyLoad) {
         self.edit += minute.edit;

@@ -16,11 +16,15 @@
 //!
 //! - `meter.rs` adds up the connections of one shard.
 //! - `gauge.rs` keeps the extremes of the whole engine.
+//! - `denied.rs` follows the users whom a limit refused edit access, in each shard. Only their own opens, grants and leaves
+//!   cost more: a lookup in a tree of those who are there.
 //! - `recorder.rs` collects both once a minute, before the first operation of the next minute.
 //! - `history.rs` keeps what was collected, in buckets, and `months.rs` the users of calendar months.
+//! - `busiest.rs` slides an hour and a quarter of an hour over the last minutes, once a minute.
 //!
 //! Memory does not depend on the traffic: at most 2 MiB an engine and 7.5 KiB a shard. Nearly all of it is sketches of
-//! users. A sketch of no user allocates nothing.
+//! users. A sketch of no user allocates nothing. A user whom a limit refused takes some 50 bytes while it is there without
+//! edit access. At most 256 users of a shard are remembered for 15 minutes after they left.
 
 mod buckets;
 mod busiest;

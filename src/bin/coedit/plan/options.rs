@@ -27,8 +27,8 @@ pub(crate) struct PlanOptions {
     /// Instead of users: a file of recorded requests, one JSON object a line, as for `replay`; `-` reads standard input
     #[arg(long, value_name = "FILE")]
     pub(super) trace: Option<PathBuf>,
-    /// Instead of users: a file with the reply to the command `usage`, or with the summary of `replay --json`; the window
-    /// with the highest load counts; `-` reads standard input
+    /// Instead of users: a file with the reply to the command `usage`, or with the summary of `replay --json`; the
+    /// busiest hour counts; `-` reads standard input
     #[arg(long, value_name = "FILE")]
     pub(super) usage: Option<PathBuf>,
     /// The highest share of opens that may fall back to view-only, between 0 and 1
@@ -46,8 +46,9 @@ pub(crate) struct PlanOptions {
 }
 
 const JSON: &str = "The JSON object has these members. `target`: the share of opens that may fall back. `load`: the average \
-number of connections that would be open if none were refused; for a trace, in its busiest hour. `crowd` or `trace`: where \
-the load comes from, with times in ISO 8601 and stays in minutes. `answers`: the limit that each method gives (`by`: erlang-b, \
+number of connections that would be open if none were refused; for a trace and for usage, in the busiest hour. `crowd` or `trace`: where \
+the load comes from, with times in ISO 8601 and stays in minutes. `warnings`: why the answers may be wrong, absent if there \
+is nothing to warn of. `answers`: the limit that each method gives (`by`: erlang-b, \
 engset, observed, thumb, thumb-all-at-work, limit; thumb is the rule of thumb). `limits`: limits from 0 up. Each answer and \
 each limit has `connections` and the share of opens that fall back: `erlang_b`, `engset` if the number of users is known, and \
 for a trace `observed`, with the number of fallbacks in `fallbacks`.";
