@@ -107,7 +107,10 @@ fn replay(trace: &str, limit: u32) -> Tally {
 fn assert_plan_agrees_with_replays(path: &str, trace: &str, limits: &[u32]) {
     // With a file, the program does not read standard input.
     let input = if path == "-" { trace } else { "" };
-    let plan = json(&["--trace", path, "--limit", "700"], input);
+    let output = plan(&["--trace", path, "--limit", "700", "--json", "--unreadable", "0.1"], input);
+    assert_eq!(output.status.code(), Some(0));
+    let plan: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(plan.get("notes").is_none(), output.stderr.is_empty());
     let listed = plan["limits"].as_array().unwrap().iter().chain([answer(&plan, "limit")]);
     let peak = plan["trace"]["peak"].as_u64().unwrap();
     for &limit in limits {
@@ -167,7 +170,14 @@ fn the_plan_of_an_unusual_trace_agrees_with_replays() {
     ]
     .join("\n");
     assert_plan_agrees_with_replays("-", &trace, &[0, 1, 2, 3, 4, 5, 6, 700]);
-    let plan = json(&["--trace", "-"], &trace);
+    let strict = plan(&["--trace", "-"], &trace);
+    assert_eq!((strict.status.code(), strict.stdout.len()), (Some(2), 0));
+    let output = plan(&["--trace", "-", "--json", "--unreadable", "0.1"], &trace);
+    let plan: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let notes = plan["notes"].as_array().unwrap();
+    assert!(notes[0].as_str().unwrap().starts_with("2 of 20 lines are not readable: line 5: "), "{notes:?}");
+    let lines: Vec<&str> = text(&output.stderr).lines().map(|line| &line["coedit: -: ".len()..]).collect();
+    assert_eq!(lines, notes.iter().map(|note| note.as_str().unwrap()).collect::<Vec<_>>());
     assert_eq!((&plan["trace"]["peak"], &plan["trace"]["users"]), (&4.into(), &6.into()));
     assert_eq!(plan["trace"]["peak_at"], "1970-01-01T00:00:07.000Z");
 }
@@ -199,18 +209,32 @@ fn errors_set_the_exit_code() {
     let missing = plan(&["--trace", "no-such-file.jsonl"], "");
     assert_eq!(missing.status.code(), Some(1));
     assert!(text(&missing.stderr).starts_with("coedit: no-such-file.jsonl: "), "{}", text(&missing.stderr));
-    let empty = plan(&["--trace", "-"], "not json\n");
+    let empty = plan(&["--trace", "-"], "{\"c\":\"version\"}\n");
     assert_eq!(empty.status.code(), Some(1));
     assert_eq!(text(&empty.stderr), "coedit: -: nobody opens a document for editing\n");
+    let unreadable = plan(&["--trace", "-", "--trace-format", "json"], "not json\n");
+    assert_eq!(unreadable.status.code(), Some(2));
+    assert_eq!(
+        text(&unreadable.stderr),
+        "coedit: -: 1 of 1 line is not readable: line 1: it is not a JSON object; `--unreadable` allows more\n"
+    );
     assert_eq!(plan(&["--users", "3", "--svg", "/nowhere/at/all.svg"], "").status.code(), Some(1));
 }
 
 #[test]
 fn the_help_names_every_option_and_every_figure() {
     let help = table(&["--help"]);
-    for option in
-        ["--users", "--docs-per-user", "--concurrent", "--opens-per-hour", "--stay", "--trace", "--share"]
-    {
+    for option in [
+        "--users",
+        "--docs-per-user",
+        "--concurrent",
+        "--opens-per-hour",
+        "--stay",
+        "--trace",
+        "--share",
+        "--columns",
+        "--log-format",
+    ] {
         assert!(help.contains(option), "{option} in {help}");
     }
     for figure in ["--limit", "--json", "--svg", "`answers`", "`limits`", "`erlang_b`", "thumb-all-at-work"] {
@@ -240,4 +264,24 @@ fn a_recorded_usage_gives_the_offered_load() {
     let refused = plan(&["--usage", "-"], "{}");
     assert_eq!(refused.status.code(), Some(1));
     assert!(text(&refused.stderr).contains("missing field"), "{}", text(&refused.stderr));
+}
+
+/// A series has no opens, so the formula alone answers, for the busiest hour.
+#[test]
+fn a_series_gives_the_load_of_its_busiest_hour() {
+    // Ten connections, then forty for an hour, at 09:00 and 10:00.
+    let level = |minute: u64| if minute < 60 { 10 } else { 40 };
+    let samples: Vec<Value> = (0..120)
+        .map(|minute| serde_json::json!([1_763_974_800 + minute * 60, level(minute).to_string()]))
+        .collect();
+    let answer_text = serde_json::json!({"status": "success", "data": {"resultType": "matrix",
+        "result": [{"metric": {}, "values": samples}]}});
+    let found = json(&["--trace", "-"], &answer_text.to_string());
+    assert_eq!((&found["load"], &found["crowd"]["average"]), (&40.0.into(), &25.0.into()));
+    assert_eq!(
+        (&found["crowd"]["peak"], &found["crowd"]["peak_at"]),
+        (&40.into(), &"2025-11-24T10:00:00.000Z".into())
+    );
+    assert_eq!(answer(&found, "erlang-b")["connections"], connections_for(40.0, 0.01).unwrap());
+    assert!(found.get("trace").is_none() && found.get("notes").is_none());
 }

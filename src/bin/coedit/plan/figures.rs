@@ -9,6 +9,7 @@ use coedit::capacity::{
 };
 use serde::Serialize;
 
+use super::read::Recording;
 use super::recorded::RecordedWindow;
 use super::trace::Trace;
 
@@ -25,6 +26,9 @@ pub(crate) struct Plan {
     /// Why the answers may be wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) warnings: Vec<String>,
+    /// What is odd in the trace, in whole sentences.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) notes: Vec<String>,
     pub(crate) answers: Vec<Answer>,
     /// Limits from 0 up to a little above the largest answer. Answers more than three times the first are left out. A
     /// long list skips limits at regular steps.
@@ -41,13 +45,31 @@ pub(crate) enum Crowd {
     Users { users: u32, docs_per_user: f64, concurrent: f64, group: u32 },
     Opens { opens_per_hour: f64, stay: f64 },
     Usage(RecordedWindow),
+    Series(SeriesFigures),
+}
+
+/// The figures of a series of the number of connections.
+#[derive(Clone, Serialize)]
+pub(crate) struct SeriesFigures {
+    pub(crate) from: Timestamp,
+    pub(crate) to: Timestamp,
+    /// The average number of connections.
+    pub(crate) average: f64,
+    pub(crate) peak: u32,
+    pub(crate) peak_at: Timestamp,
+    pub(crate) busiest_hour: Timestamp,
 }
 
 /// The figures of a trace.
 #[derive(Clone, Serialize)]
 pub(crate) struct TraceFigures {
     pub(crate) opens: u64,
-    pub(crate) users: u32,
+    /// `None` if an open has no user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) users: Option<u32>,
+    /// `None` if an open has no document.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) documents: Option<u32>,
     pub(crate) from: Timestamp,
     pub(crate) to: Timestamp,
     pub(crate) peak: u32,
@@ -143,15 +165,19 @@ impl Plan {
 
     pub(crate) fn of_trace(trace: &Trace, goal: Goal) -> Result<Self, OutOfBounds> {
         let observed = &trace.observed;
+        if let Recording::Levels(_) = trace.recording {
+            return Plan::of_series(observed, goal);
+        }
         let (from, to) = observed.span().unwrap_or_default();
         let (peak, peak_at) = observed.peak().unwrap_or_default();
         let (busiest_hour, load) = observed.busiest_hour().unwrap_or_default();
         let mut answers = vec![(Method::Observed, observed.limit_for(goal.share)?)];
         answers.push((Method::ErlangB, connections_for(load, goal.share)?));
-        answers.extend(rules_of_thumb(trace.users));
+        answers.extend(trace.users().into_iter().flat_map(rules_of_thumb));
         let figures = TraceFigures {
             opens: observed.opens(),
-            users: trace.users,
+            users: trace.users(),
+            documents: trace.documents(),
             from,
             to,
             peak,
@@ -162,6 +188,15 @@ impl Plan {
         };
         let sources = Sources { load, group: None, observed: Some(observed) };
         Ok(Plan { trace: Some(figures), ..sources.plan(answers, goal)? })
+    }
+
+    /// A series has no opens, so there is only the formula.
+    fn of_series(observed: &Observed, goal: Goal) -> Result<Self, OutOfBounds> {
+        let (from, to) = observed.span().unwrap_or_default();
+        let (peak, peak_at) = observed.peak().unwrap_or_default();
+        let (busiest_hour, load) = observed.busiest_hour().unwrap_or_default();
+        let series = SeriesFigures { from, to, average: observed.load(), peak, peak_at, busiest_hour };
+        Plan::of_load(load, Crowd::Series(series), goal)
     }
 
     /// Returns the limit that a method gives, if the plan uses the method.
@@ -195,8 +230,17 @@ impl Sources<'_> {
             .collect();
         let limits = limits.iter().copied().filter(|limit| limit.connections <= top).collect();
         let limit = goal.limit.unwrap_or(first);
-        let (target, load, warnings) = (goal.share, self.load, Vec::new());
-        Ok(Plan { target, load, crowd: None, trace: None, warnings, answers, limits, limit })
+        Ok(Plan {
+            target: goal.share,
+            load: self.load,
+            crowd: None,
+            trace: None,
+            warnings: Vec::new(),
+            notes: Vec::new(),
+            answers,
+            limits,
+            limit,
+        })
     }
 
     /// The largest limit to list: an eighth above the peak and the answers, without the answers that are far off.

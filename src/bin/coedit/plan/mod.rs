@@ -5,6 +5,8 @@ mod drawing;
 mod figures;
 pub(crate) mod options;
 mod panel;
+mod read;
+mod read_options;
 mod recorded;
 mod share_panel;
 mod simulation;
@@ -26,8 +28,15 @@ use trace::Trace;
 const STAY: f64 = 30.0;
 
 pub(crate) fn run(options: &PlanOptions) -> io::Result<()> {
-    let trace = options.trace.as_deref().map(Trace::read).transpose()?;
-    let plan = plan(options, trace.as_ref())?;
+    let read = |path| Trace::read(path, options.read.settings());
+    let trace = options.trace.as_deref().map(read).transpose()?;
+    let mut plan = plan(options, trace.as_ref())?;
+    if let Some(trace) = &trace {
+        plan.notes.clone_from(&trace.notes);
+        for note in &trace.notes {
+            eprintln!("coedit: {}: {note}", trace.name);
+        }
+    }
     if let Some(path) = &options.svg {
         write(path, &picture(options, &plan, trace.as_ref())?)?;
     }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args};
 use coedit::capacity::CONNECTIONS_MAX;
 
+use super::read_options::ReadOptions;
+
 // A doc comment here would replace the help text of the command.
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("from").required(true).args(["users", "opens_per_hour", "trace", "usage"])), after_help = JSON)]
@@ -24,9 +26,12 @@ pub(crate) struct PlanOptions {
     /// How long a document stays open on average, in minutes [default, for the picture: 30]
     #[arg(long, value_name = "MINUTES", conflicts_with = "trace", value_parser = positive)]
     pub(super) stay: Option<f64>,
-    /// Instead of users: a file of recorded requests, one JSON object a line, as for `replay`; `-` reads standard input
+    /// Instead of users: a file of what was recorded: requests as for `replay`, CSV, an access log of nginx, or an answer of
+    /// Prometheus; `-` reads standard input
     #[arg(long, value_name = "FILE")]
     pub(super) trace: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) read: ReadOptions,
     /// Instead of users: a file with the reply to the command `usage`, or with the summary of `replay --json`; the
     /// busiest hour counts; `-` reads standard input
     #[arg(long, value_name = "FILE")]
@@ -48,7 +53,7 @@ pub(crate) struct PlanOptions {
 const JSON: &str = "The JSON object has these members. `target`: the share of opens that may fall back. `load`: the average \
 number of connections that would be open if none were refused; for a trace and for usage, in the busiest hour. `crowd` or `trace`: where \
 the load comes from, with times in ISO 8601 and stays in minutes. `warnings`: why the answers may be wrong, absent if there \
-is nothing to warn of. `answers`: the limit that each method gives (`by`: erlang-b, \
+is nothing to warn of. `notes`: what is odd in a trace, in the same way. `answers`: the limit that each method gives (`by`: erlang-b, \
 engset, observed, thumb, thumb-all-at-work, limit; thumb is the rule of thumb). `limits`: limits from 0 up. Each answer and \
 each limit has `connections` and the share of opens that fall back: `erlang_b`, `engset` if the number of users is known, and \
 for a trace `observed`, with the number of fallbacks in `fallbacks`.";

@@ -16,14 +16,19 @@ pub(super) fn of_trace(plan: &Plan, trace: &Trace) -> String {
     let (from, to) = trace.observed.span().unwrap_or_default();
     let intervals = trace.observed.intervals().collect();
     let (fallbacks, opens) = (trace.observed.fallbacks(plan.limit), trace.observed.opens());
-    let captions = [
-        format!("{}: {opens} opens by {} users, {from} to {to}.", trace.name, trace.users),
-        format!(
-            "A limit of {} lets {fallbacks} of them in view-only, {}.",
-            plan.limit,
-            percent(trace.observed.share(plan.limit))
-        ),
-    ];
+    let users = trace.users().map(|users| format!(" by {users} users")).unwrap_or_default();
+    let captions = if let Some(crowd) = &plan.crowd {
+        [trace.name.clone(), described(crowd)]
+    } else {
+        [
+            format!("{}: {opens} opens{users}, {from} to {to}.", trace.name),
+            format!(
+                "A limit of {} lets {fallbacks} of them in view-only, {}.",
+                plan.limit,
+                percent(trace.observed.share(plan.limit))
+            ),
+        ]
+    };
     let connections = ConnectionsPanel { from, to, title: "time, UTC", intervals, limit: plan.limit };
     picture(&captions, &connections, &SharePanel { plan, measured: None })
 }

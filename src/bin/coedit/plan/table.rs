@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::figures::{Crowd, LimitFigures, Method, Plan, TraceFigures};
+use super::figures::{Crowd, LimitFigures, Method, Plan, SeriesFigures, TraceFigures};
 use super::recorded::RecordedWindow;
 
 pub(crate) struct Table<'a>(pub(crate) &'a Plan);
@@ -115,8 +115,12 @@ const NEAR: [u64; 7] = [70, 80, 90, 95, 105, 110, 120];
 
 fn trace_rows(f: &mut fmt::Formatter<'_>, figures: &TraceFigures, load: f64) -> fmt::Result {
     let TraceFigures { opens, from, to, peak, peak_at, mean_load, busiest_hour, mean_stay, .. } = figures;
-    let users = if figures.users == 1 { "1 user".to_owned() } else { format!("{} users", figures.users) };
-    writeln!(f, "{:<20}{opens} by {users}, from {from} to {to}", "opens")?;
+    let users = match figures.users {
+        None => String::new(),
+        Some(1) => " by 1 user".to_owned(),
+        Some(users) => format!(" by {users} users"),
+    };
+    writeln!(f, "{:<20}{opens}{users}, from {from} to {to}", "opens")?;
     writeln!(f, "{:<20}{mean_stay:.1} minutes on the average", "stay")?;
     writeln!(f, "{:<20}{peak} connections at {peak_at}", "peak")?;
     writeln!(
@@ -155,6 +159,10 @@ pub(crate) fn described(crowd: &Crowd) -> String {
              edited on the average, {peak} at {peak_at}"
             )
         }
+        Crowd::Series(SeriesFigures { from, to, average, peak, peak_at, busiest_hour }) => format!(
+            "a series from {from} to {to}: {average:.2} connections on the average, {peak} at {peak_at}; the load is of \
+             the busiest hour, from {busiest_hour}"
+        ),
     }
 }
 
