@@ -6,8 +6,9 @@ use std::hash::BuildHasher;
 use super::ready::DocumentId;
 use super::shard::Place;
 use super::{Held, Registry};
-use crate::access::{Access, Reason};
+use crate::access::Access;
 use crate::ids::{ConnectionId, UserId};
+use crate::seats::Admitted;
 use crate::session::ParticipantId;
 use crate::usage::DeniedCase;
 
@@ -18,31 +19,34 @@ pub(super) type Denied = HashMap<u64, DeniedCase>;
 const SLICE: usize = 256;
 
 impl Registry {
-    /// An open that a limit refused edit access.
+    /// An open was refused edit access, or got what it asked for while somebody else is refused.
     #[cold]
-    pub(super) fn record_denial(
+    pub(super) fn record_answer(
         &self,
         held: &mut Held<'_>,
-        (document, user): (DocumentId, &UserId),
-        reason: Reason,
+        (document, user, asked): (DocumentId, &UserId, Access),
+        admitted: Admitted,
     ) {
-        let session = held.shard.session(document);
-        if session.editing_by(user, &held.cx).next().is_none() {
-            let hash = self.user_hasher.hash_one((session.key(), user));
-            held.shard.meter.record_denial(held.cx.now, reason, hash);
+        match admitted.reason {
+            _ if self.recorder.is_none() || asked < Access::Edit => {}
+            None => self.record_access(held, document, user),
+            Some(reason) => {
+                let session = held.shard.session(document);
+                if session.editing_by(user, &held.cx).next().is_none() {
+                    let hash = self.user_hasher.hash_one((session.key(), user));
+                    held.shard.meter.record_denial(held.cx.now, reason, hash);
+                }
+            }
         }
     }
 
-    /// A user has edit access to a document. Costs one comparison while nobody is refused.
-    #[inline]
-    pub(super) fn record_access(&self, held: &mut Held<'_>, document: DocumentId, user: &UserId) {
-        if held.shard.meter.has_denied() {
-            let hash = self.user_hasher.hash_one((held.shard.session(document).key(), user));
-            held.shard.meter.record_access(held.cx.now, hash);
-        }
+    /// A user has edit access to a document.
+    fn record_access(&self, held: &mut Held<'_>, document: DocumentId, user: &UserId) {
+        let hash = self.user_hasher.hash_one((held.shard.session(document).key(), user));
+        held.shard.meter.record_access(held.cx.now, hash);
     }
 
-    /// The same for a participant.
+    /// The same for a participant. Costs one comparison while nobody is refused.
     pub(super) fn record_promotion(
         &self,
         held: &mut Held<'_>,

@@ -280,7 +280,10 @@ impl Registry {
             participant
         });
         let (token, earlier) = held.shard.begin_stay(id, &self.hasher, cx.now);
-        self.record_open(&mut held, (document, user, asked), admitted);
+        self.record_open(&mut held, (user, asked), admitted);
+        if admitted.reason.is_some() || held.shard.meter.has_denied() {
+            self.record_answer(&mut held, (document, user.id(), asked), admitted);
+        }
         if let Some(notice) = told {
             self.notices.send(&notice);
         }
@@ -311,25 +314,13 @@ impl Registry {
         }
     }
 
-    fn record_open(
-        &self,
-        held: &mut Held<'_>,
-        (document, user, asked): (DocumentId, &User, Access),
-        admitted: Admitted,
-    ) {
+    fn record_open(&self, held: &mut Held<'_>, (user, asked): (&User, Access), admitted: Admitted) {
         let Admitted { access, reason, connections, .. } = admitted;
         held.shard.counters.count_open(asked, access, reason);
         if let Some(recorder) = &self.recorder {
             recorder.record_rise(access, connections, held.cx.now);
-            let hash = self.user_hasher.hash_one(user.id());
-            held.shard.meter.record_open(held.cx.now, access, reason, hash);
-            match reason {
-                Some(reason) if asked == Access::Edit => {
-                    self.record_denial(held, (document, user.id()), reason);
-                }
-                _ if access == Access::Edit => self.record_access(held, document, user.id()),
-                _ => {}
-            }
+            let user = self.user_hasher.hash_one(user.id());
+            held.shard.meter.record_open(held.cx.now, access, reason, user);
         }
     }
 

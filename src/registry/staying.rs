@@ -125,9 +125,10 @@ impl Registry {
             connections: self.admission.connections(Access::Edit),
         };
         held.shard.counters.count_close(Some(DisconnectCause::Superseded));
-        let Place { document, participant } = held.shard.place(id).expect("it was just placed");
-        self.record_open(&mut held, (document, user, Access::Edit), admitted);
-        held.shard.session_mut(document).learn_name(participant, user);
+        self.record_open(&mut held, (user, Access::Edit), admitted);
+        if let Some(Place { document, participant }) = held.shard.place(id) {
+            held.shard.session_mut(document).learn_name(participant, user);
+        }
         let grant = self.move_seat(held, [lost, id], false);
         Opened { id, grant, token, instead_of: Some(lost), position: None }
     }

@@ -134,7 +134,7 @@ impl DeniedUsers {
             if !std::mem::replace(&mut case.is_here, true) {
                 let limit = case.limit;
                 self.totals.returned += 1;
-                self.absent.retain(|(_, other)| *other != user);
+                self.forget(user);
                 self.arrive(limit, passed);
             }
             return;
@@ -152,7 +152,7 @@ impl DeniedUsers {
             self.depart(case.limit, passed);
         } else {
             self.totals.returned += 1;
-            self.absent.retain(|(_, other)| *other != user);
+            self.forget(user);
         }
         let waited = now.saturating_sub(case.since);
         let step = STEPS.iter().position(|step| waited <= *step).unwrap_or(STEPS.len());
@@ -201,6 +201,13 @@ impl DeniedUsers {
     fn depart(&mut self, limit: u8, passed: u64) {
         self.counts[usize::from(limit)] -= 1;
         self.offsets[usize::from(limit)] -= passed.cast_signed();
+    }
+
+    /// A user who left is back.
+    fn forget(&mut self, user: u64) {
+        if let Some(at) = self.absent.iter().rposition(|(_, other)| *other == user) {
+            self.absent.remove(at);
+        }
     }
 
     /// Forgets those who left too long ago.

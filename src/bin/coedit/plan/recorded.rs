@@ -59,7 +59,7 @@ fn busiest(usage: &Usage) -> Option<(RecordedWindow, f64)> {
     if let Some(busiest) = year.busiest_hour.filter(|_| usage.at.since(usage.since) >= HOUR) {
         let lately = month.busiest_hour.filter(|hour| hour.offered < busiest.offered * LATELY);
         let busiest_hour = Some(busiest);
-        return Some((RecordedWindow { lately, busiest_hour, ..recorded("year", year) }, busiest.offered));
+        return Some((RecordedWindow { busiest_hour, lately, ..recorded("year", year) }, busiest.offered));
     }
     let windows = [("hour", hour), ("day", day), ("week", week), ("month", month), ("year", year)];
     let loads = windows.into_iter().filter_map(|(name, window)| Some((name, window, window.offered_load()?)));
