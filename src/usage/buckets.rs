@@ -35,7 +35,11 @@ struct Bucket {
 
 impl WindowBuckets {
     pub(super) fn new((length, width): (u64, u64)) -> Self {
-        WindowBuckets { length, width, buckets: VecDeque::with_capacity(max_buckets(length, width)) }
+        WindowBuckets {
+            length,
+            width,
+            buckets: VecDeque::with_capacity(max_buckets(length, width).min(ROOM)),
+        }
     }
 
     /// Returns the bucket that contains `time`, which must not be earlier than in the call before.
@@ -45,6 +49,10 @@ impl WindowBuckets {
             let oldest = index.saturating_sub(self.length / self.width);
             while self.buckets.front().is_some_and(|bucket| bucket.index < oldest) {
                 self.buckets.pop_front();
+            }
+            if self.buckets.len() == self.buckets.capacity() {
+                let missing = max_buckets(self.length, self.width).saturating_sub(self.buckets.len());
+                self.buckets.reserve_exact(missing.clamp(1, ROOM));
             }
             self.buckets.push_back(Bucket { index, totals: PeriodTotals::default() });
         }
@@ -154,6 +162,9 @@ impl WindowBuckets {
         }
     }
 }
+
+/// Room is made for so many buckets at a time, so that a young engine is small.
+const ROOM: usize = 64;
 
 /// The largest number of buckets: those of the window, and one more because the window begins within a bucket.
 const fn max_buckets(length: u64, width: u64) -> usize {
