@@ -49,6 +49,9 @@ fn quiet_prints_only_the_summary() {
         "fallbacks           2 connection-limit",
         "peak of editing     1 connections at 2023-11-22T03:57:12.000Z",
         "documents           1",
+        "refused             2 users: 0 edited within a minute, 0 within five, 0 later, 2 never, 0 not yet\n",
+        "minutes lost        51.1 connection-limit\n",
+        "busiest hour        edit 0.90, 2.69 wanted, at most 1, from 2023-11-22T03:52:00.000Z\n",
         "last hour           edit 0 to 1, average 0.89, most at 2023-11-22T03:57:12.000Z; 3 opens, 2 fallbacks, 3 users\n",
         "                    view 0 to 1, average 0.85, most at 2023-11-22T03:57:18.000Z\n",
     ] {

@@ -22,8 +22,8 @@
 //! - `history.rs` keeps what was collected, in buckets, and `months.rs` the users of calendar months.
 //! - `busiest.rs` slides an hour and a quarter of an hour over the last minutes, once a minute.
 //!
-//! Memory does not depend on the traffic: at most 2 MiB an engine (160 KiB at first) and 7.5 KiB a shard. Nearly all of it is sketches of
-//! users. A sketch of no user allocates nothing. A user whom a limit refused takes some 50 bytes while it is there without
+//! Memory does not depend on the traffic: at most 2 MiB an engine (140 KiB at first) and 7.5 KiB a shard. Nearly all of it
+//! is sketches of users. A sketch of no user allocates nothing. A user whom a limit refused takes some 50 bytes while it is there without
 //! edit access. At most 256 users of a shard are remembered for 15 minutes after they left.
 
 mod buckets;
