@@ -79,10 +79,10 @@ fn a_csv_of_events_without_names_pairs_users_and_documents() {
     rows.sort();
     let csv = rows.iter().fold("at,user,doc,action".to_owned(), |csv, (_, row)| csv + "\r\n" + row);
     let (found, expected) =
-        (recording(settings(), &csv).observe(), recording(settings(), &as_requests(&stays)));
+        (recording(settings(), &csv).observe(0), recording(settings(), &as_requests(&stays)));
     // Which of two tabs of a user closes is not known, so a fallback may be another.
-    assert_same_course(&found, &expected.observe());
-    assert_eq!(found.opens(), expected.observe().opens());
+    assert_same_course(&found, &expected.observe(0));
+    assert_eq!(found.opens(), expected.observe(0).opens());
 }
 
 #[test]
@@ -185,14 +185,14 @@ fn a_series_of_prometheus_has_the_course_of_its_requests() {
         serde_json::json!({"metric": {"__name__": "coedit_connections"}, "values": values})
     };
     let data = serde_json::json!({"resultType": "matrix", "result": [series(0), series(1)]});
-    let expected = recording(settings(), &as_requests(&stays)).observe();
+    let expected = recording(settings(), &as_requests(&stays)).observe(0);
     let answer = serde_json::json!({"status": "success", "data": data});
     for text in
         [answer.to_string(), serde_json::to_string_pretty(&answer).unwrap(), data["result"].to_string()]
     {
         let (found, report) = read_with(settings(), &text).unwrap();
         assert_eq!(report.sentences(), ["the levels of 2 series are added up"]);
-        assert_same_course(&found.observe(), &expected);
+        assert_same_course(&found.observe(0), &expected);
     }
     // The same as CSV, with a column for each instance.
     let mut csv = "Time,a,b\n".to_owned();
@@ -200,5 +200,5 @@ fn a_series_of_prometheus_has_the_course_of_its_requests() {
         writeln!(csv, "{},{},{}", iso8601(at), level(at, 0), level(at, 1)).unwrap();
     }
     let settings = Settings { columns: "level=a,level=b".parse().unwrap(), ..settings() };
-    assert_same_course(&recording(settings, &csv).observe(), &expected);
+    assert_same_course(&recording(settings, &csv).observe(0), &expected);
 }

@@ -20,7 +20,7 @@ fn unreadable_lines_are_counted_and_shown() {
     };
     let bad = "yesterday,ben,report,open\n1763975600,ben\n";
     let (recording, report) = read_with(settings(), &lines(bad)).unwrap();
-    assert_eq!((report.lines, report.unreadable, recording.observe().opens()), (204, 2, 101));
+    assert_eq!((report.lines, report.unreadable, recording.observe(0).opens()), (204, 2, 101));
     let said = report.sentences();
     assert_eq!(
         said[0],
@@ -43,7 +43,7 @@ fn a_stray_quote_damages_only_its_line() {
     let csv = EVENTS.to_owned()
         + "1763975400,\"ben,report,open\n1763975500,cleo,report,open\n1763975600,cleo,report,close\n";
     let (recording, report) = read_with(Settings { unreadable: 0.5, ..settings() }, &csv).unwrap();
-    assert_eq!(recording.observe().opens(), 2);
+    assert_eq!(recording.observe(0).opens(), 2);
     assert_eq!(report.sentences(), ["1 of 5 lines is not readable: line 4: a quote is not closed"]);
 }
 

@@ -89,7 +89,7 @@ fn check_connections(connections: &Connections, recording: &Recording) {
     }
     assert_eq!(opened as usize, connections.identities.len());
     assert!(connections.events.iter().all(|event| event.at <= connections.end));
-    let observed = recording.observe();
+    let observed = recording.observe(0);
     assert_eq!(observed.opens(), u64::from(opened));
     assert_eq!(observed.open_connections() as usize, open.len());
     assert!(connections.users.is_none_or(|users| users > 0 && users <= opened));
@@ -101,7 +101,7 @@ fn check_levels(levels: &Levels, recording: &Recording) {
     let highest = levels.samples.iter().map(|(_, level)| *level).max();
     // The analysis works through every connection of a rise.
     if highest.is_some_and(|highest| highest < 100_000) && levels.samples.len() < 100 {
-        let peak = recording.observe().peak().map(|(peak, _)| peak);
+        let peak = recording.observe(0).peak().map(|(peak, _)| peak);
         assert_eq!(peak, highest, "the peak is the highest level");
     }
 }

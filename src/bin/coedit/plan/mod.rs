@@ -19,8 +19,8 @@ use std::path::Path;
 
 use crate::failure::{bad_argument, in_file};
 
-use figures::{Goal, Plan};
-use options::PlanOptions;
+use figures::{Goal, People, Plan};
+use options::{Concurrent, PlanOptions};
 use simulation::SimulatedDay;
 use trace::Trace;
 
@@ -28,7 +28,7 @@ use trace::Trace;
 const STAY: f64 = 30.0;
 
 pub(crate) fn run(options: &PlanOptions) -> io::Result<()> {
-    let read = |path| Trace::read(path, options.read.settings());
+    let read = |path| Trace::read(path, options.read.settings(), options.utc_offset);
     let trace = options.trace.as_deref().map(read).transpose()?;
     let mut plan = plan(options, trace.as_ref())?;
     if let Some(trace) = &trace {
@@ -52,21 +52,22 @@ pub(crate) fn run(options: &PlanOptions) -> io::Result<()> {
 
 fn plan(options: &PlanOptions, trace: Option<&Trace>) -> io::Result<Plan> {
     let recorded = options.usage.as_deref().map(recorded::read).transpose()?;
-    let goal = Goal { share: options.share, limit: options.limit };
+    let goal = Goal { shares: &options.share, limits: &options.limit };
     let plan = match (trace, recorded, options.users, options.opens_per_hour) {
         (Some(trace), ..) => Plan::of_trace(trace, goal),
         (None, Some((recorded, load)), ..) => Plan::of_usage(recorded, load, goal),
         (None, None, Some(users), _) => {
-            let documents = options.docs_per_user.unwrap_or(1.0);
-            let concurrent = options.concurrent.unwrap_or(1.0);
-            Plan::of_users(users, documents, concurrent, goal)
+            let docs_per_user = options.docs_per_user.unwrap_or(1.0);
+            let concurrent = options.concurrent.unwrap_or(Concurrent { low: 1.0, high: 1.0 });
+            Plan::of_users(People { users, docs_per_user, concurrent }, goal)
         }
         (None, None, None, opens) => {
             let stay = options.stay.unwrap_or(STAY);
             Plan::of_opens(opens.unwrap_or_default(), stay, goal)
         }
     };
-    plan.map_err(bad_argument)
+    let plan = plan.map_err(bad_argument)?;
+    Ok(Plan { utc_offset: options.utc_offset, ..plan })
 }
 
 /// Draws the trace, or a simulated day if there is none.

@@ -21,7 +21,9 @@ pub(crate) struct Trace {
 
 impl Trace {
     /// Reads a file. Returns an error if it cannot be read or has no edit connection.
-    pub(crate) fn read(path: &Path, settings: Settings) -> io::Result<Self> {
+    ///
+    /// `utc_offset` is local time minus UTC, in minutes.
+    pub(crate) fn read(path: &Path, settings: Settings, utc_offset: i32) -> io::Result<Self> {
         let name = path.display().to_string();
         let in_context = |error: ReadError| in_file(&as_io(&error), &name);
         let mut input = Input::open(path)?;
@@ -30,7 +32,7 @@ impl Trace {
             reader.feed(bytes).map_err(in_context)?;
         }
         let (recording, report) = reader.end().map_err(in_context)?;
-        let observed = recording.observe();
+        let observed = recording.observe(utc_offset);
         Ok(Trace { name, recording, observed, notes: report.sentences() })
     }
 

@@ -45,7 +45,8 @@ enum DoorLine {
 
 impl JsonReader {
     pub(super) fn new() -> Result<Self, ReadError> {
-        let door = Door::replay(Config::new(), Acknowledge::Auto);
+        // The usage of years takes seconds to record, and nobody asks for it.
+        let door = Door::replay(Config::new().usage(false), Acknowledge::Auto);
         Ok(JsonReader {
             door: door.map_err(|error| ReadError::Input(error.to_string()))?,
             connections: ConnectionsBuilder::default(),

@@ -70,24 +70,30 @@ impl Recording {
     }
 
     /// Returns the recording for the analysis of limits. For a series, a rise counts as opens and a fall as closes, so its
-    /// opens and fallbacks say little.
-    pub(crate) fn observe(&self) -> Observed {
+    /// opens and fallbacks say little. `utc_offset` is local time minus UTC, in minutes.
+    pub(crate) fn observe(&self, utc_offset: i32) -> Observed {
         match self {
-            Recording::Connections(connections) => connections.observe(),
-            Recording::Levels(levels) => levels.observe(),
+            Recording::Connections(connections) => connections.observe(utc_offset),
+            Recording::Levels(levels) => levels.observe(utc_offset),
         }
     }
 }
 
 impl Connections {
-    fn observe(&self) -> Observed {
-        let mut observed = Observed::new();
+    fn observe(&self, utc_offset: i32) -> Observed {
+        let mut observed = Observed::with_utc_offset(utc_offset);
         let mut open: Vec<Option<ObservedConnection>> = Vec::new();
         open.resize_with(self.identities.len(), || None);
         for Event { at, connection, kind } in &self.events {
             let Some(slot) = open.get_mut(*connection as usize) else { continue };
             match kind {
-                EventKind::Open => *slot = Some(observed.record_open(*at)),
+                EventKind::Open => {
+                    let user = self.identities.get(*connection as usize).and_then(|identity| identity.user);
+                    *slot = Some(match user {
+                        Some(user) => observed.record_open_by(user.into(), *at),
+                        None => observed.record_open(*at),
+                    });
+                }
                 EventKind::Change => {}
                 EventKind::Close => {
                     if let Some(connection) = slot.take() {
@@ -102,8 +108,8 @@ impl Connections {
 }
 
 impl Levels {
-    fn observe(&self) -> Observed {
-        let mut observed = Observed::new();
+    fn observe(&self, utc_offset: i32) -> Observed {
+        let mut observed = Observed::with_utc_offset(utc_offset);
         let mut open = Vec::new();
         for &(at, level) in &self.samples {
             while open.len() < level as usize {

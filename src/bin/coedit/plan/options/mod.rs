@@ -1,11 +1,15 @@
 //! The command line of `coedit plan`.
 
+mod values;
+
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args};
 use coedit::capacity::CONNECTIONS_MAX;
 
 use super::read_options::ReadOptions;
+pub(crate) use values::Concurrent;
+use values::{positive, share_of_opens, utc_offset};
 
 // A doc comment here would replace the help text of the command.
 #[derive(Debug, Args)]
@@ -17,9 +21,10 @@ pub(crate) struct PlanOptions {
     /// How many documents a user at work has open at the same time, one connection each [default: 1]
     #[arg(long, value_name = "X", requires = "users", value_parser = positive)]
     pub(super) docs_per_user: Option<f64>,
-    /// The share of the users who work at the same time, above 0 and at most 1 [default: 1]
-    #[arg(long, value_name = "SHARE", requires = "users", value_parser = share_of_users)]
-    pub(super) concurrent: Option<f64>,
+    /// The share of the users who work at the same time in the busiest hour, or a range of it: 33%, 1/3, 0.3..0.36
+    /// [default: 1]
+    #[arg(long, value_name = "SHARE", requires = "users")]
+    pub(super) concurrent: Option<Concurrent>,
     /// Instead of users: the number of documents opened in an hour
     #[arg(long, value_name = "X", requires = "stay", value_parser = positive)]
     pub(super) opens_per_hour: Option<f64>,
@@ -36,12 +41,17 @@ pub(crate) struct PlanOptions {
     /// busiest hour counts; `-` reads standard input
     #[arg(long, value_name = "FILE")]
     pub(super) usage: Option<PathBuf>,
-    /// The highest share of opens that may fall back to view-only, between 0 and 1
-    #[arg(long, value_name = "SHARE", default_value_t = 0.01, value_parser = share_of_opens)]
-    pub(super) share: f64,
-    /// Adds the figures of this limit, and draws this limit
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=i64::from(CONNECTIONS_MAX)))]
-    pub(super) limit: Option<u32>,
+    /// The highest share of opens that may fall back to view-only, between 0 and 1; the table is for the first of several
+    #[arg(long, value_name = "SHARE", value_delimiter = ',', default_value = "0.01", value_parser = share_of_opens)]
+    pub(super) share: Vec<f64>,
+    /// Adds the figures of this limit, and draws the first of several
+    #[arg(long, value_name = "N", value_delimiter = ',',
+        value_parser = clap::value_parser!(u32).range(..=i64::from(CONNECTIONS_MAX)))]
+    pub(super) limit: Vec<u32>,
+    /// Local time minus UTC, as in +02:00, for days and for the times of the table; JSON has UTC [default: UTC]
+    #[arg(long, value_name = "OFFSET", default_value = "Z", hide_default_value = true, allow_hyphen_values = true,
+        value_parser = utc_offset)]
+    pub(super) utc_offset: i32,
     /// Prints the figures as one JSON object instead of a table
     #[arg(long)]
     pub(super) json: bool,
@@ -57,19 +67,3 @@ is nothing to warn of. `notes`: what is odd in a trace, in the same way. `answer
 engset, observed, thumb, thumb-all-at-work, limit; thumb is the rule of thumb). `limits`: limits from 0 up. Each answer and \
 each limit has `connections` and the share of opens that fall back: `erlang_b`, `engset` if the number of users is known, and \
 for a trace `observed`, with the number of fallbacks in `fallbacks`.";
-
-fn positive(text: &str) -> Result<f64, &'static str> {
-    number(text, |number| number > 0.0 && number.is_finite(), "a number above 0 is needed")
-}
-
-fn share_of_users(text: &str) -> Result<f64, &'static str> {
-    number(text, |number| number > 0.0 && number <= 1.0, "a number above 0 and not above 1 is needed")
-}
-
-fn share_of_opens(text: &str) -> Result<f64, &'static str> {
-    number(text, |number| number > 0.0 && number < 1.0, "a number between 0 and 1 is needed")
-}
-
-fn number(text: &str, fits: fn(f64) -> bool, rule: &'static str) -> Result<f64, &'static str> {
-    text.parse().ok().filter(|number| fits(*number)).ok_or(rule)
-}

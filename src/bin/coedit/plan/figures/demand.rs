@@ -1,0 +1,49 @@
+//! The load that is planned for, and the formulas for it.
+
+use coedit::capacity::{OutOfBounds, connections_for, connections_for_group};
+use serde::Serialize;
+
+/// A load, and the group that it comes from if its size is known.
+#[derive(Clone, Copy)]
+pub(crate) struct Demand {
+    /// In erlangs.
+    pub(crate) load: f64,
+    /// The size of the group, and the share of it that is at work.
+    pub(crate) group: Option<(u32, f64)>,
+}
+
+/// A formula, or the trace. The names in JSON are part of the program's interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Formula {
+    Observed,
+    ErlangB,
+    Engset,
+}
+
+impl Demand {
+    pub(crate) fn of_users(users: u32, docs_per_user: f64, concurrent: f64) -> Self {
+        let group = rounded_up(f64::from(users) * docs_per_user);
+        let load = f64::from(users) * docs_per_user * concurrent;
+        // If the group was rounded up, the load stays as given.
+        Demand { load, group: Some((group, load / f64::from(group))) }
+    }
+
+    /// Returns the connections that are enough by Engset's formula, if the size of the group is known.
+    pub(super) fn engset(&self, share: f64) -> Result<Option<u32>, OutOfBounds> {
+        self.group.map(|(users, at_work)| connections_for_group(users, at_work, share)).transpose()
+    }
+
+    /// Returns the connections that are enough by each formula.
+    pub(crate) fn answers(&self, share: f64) -> Result<Vec<(Formula, u32)>, OutOfBounds> {
+        let mut answers = vec![(Formula::ErlangB, connections_for(self.load, share)?)];
+        answers.extend(self.engset(share)?.map(|connections| (Formula::Engset, connections)));
+        Ok(answers)
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
+fn rounded_up(count: f64) -> u32 {
+    // A rounding error can lift a whole number slightly.
+    (count - 1e-9).ceil() as u32
+}

@@ -1,0 +1,191 @@
+//! What `coedit plan` can be asked, and what it answers.
+#![cfg(feature = "cli")]
+
+#[path = "support/program.rs"]
+mod program;
+
+use coedit::Timestamp;
+use coedit::capacity::{Observed, connections_for, connections_for_group};
+use program::{coedit, text};
+use serde_json::Value;
+
+fn table_of(arguments: &[&str], input: &str) -> String {
+    let output = coedit(&[&["plan"], arguments].concat(), input);
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""), "{arguments:?}");
+    let table = text(&output.stdout).to_owned();
+    let fits = |line: &str| line == line.trim_end() && line.chars().count() <= 110;
+    assert!(table.lines().all(fits), "{table}");
+    table
+}
+
+fn json_of(arguments: &[&str], input: &str) -> Value {
+    let output = coedit(&[&["plan", "--json"], arguments].concat(), input);
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""), "{arguments:?}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn assert_refused(arguments: &[&str], reason: &str) {
+    let output = coedit(&[&["plan"], arguments].concat(), "");
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{arguments:?}");
+    assert!(text(&output.stderr).contains(reason), "{reason} in {}", text(&output.stderr));
+}
+
+fn answer(plan: &Value, by: &str) -> u64 {
+    let answers = plan["answers"].as_array().unwrap();
+    let found = answers.iter().find(|answer| answer["by"] == by);
+    found.unwrap_or_else(|| panic!("no answer by {by} in {}", plan["answers"]))["connections"]
+        .as_u64()
+        .unwrap()
+}
+
+/// Asserts that a text has all of the parts. The words of a part may be on two lines.
+fn assert_contains(text: &str, parts: &[&str]) {
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text_in_words = words(text);
+    for part in parts {
+        assert!(text_in_words.contains(&words(part)), "{part} in\n{text}");
+    }
+}
+
+const OFFICE: [&str; 4] = ["--users", "800", "--docs-per-user", "1.3"];
+
+fn office<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    [&OFFICE[..], more].concat()
+}
+
+const MINUTE: u64 = 60_000;
+const DAY: u64 = 24 * 60 * MINUTE;
+/// A Monday, at midnight.
+const MONDAY: u64 = 1_699_833_600_000;
+
+/// A fortnight: every working day at nine, some users open a document for half an hour. More of them on Mondays. As CSV.
+fn fortnight() -> String {
+    let mut csv = "open,close,user,document\n".to_owned();
+    for day in (0..14).filter(|day| day % 7 < 5) {
+        let users = if day % 7 == 0 { 40 } else { 20 + day };
+        for user in 0..users {
+            let open = MONDAY + day * DAY + 9 * 60 * MINUTE + user * 1_000;
+            csv += &format!("{open},{},user-{user},document-{}\n", open + 30 * MINUTE, user % 5);
+        }
+    }
+    csv
+}
+
+#[test]
+fn a_trace_says_what_its_worst_hour_and_day_would_have_been() {
+    let plan = json_of(&["--trace", "-", "--limit", "30,35", "--limit", "10"], &fortnight());
+    let under = plan["under"].as_array().unwrap();
+    let limits: Vec<u64> = under.iter().map(|under| under["connections"].as_u64().unwrap()).collect();
+    assert_eq!(limits, [answer(&plan, "observed"), 30, 35, 10], "the first answer, and each limit");
+    let at_30 = &under[1];
+    // Ten users too many on two Mondays, and one on the second Friday, which has 31.
+    assert_eq!(at_30["fallbacks"], 21);
+    let nine = |day: u64, user: u64| {
+        Timestamp::from_millis(MONDAY + day * DAY + 9 * 60 * MINUTE + user * 1_000).to_string()
+    };
+    let hour = serde_json::json!({"from": nine(7, 30), "opens": 10, "fallbacks": 10, "share": 1.0});
+    assert_eq!(at_30["worst_hour"], hour);
+    let midnight = Timestamp::from_millis(MONDAY + 7 * DAY).to_string();
+    let day = serde_json::json!({"from": midnight, "opens": 40, "fallbacks": 10, "share": 0.25});
+    assert_eq!(at_30["worst_day"], day);
+    assert_eq!((&at_30["users_hit"], &at_30["view_only_peak"]), (&10.into(), &10.into()));
+    assert_eq!(at_30["view_only_peak_at"], nine(0, 39));
+    assert_eq!(at_30["view_only_sum_minutes"], 21.0 * 30.0);
+    assert_eq!(plan["weeks"]["days"], 12, "from a Monday to the second Friday");
+    assert!(plan["weeks"]["low"].as_u64() <= plan["weeks"]["high"].as_u64());
+    // All 40 users are there for 15 minutes or nearly so.
+    let group = connections_for_group(40, plan["trace"]["quarter_load"].as_f64().unwrap() / 40.0, 0.01);
+    assert_eq!(answer(&plan, "engset"), u64::from(group.unwrap()));
+
+    let table = table_of(&["--trace", "-", "--limit", "30", "--utc-offset", "+02:00"], &fortnight());
+    assert_contains(
+        &table,
+        &[
+            "under 30 21 of",
+            "worst hour 10 of 10 opens, 100 %, from 2023-11-20T11:00:30.000+02:00",
+            "worst day 10 of 40 opens, 25 %, from 2023-11-20T00:00:00.000+02:00",
+            "users hit 10 of 40 users at least once",
+            "view-only at most 10 connections at one time, at 2023-11-13T11:00:39.000+02:00",
+        ],
+    );
+}
+
+/// At midnight in New York, it is five in the morning in Greenwich.
+#[test]
+fn days_begin_at_midnight_in_local_time() {
+    let plan = json_of(&["--trace", "-", "--limit", "0", "--utc-offset", "-05:00"], &fortnight());
+    assert_eq!(plan["under"][1]["worst_day"]["from"], "2023-11-20T05:00:00.000Z");
+    for wrong in ["2", "+2:00", "+15:00", "+02:60", "02:00", "+0200", "+é:00"] {
+        assert_refused(&["--users", "5", "--utc-offset", wrong], "an offset such as +02:00");
+    }
+}
+
+#[test]
+fn the_interval_over_weeks_is_that_of_the_library() {
+    let mut observed = Observed::new();
+    let mut csv = "open,close\n".to_owned();
+    for day in 0..14 {
+        let noon = MONDAY + day * DAY + DAY / 2;
+        let class: Vec<_> =
+            (0..10 + day % 3).map(|_| observed.record_open(Timestamp::from_millis(noon))).collect();
+        for _ in &class {
+            csv += &format!("{noon},{}\n", noon + MINUTE);
+        }
+        let end = Timestamp::from_millis(noon + MINUTE);
+        class.into_iter().for_each(|connection| observed.record_close(connection, end));
+    }
+    let range = observed.limit_range(0.01).unwrap().unwrap();
+    let plan = json_of(&["--trace", "-"], &csv);
+    assert_eq!(plan["weeks"], serde_json::json!({"low": range.low, "high": range.high, "days": range.days}));
+    assert!(plan["under"][0].get("users_hit").is_none(), "the users are not known");
+}
+
+#[test]
+fn shares_are_written_as_numbers_in_percent_or_as_fractions() {
+    let third = json_of(&office(&["--concurrent", "1/3"]), "");
+    assert_eq!(answer(&third, "erlang-b"), 371);
+    let percent = json_of(&office(&["--concurrent", "33%", "--share", "2%"]), "");
+    assert_eq!(percent, json_of(&office(&["--concurrent", "0.33", "--share", "1/50"]), ""));
+    for wrong in
+        ["", "x", "1/0", "0/1", "2/1", "-1/3", "101%", "%", "1/2/3", "33 %%", "0.3..", "..", "0.4..0.3"]
+    {
+        assert_refused(&["--users", "5", &format!("--concurrent={wrong}")], "--concurrent");
+    }
+    for wrong in ["100%", "1/1", "0%", "0.01,", "0.01,1"] {
+        assert_refused(&["--users", "5", "--share", wrong], "--share");
+    }
+}
+
+#[test]
+fn a_range_of_users_at_work_gives_a_range_of_connections() {
+    let plan = json_of(&office(&["--concurrent", "30%..36%"]), "");
+    assert_eq!((&plan["range"]["low"], &plan["range"]["high"]), (&0.3.into(), &0.36.into()));
+    let erlang = serde_json::json!({"by": "erlang-b", "low": 336, "high": 400});
+    assert_eq!(plan["range"]["answers"][0], erlang);
+    assert_eq!(answer(&plan, "erlang-b"), 400, "the rest is for the highest share");
+    let table = table_of(&office(&["--concurrent", "30%..36%"]), "");
+    assert_contains(&table, &["30 % to 36 % of the users need 336 to 400 by Erlang B, 334 to 397 by Engset"]);
+    assert!(json_of(&office(&["--concurrent", "0.3..0.3"]), "").get("range").is_none());
+}
+
+#[test]
+fn several_targets_and_limits_are_answered_at_once() {
+    let several =
+        office(&["--concurrent", "1/3", "--share", "1%,0.1%", "--share", "5%", "--limit", "300,350"]);
+    let plan = json_of(&several, "");
+    let load = plan["load"].as_f64().unwrap();
+    assert_eq!(plan["target"], 0.01, "the first");
+    let targets = plan["targets"].as_array().unwrap();
+    for (target, share) in targets.iter().zip([0.01, 0.001, 0.05]) {
+        assert_eq!(target["target"], share);
+        let erlang =
+            serde_json::json!({"by": "erlang-b", "connections": connections_for(load, share).unwrap()});
+        assert_eq!(target["answers"][0], erlang);
+    }
+    assert_eq!(targets.len(), 3);
+    let answers = plan["answers"].as_array().unwrap().iter();
+    let given: Vec<&Value> = answers.filter(|answer| answer["by"] == "limit").collect();
+    assert_eq!((&given[0]["connections"], &given[1]["connections"]), (&300.into(), &350.into()));
+    let table = table_of(&several, "");
+    assert_contains(&table, &["for 0.10 %", "for 5 %"]);
+}
