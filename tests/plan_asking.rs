@@ -5,7 +5,7 @@
 mod program;
 
 use coedit::Timestamp;
-use coedit::capacity::{Observed, connections_for, connections_for_group};
+use coedit::capacity::{Observed, connections_for, connections_for_group, engset_staying};
 use program::{coedit, text};
 use serde_json::Value;
 
@@ -188,4 +188,58 @@ fn several_targets_and_limits_are_answered_at_once() {
     assert_eq!((&given[0]["connections"], &given[1]["connections"]), (&300.into(), &350.into()));
     let table = table_of(&several, "");
     assert_contains(&table, &["for 0.10 %", "for 5 %"]);
+}
+
+#[test]
+fn viewers_who_stay_have_a_column_and_an_answer() {
+    let asked = office(&["--concurrent", "1/3", "--limit", "200"]);
+    let plan = json_of(&asked, "");
+    assert_eq!(plan["staying"]["connections"], 367);
+    let answers = plan["answers"].as_array().unwrap();
+    let at_200 = answers.iter().find(|answer| answer["by"] == "limit").unwrap();
+    let share = |member: &str| at_200[member].as_f64().unwrap();
+    assert!((share("engset") - 0.526).abs() < 0.001, "who is refused leaves");
+    assert!((share("engset_staying") - 0.427).abs() < 0.001, "who is refused stays");
+    let exact = engset_staying(1_040, 1.0 / 3.0, 200).unwrap();
+    assert!((share("engset_staying") - exact).abs() < 1e-9);
+    let table = table_of(&asked, "");
+    assert_contains(
+        &table,
+        &[
+            "200 42.69 % 1 in 2.3 52.64 % 1 in 1.9 42.68 % 1 in 2.3 the given limit",
+            "enough if viewers stay",
+            "Load: how many connections are open on average in the busiest hour, if none is refused.",
+            "--concurrent: the share of the users at work in the busiest hour",
+        ],
+    );
+    let large = json_of(&["--users", "100000", "--concurrent", "0.1"], "");
+    assert!(large.get("staying").is_none());
+    let large = table_of(&["--users", "100000", "--concurrent", "0.1"], "");
+    assert_contains(&large, &["Viewers who stay are left out: for a load above 1,000 this takes long."]);
+}
+
+#[test]
+fn the_plan_says_what_makes_more_connections_necessary() {
+    let plan = json_of(&office(&["--concurrent", "1/3"]), "");
+    let expected = serde_json::json!([
+        {"if": "tabs-open-together", "connections": 376},
+        {"if": "refused-come-back", "connections": 375},
+        {"if": "refused-ask-again", "connections": 383},
+        {"if": "days-vary", "connections": 399},
+    ]);
+    assert_eq!(plan["cautions"], expected);
+    // The longer a stay, the more often a refused user asks.
+    let load_of = |opens: &str, stay: &str| json_of(&["--opens-per-hour", opens, "--stay", stay], "");
+    let (short, long) = (load_of("240", "5"), load_of("10", "120"));
+    assert_eq!(short["load"], long["load"]);
+    assert!(short["cautions"][2]["connections"].as_u64() < long["cautions"][2]["connections"].as_u64());
+    let table = table_of(&["--users", "20", "--stay", "40"], "");
+    assert_contains(&table, &["if refused users ask again every two minutes, in a stay of 40 minutes"]);
+    assert!(json_of(&["--users", "8000000"], "").get("cautions").is_none(), "that would take long");
+}
+
+#[test]
+fn the_table_of_a_trace_has_four_columns_at_most() {
+    let table = table_of(&["--trace", "-", "--limit", "20,38"], &fortnight());
+    assert_contains(&table, &["connections observed Erlang B Engset viewers stay who says so"]);
 }

@@ -52,7 +52,7 @@ pub(crate) fn run(options: &PlanOptions) -> io::Result<()> {
 
 fn plan(options: &PlanOptions, trace: Option<&Trace>) -> io::Result<Plan> {
     let recorded = options.usage.as_deref().map(recorded::read).transpose()?;
-    let goal = Goal { shares: &options.share, limits: &options.limit };
+    let goal = Goal { shares: &options.share, limits: &options.limit, stay: options.stay.unwrap_or(STAY) };
     let plan = match (trace, recorded, options.users, options.opens_per_hour) {
         (Some(trace), ..) => Plan::of_trace(trace, goal),
         (None, Some((recorded, load)), ..) => Plan::of_usage(recorded, load, goal),
@@ -61,10 +61,7 @@ fn plan(options: &PlanOptions, trace: Option<&Trace>) -> io::Result<Plan> {
             let concurrent = options.concurrent.unwrap_or(Concurrent { low: 1.0, high: 1.0 });
             Plan::of_users(People { users, docs_per_user, concurrent }, goal)
         }
-        (None, None, None, opens) => {
-            let stay = options.stay.unwrap_or(STAY);
-            Plan::of_opens(opens.unwrap_or_default(), stay, goal)
-        }
+        (None, None, None, opens) => Plan::of_opens(opens.unwrap_or_default(), goal),
     };
     let plan = plan.map_err(bad_argument)?;
     Ok(Plan { utc_offset: options.utc_offset, ..plan })

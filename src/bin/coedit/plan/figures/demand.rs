@@ -1,6 +1,8 @@
 //! The load that is planned for, and the formulas for it.
 
-use coedit::capacity::{OutOfBounds, connections_for, connections_for_group};
+use coedit::capacity::{
+    OutOfBounds, connections_for, connections_for_group, connections_for_staying, engset_staying,
+};
 use serde::Serialize;
 
 /// A load, and the group that it comes from if its size is known.
@@ -19,7 +21,11 @@ pub(crate) enum Formula {
     Observed,
     ErlangB,
     Engset,
+    EngsetStaying,
 }
+
+/// Above this load, the Markov chains of those who stay take longer than a second in a debug build.
+pub(super) const CHAIN_LOAD_MAX: f64 = 1_000.0;
 
 impl Demand {
     pub(crate) fn of_users(users: u32, docs_per_user: f64, concurrent: f64) -> Self {
@@ -34,10 +40,28 @@ impl Demand {
         self.group.map(|(users, at_work)| connections_for_group(users, at_work, share)).transpose()
     }
 
+    /// The group, if the formula for viewers who stay is fast enough for it.
+    fn staying_group(&self) -> Option<(u32, f64)> {
+        self.group.filter(|_| self.load <= CHAIN_LOAD_MAX)
+    }
+
+    /// Returns the connections that are enough if refused users stay as viewers.
+    pub(super) fn staying(&self, share: f64) -> Result<Option<u32>, OutOfBounds> {
+        let group = self.staying_group();
+        group.map(|(users, at_work)| connections_for_staying(users, at_work, share)).transpose()
+    }
+
+    /// Returns the share of opens that fall back if refused users stay as viewers.
+    pub(super) fn staying_share(&self, connections: u32) -> Result<Option<f64>, OutOfBounds> {
+        let group = self.staying_group();
+        group.map(|(users, at_work)| engset_staying(users, at_work, connections)).transpose()
+    }
+
     /// Returns the connections that are enough by each formula.
     pub(crate) fn answers(&self, share: f64) -> Result<Vec<(Formula, u32)>, OutOfBounds> {
         let mut answers = vec![(Formula::ErlangB, connections_for(self.load, share)?)];
         answers.extend(self.engset(share)?.map(|connections| (Formula::Engset, connections)));
+        answers.extend(self.staying(share)?.map(|connections| (Formula::EngsetStaying, connections)));
         Ok(answers)
     }
 }

@@ -1,5 +1,6 @@
 //! The figures of a plan. The table, the JSON object and the picture show them.
 
+mod cautions;
 mod demand;
 mod sources;
 mod targets;
@@ -13,6 +14,7 @@ use super::options::Concurrent;
 use super::read::Recording;
 use super::recorded::RecordedWindow;
 use super::trace::Trace;
+pub(crate) use cautions::{Cause, Caution};
 pub(crate) use demand::{Demand, Formula};
 use sources::Sources;
 pub(crate) use sources::near;
@@ -39,6 +41,13 @@ pub(crate) struct Plan {
     /// Limits from 0 up to a little above the largest answer. Answers more than three times the first are left out. A
     /// long list skips limits at regular steps.
     pub(crate) limits: Vec<LimitFigures>,
+    /// The limit that is enough if refused users stay as viewers. `None` if the size of the group is not known, or if it is too
+    /// large to compute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) staying: Option<LimitFigures>,
+    /// What the formulas do not know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) cautions: Vec<Caution>,
     /// The answers for every target, if there are several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) targets: Vec<TargetFigures>,
@@ -53,6 +62,9 @@ pub(crate) struct Plan {
     /// The limit that the picture draws: the given limit, or else the first answer.
     #[serde(skip)]
     pub(crate) limit: u32,
+    /// The mean stay, in minutes.
+    #[serde(skip)]
+    pub(crate) stay: f64,
     /// Local time minus UTC, in minutes, for the times of the table.
     #[serde(skip)]
     pub(crate) utc_offset: i32,
@@ -135,6 +147,9 @@ pub(crate) struct LimitFigures {
     pub(crate) erlang_b: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) engset: Option<f64>,
+    /// Only under the limits of the table, because it takes long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) engset_staying: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) observed: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -147,6 +162,8 @@ pub(crate) struct Goal<'a> {
     /// Not empty.
     pub(crate) shares: &'a [f64],
     pub(crate) limits: &'a [u32],
+    /// The mean stay of a user, in minutes.
+    pub(crate) stay: f64,
 }
 
 impl Goal<'_> {
@@ -180,11 +197,12 @@ impl Plan {
             None
         };
         let sources = Sources { demand, observed: None };
-        Ok(Plan { crowd: Some(crowd), range, ..sources.plan(answers, goal)? })
+        let cautions = cautions::cautions(demand.load, goal.stay, goal.share())?;
+        Ok(Plan { crowd: Some(crowd), range, cautions, ..sources.plan(answers, goal)? })
     }
 
-    /// `stay` is in minutes.
-    pub(crate) fn of_opens(opens_per_hour: f64, stay: f64, goal: Goal<'_>) -> Result<Self, OutOfBounds> {
+    pub(crate) fn of_opens(opens_per_hour: f64, goal: Goal<'_>) -> Result<Self, OutOfBounds> {
+        let stay = goal.stay;
         let load = opens_per_hour * stay / 60.0;
         Plan::of_load(load, Crowd::Opens { opens_per_hour, stay }, goal)
     }
@@ -199,7 +217,8 @@ impl Plan {
     fn of_load(load: f64, crowd: Crowd, goal: Goal<'_>) -> Result<Self, OutOfBounds> {
         let answers = vec![(Method::ErlangB, connections_for(load, goal.share())?)];
         let sources = Sources { demand: Demand { load, group: None }, observed: None };
-        Ok(Plan { crowd: Some(crowd), ..sources.plan(answers, goal)? })
+        let cautions = cautions::cautions(load, goal.stay, goal.share())?;
+        Ok(Plan { crowd: Some(crowd), cautions, ..sources.plan(answers, goal)? })
     }
 
     pub(crate) fn of_trace(trace: &Trace, goal: Goal<'_>) -> Result<Self, OutOfBounds> {

@@ -17,24 +17,28 @@ impl Sources<'_> {
     pub(super) fn plan(&self, mut answers: Vec<(Method, u32)>, goal: Goal<'_>) -> Result<Plan, OutOfBounds> {
         let first = answers.first().map_or(0, |(_, connections)| *connections);
         answers.extend(goal.limits.iter().map(|limit| (Method::Given, *limit)));
+        let staying = self.demand.staying(goal.share())?;
         let connections = || answers.iter().map(|(_, connections)| *connections);
         let top = self.top(first, connections());
         let step = top.div_ceil(LISTED_LIMITS).max(1);
         let mut wanted: BTreeSet<u32> = (0..=top).step_by(step as usize).collect();
-        wanted.extend(connections());
-        wanted.extend(near(first));
-        let limits = self.limits(&wanted)?;
+        let shown: BTreeSet<u32> = connections().chain(near(first)).chain(staying).collect();
+        wanted.extend(&shown);
+        let limits = self.limits(&wanted, &shown)?;
         let find = |connections: u32| limits.iter().find(|limit| limit.connections == connections).copied();
         let answers = answers
             .into_iter()
             .filter_map(|(method, connections)| Some(Answer { method, limit: find(connections)? }))
             .collect();
+        let staying = staying.and_then(find);
         let limits = limits.iter().copied().filter(|limit| limit.connections <= top).collect();
         Ok(Plan {
             target: goal.share(),
             load: self.demand.load,
             answers,
             limits,
+            staying,
+            stay: goal.stay,
             targets: self.targets(goal.shares)?,
             limit: goal.limits.first().copied().unwrap_or(first),
             ..Plan::default()
@@ -55,8 +59,12 @@ impl Sources<'_> {
         top.saturating_add(top / 8).saturating_add(1).min(CONNECTIONS_MAX)
     }
 
-    /// Computes the shares under all `wanted` limits in one pass.
-    fn limits(&self, wanted: &BTreeSet<u32>) -> Result<Vec<LimitFigures>, OutOfBounds> {
+    /// Computes the shares under all `wanted` limits in one pass. The table shows some of them.
+    fn limits(
+        &self,
+        wanted: &BTreeSet<u32>,
+        shown: &BTreeSet<u32>,
+    ) -> Result<Vec<LimitFigures>, OutOfBounds> {
         let mut erlang = erlang_b_curve(self.demand.load)?;
         let mut engset =
             self.demand.group.map(|(users, at_work)| engset_curve(users, at_work)).transpose()?;
@@ -64,10 +72,15 @@ impl Sources<'_> {
         for &connections in wanted {
             let skipped = (connections - next) as usize;
             let observed = self.observed;
+            let engset_staying = match shown.contains(&connections) {
+                true => self.demand.staying_share(connections)?,
+                false => None,
+            };
             limits.push(LimitFigures {
                 connections,
                 erlang_b: nth(&mut erlang, skipped),
                 engset: engset.as_mut().map(|engset| nth(engset, skipped)),
+                engset_staying,
                 observed: observed.map(|observed| observed.share(connections)),
                 fallbacks: observed.map(|observed| observed.fallbacks(connections)),
             });

@@ -28,7 +28,7 @@ pub(crate) struct PlanOptions {
     /// Instead of users: the number of documents opened in an hour
     #[arg(long, value_name = "X", requires = "stay", value_parser = positive)]
     pub(super) opens_per_hour: Option<f64>,
-    /// How long a document stays open on average, in minutes [default, for the picture: 30]
+    /// How long a document stays open on average, in minutes [default: 30]
     #[arg(long, value_name = "MINUTES", conflicts_with = "trace", value_parser = positive)]
     pub(super) stay: Option<f64>,
     /// Instead of users: a file of what was recorded: requests as for `replay`, CSV, an access log of nginx, or an answer of

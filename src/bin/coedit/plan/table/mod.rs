@@ -1,14 +1,16 @@
 //! Prints a plan as a table.
 
+mod assumptions;
+mod shares;
 mod text;
 mod trace_rows;
 
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
 use std::fmt;
 
-use super::figures::{Crowd, LimitFigures, Method, Plan, RangeFigures, TargetFigures, near};
-use text::{WIDTH, by, load_text, paragraph, percent_and_odds, phrase};
+use super::figures::{Method, Plan, RangeFigures, TargetFigures};
+use shares::Shares;
+use text::{by, load_text, paragraph};
 pub(crate) use text::{described, percent};
 
 pub(crate) struct Table<'a>(pub(crate) &'a Plan);
@@ -29,72 +31,13 @@ impl fmt::Display for Table<'_> {
             paragraph(f, "warning", warning)?;
         }
         writeln!(f)?;
-        self.heading(f)?;
-        for limit in self.rows() {
-            self.row(f, limit)?;
-        }
+        write!(f, "{}", Shares::new(plan))?;
         self.compare_rules_of_thumb(f)?;
         self.questions(f)
     }
 }
 
 impl Table<'_> {
-    fn heading(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let trace = self.0.trace.is_some();
-        let by_hour = trace || matches!(self.0.crowd, Some(Crowd::Usage(_)));
-        let mut names = vec![if by_hour { "Erlang B (1 hour)" } else { "Erlang B" }];
-        if trace {
-            names.insert(0, "observed");
-        }
-        if self.0.answer(Method::Engset).is_some() {
-            names.push(if trace { "Engset (15 minutes)" } else { "Engset" });
-        }
-        write!(f, "{:>NUMBERS$}", "connections")?;
-        for name in names {
-            write!(f, "{:SPACE$}{name:<COLUMN$}", "")?;
-        }
-        writeln!(f, "{:SPACE$}who says so", "")
-    }
-
-    fn row(&self, f: &mut fmt::Formatter<'_>, limit: LimitFigures) -> fmt::Result {
-        write!(f, "{:>NUMBERS$}", limit.connections)?;
-        let shares: Vec<f64> =
-            [limit.observed, Some(limit.erlang_b), limit.engset].into_iter().flatten().collect();
-        let answers = self.0.answers.iter().filter(|answer| answer.limit.connections == limit.connections);
-        let methods: Vec<&str> = answers.map(|answer| phrase(answer.method)).collect();
-        for (position, share) in shares.iter().enumerate() {
-            // The last column of a line has no padding, so that no line ends with spaces.
-            let width = if methods.is_empty() && position + 1 == shares.len() { 0 } else { COLUMN };
-            write!(f, "{:SPACE$}{:<width$}", "", percent_and_odds(*share))?;
-        }
-        let begins = NUMBERS + shares.len() * (SPACE + COLUMN) + SPACE;
-        let mut column = begins - SPACE;
-        for (position, method) in methods.iter().enumerate() {
-            let end = if position + 1 < methods.len() { ";" } else { "" };
-            if position > 0 && column + 1 + method.len() + end.len() > WIDTH {
-                write!(f, "\n{:begins$}{method}{end}", "")?;
-                column = begins + method.len() + end.len();
-            } else {
-                let space = if position > 0 { 1 } else { SPACE };
-                write!(f, "{:space$}{method}{end}", "")?;
-                column += space + method.len() + end.len();
-            }
-        }
-        writeln!(f)
-    }
-
-    /// Returns all answers, and some limits near the first answer.
-    fn rows(&self) -> Vec<LimitFigures> {
-        let answers = self.0.answers.iter().map(|answer| answer.limit);
-        let first = self.0.answers.first().map_or(0, |answer| answer.limit.connections);
-        let near: BTreeSet<u32> = near(first).collect();
-        let mut rows: Vec<LimitFigures> = answers.collect();
-        rows.extend(self.0.limits.iter().filter(|limit| near.contains(&limit.connections)));
-        rows.sort_by_key(|limit| limit.connections);
-        rows.dedup_by_key(|limit| limit.connections);
-        rows
-    }
-
     fn compare_rules_of_thumb(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(needed) = self.0.answers.first().map(|answer| answer.limit.connections) else {
             return Ok(());
@@ -125,7 +68,8 @@ impl Table<'_> {
         if !self.0.targets.is_empty() {
             writeln!(f)?;
         }
-        self.0.targets.iter().try_for_each(|target| target_row(f, target))
+        self.0.targets.iter().try_for_each(|target| target_row(f, target))?;
+        assumptions::write(f, self.0)
     }
 }
 
@@ -148,8 +92,3 @@ fn target_row(f: &mut fmt::Formatter<'_>, target: &TargetFigures) -> fmt::Result
     let answers: Vec<String> = answers.collect();
     paragraph(f, &format!("for {}", percent(target.target)), &answers.join(", "))
 }
-
-/// The width of the numbers of connections, of a column of shares, and of the space before it, in characters.
-const NUMBERS: usize = 11;
-const COLUMN: usize = 20;
-const SPACE: usize = 2;

@@ -99,6 +99,7 @@ pub(super) fn by(formula: Formula) -> &'static str {
         Formula::Observed => "in the trace",
         Formula::ErlangB => "by Erlang B",
         Formula::Engset => "by Engset",
+        Formula::EngsetStaying => "if viewers stay",
     }
 }
 
