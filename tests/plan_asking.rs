@@ -5,7 +5,9 @@
 mod program;
 
 use coedit::Timestamp;
-use coedit::capacity::{Observed, connections_for, connections_for_group, engset_staying};
+use coedit::capacity::{
+    Observed, connections_for, connections_for_group, engset_staying, group_for, users_for,
+};
 use program::{coedit, text};
 use serde_json::Value;
 
@@ -242,4 +244,48 @@ fn the_plan_says_what_makes_more_connections_necessary() {
 fn the_table_of_a_trace_has_four_columns_at_most() {
     let table = table_of(&["--trace", "-", "--limit", "20,38"], &fortnight());
     assert_contains(&table, &["connections observed Erlang B Engset viewers stay who says so"]);
+}
+
+#[test]
+fn a_number_of_connections_is_enough_for_so_many_users() {
+    let asked = ["--connections", "200", "--docs-per-user", "1.3", "--concurrent", "1/3"];
+    let found = json_of(&asked, "");
+    let users = found["users"].as_array().unwrap();
+    assert_eq!((users.len(), &users[0]["erlang_b"]), (1, &414.into()));
+    assert_eq!(users[0]["engset"], 420, "a group of 547");
+    // One user more needs one connection more.
+    for (member, by) in [("erlang_b", "erlang-b"), ("engset", "engset")] {
+        let enough = users[0][member].as_u64().unwrap();
+        let needed = |users: u64| {
+            let users = users.to_string();
+            let asked = ["--users", &users, "--docs-per-user", "1.3", "--concurrent", "1/3"];
+            answer(&json_of(&asked, ""), by)
+        };
+        assert!(needed(enough) <= 200 && needed(enough + 1) > 200, "{by}");
+    }
+    let several = ["--connections", "200", "--concurrent", "30%..36%", "--share", "1%,0.1%"];
+    let found = json_of(&several, "");
+    let erlang: Vec<u64> =
+        found["users"].as_array().unwrap().iter().map(|case| case["erlang_b"].as_u64().unwrap()).collect();
+    let expected = [(0.3, 0.01), (0.36, 0.01), (0.3, 0.001), (0.36, 0.001)];
+    assert_eq!(erlang, expected.map(|(load, share)| u64::from(users_for(200, load, share).unwrap())));
+    assert_eq!(found["users"][1]["engset"], group_for(200, 0.36, 0.01).unwrap());
+    assert_contains(&table_of(&asked, ""), &["target at work Erlang B Engset 1 % 33.33 % 414 420"]);
+    assert_refused(&["--connections", "200", "--users", "5"], "cannot be used");
+    assert_refused(&["--connections", "200", "--limit", "5"], "cannot be used");
+}
+
+#[test]
+fn several_servers_need_more_connections_than_one() {
+    let plan = json_of(&office(&["--concurrent", "1/3", "--servers", "2"]), "");
+    let expected = serde_json::json!({"servers": 2, "answers": [
+        {"by": "erlang-b", "each": 194, "together": 388, "one": 371},
+        {"by": "engset", "each": 191, "together": 382, "one": 369},
+    ]});
+    assert_eq!(plan["servers"], expected);
+    let table = table_of(&office(&["--concurrent", "1/3", "--servers", "2"]), "");
+    assert_contains(
+        &table,
+        &["2 servers each needs 194, together 388 where one server needs 371, by Erlang B"],
+    );
 }

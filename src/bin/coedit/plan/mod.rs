@@ -8,19 +8,24 @@ mod panel;
 mod read;
 mod read_options;
 mod recorded;
+mod reverse;
 mod share_panel;
 mod simulation;
 mod svg;
 mod table;
 mod trace;
 
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::Path;
+
+use serde::Serialize;
 
 use crate::failure::{bad_argument, in_file};
 
 use figures::{Goal, People, Plan};
-use options::{Concurrent, PlanOptions};
+use options::PlanOptions;
+use reverse::Reverse;
 use simulation::SimulatedDay;
 use trace::Trace;
 
@@ -28,6 +33,10 @@ use trace::Trace;
 const STAY: f64 = 30.0;
 
 pub(crate) fn run(options: &PlanOptions) -> io::Result<()> {
+    if let Some(connections) = options.connections {
+        let reverse = Reverse::new(options, connections)?;
+        return print(options, &reverse, &reverse);
+    }
     let read = |path| Trace::read(path, options.read.settings(), options.utc_offset);
     let trace = options.trace.as_deref().map(read).transpose()?;
     let mut plan = plan(options, trace.as_ref())?;
@@ -40,25 +49,35 @@ pub(crate) fn run(options: &PlanOptions) -> io::Result<()> {
     if let Some(path) = &options.svg {
         write(path, &picture(options, &plan, trace.as_ref())?)?;
     }
+    print(options, &plan, &table::Table(&plan))
+}
+
+/// Prints one JSON object or a table.
+fn print(options: &PlanOptions, json: &impl Serialize, table: &impl Display) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     if options.json {
-        serde_json::to_writer(&mut stdout, &plan)?;
+        serde_json::to_writer(&mut stdout, json)?;
         writeln!(stdout)?;
     } else {
-        write!(stdout, "{}", table::Table(&plan))?;
+        write!(stdout, "{table}")?;
     }
     stdout.flush()
 }
 
 fn plan(options: &PlanOptions, trace: Option<&Trace>) -> io::Result<Plan> {
     let recorded = options.usage.as_deref().map(recorded::read).transpose()?;
-    let goal = Goal { shares: &options.share, limits: &options.limit, stay: options.stay.unwrap_or(STAY) };
+    let goal = Goal {
+        shares: &options.share,
+        limits: &options.limit,
+        stay: options.stay.unwrap_or(STAY),
+        servers: options.servers,
+    };
     let plan = match (trace, recorded, options.users, options.opens_per_hour) {
         (Some(trace), ..) => Plan::of_trace(trace, goal),
         (None, Some((recorded, load)), ..) => Plan::of_usage(recorded, load, goal),
         (None, None, Some(users), _) => {
             let docs_per_user = options.docs_per_user.unwrap_or(1.0);
-            let concurrent = options.concurrent.unwrap_or(Concurrent { low: 1.0, high: 1.0 });
+            let concurrent = options.concurrent.unwrap_or_default();
             Plan::of_users(People { users, docs_per_user, concurrent }, goal)
         }
         (None, None, None, opens) => Plan::of_opens(opens.unwrap_or_default(), goal),

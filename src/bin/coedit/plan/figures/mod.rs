@@ -2,6 +2,7 @@
 
 mod cautions;
 mod demand;
+mod servers;
 mod sources;
 mod targets;
 mod under;
@@ -16,6 +17,7 @@ use super::recorded::RecordedWindow;
 use super::trace::Trace;
 pub(crate) use cautions::{Cause, Caution};
 pub(crate) use demand::{Demand, Formula};
+pub(crate) use servers::{ServerAnswer, ServerFigures};
 use sources::Sources;
 pub(crate) use sources::near;
 pub(crate) use targets::{RangeFigures, TargetFigures};
@@ -54,6 +56,8 @@ pub(crate) struct Plan {
     /// The answers for a range of users at work.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) range: Option<RangeFigures>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) servers: Option<ServerFigures>,
     /// The course of a trace under the first answer and under the given limits.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) under: Vec<UnderFigures>,
@@ -164,6 +168,7 @@ pub(crate) struct Goal<'a> {
     pub(crate) limits: &'a [u32],
     /// The mean stay of a user, in minutes.
     pub(crate) stay: f64,
+    pub(crate) servers: Option<u32>,
 }
 
 impl Goal<'_> {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use coedit::capacity::{CONNECTIONS_MAX, Observed, OutOfBounds, engset_curve, erlang_b_curve};
 
-use super::{Answer, Demand, Goal, LimitFigures, Method, Plan, TargetFigures};
+use super::{Answer, Demand, Goal, LimitFigures, Method, Plan, ServerFigures, TargetFigures};
 
 /// The input from which the shares of a plan are computed.
 pub(super) struct Sources<'a> {
@@ -32,7 +32,9 @@ impl Sources<'_> {
             .collect();
         let staying = staying.and_then(find);
         let limits = limits.iter().copied().filter(|limit| limit.connections <= top).collect();
+        let servers = goal.servers.map(|servers| ServerFigures::new(servers, self.demand, goal.share()));
         Ok(Plan {
+            servers: servers.transpose()?,
             target: goal.share(),
             load: self.demand.load,
             answers,
@@ -72,10 +74,8 @@ impl Sources<'_> {
         for &connections in wanted {
             let skipped = (connections - next) as usize;
             let observed = self.observed;
-            let engset_staying = match shown.contains(&connections) {
-                true => self.demand.staying_share(connections)?,
-                false => None,
-            };
+            let engset_staying =
+                if shown.contains(&connections) { self.demand.staying_share(connections)? } else { None };
             limits.push(LimitFigures {
                 connections,
                 erlang_b: nth(&mut erlang, skipped),

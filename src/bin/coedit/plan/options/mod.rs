@@ -13,18 +13,23 @@ use values::{positive, share_of_opens, utc_offset};
 
 // A doc comment here would replace the help text of the command.
 #[derive(Debug, Args)]
-#[command(group(ArgGroup::new("from").required(true).args(["users", "opens_per_hour", "trace", "usage"])), after_help = JSON)]
+#[command(group(ArgGroup::new("from").required(true).args(SOURCES)), group(ArgGroup::new("people").args(PEOPLE)),
+    after_help = JSON)]
 pub(crate) struct PlanOptions {
     /// The number of users
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(CONNECTIONS_MAX / 2)))]
     pub(super) users: Option<u32>,
     /// How many documents a user at work has open at the same time, one connection each [default: 1]
-    #[arg(long, value_name = "X", requires = "users", value_parser = positive)]
+    #[arg(long, value_name = "X", requires = "people", value_parser = positive)]
     pub(super) docs_per_user: Option<f64>,
     /// The share of the users who work at the same time in the busiest hour, or a range of it: 33%, 1/3, 0.3..0.36
     /// [default: 1]
-    #[arg(long, value_name = "SHARE", requires = "users")]
+    #[arg(long, value_name = "SHARE", requires = "people")]
     pub(super) concurrent: Option<Concurrent>,
+    /// Instead of users: a number of connections; says for how many users it is enough
+    #[arg(long, value_name = "N", conflicts_with_all = ["limit", "svg", "servers", "stay"],
+        value_parser = clap::value_parser!(u32).range(..=i64::from(CONNECTIONS_MAX)))]
+    pub(super) connections: Option<u32>,
     /// Instead of users: the number of documents opened in an hour
     #[arg(long, value_name = "X", requires = "stay", value_parser = positive)]
     pub(super) opens_per_hour: Option<f64>,
@@ -48,6 +53,9 @@ pub(crate) struct PlanOptions {
     #[arg(long, value_name = "N", value_delimiter = ',',
         value_parser = clap::value_parser!(u32).range(..=i64::from(CONNECTIONS_MAX)))]
     pub(super) limit: Vec<u32>,
+    /// Adds how many connections each of so many servers needs, if the users are spread evenly
+    #[arg(long, value_name = "N", conflicts_with = "trace", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) servers: Option<u32>,
     /// Local time minus UTC, as in +02:00, for days and for the times of the table; JSON has UTC [default: UTC]
     #[arg(long, value_name = "OFFSET", default_value = "Z", hide_default_value = true, allow_hyphen_values = true,
         value_parser = utc_offset)]
@@ -59,6 +67,11 @@ pub(crate) struct PlanOptions {
     #[arg(long, value_name = "FILE")]
     pub(super) svg: Option<PathBuf>,
 }
+
+/// The options that say where the load comes from.
+const SOURCES: [&str; 5] = ["users", "connections", "opens_per_hour", "trace", "usage"];
+/// Those of them that are about users.
+const PEOPLE: [&str; 2] = ["users", "connections"];
 
 const JSON: &str = "The JSON object has these members. `target`: the share of opens that may fall back. `load`: the average \
 number of connections that would be open if none were refused; for a trace and for usage, in the busiest hour. `crowd` or `trace`: where \

@@ -9,6 +9,13 @@ pub(crate) struct Concurrent {
     pub(crate) high: f64,
 }
 
+impl Default for Concurrent {
+    /// All users.
+    fn default() -> Self {
+        Concurrent { low: 1.0, high: 1.0 }
+    }
+}
+
 impl FromStr for Concurrent {
     type Err = &'static str;
 

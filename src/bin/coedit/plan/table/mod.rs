@@ -8,9 +8,10 @@ mod trace_rows;
 use std::cmp::Ordering;
 use std::fmt;
 
-use super::figures::{Method, Plan, RangeFigures, TargetFigures};
+use super::figures::{Formula, Method, Plan, RangeFigures, ServerAnswer, TargetFigures};
 use shares::Shares;
-use text::{by, load_text, paragraph};
+pub(super) use text::paragraph;
+use text::{by, load_text};
 pub(crate) use text::{described, percent};
 
 pub(crate) struct Table<'a>(pub(crate) &'a Plan);
@@ -69,6 +70,10 @@ impl Table<'_> {
             writeln!(f)?;
         }
         self.0.targets.iter().try_for_each(|target| target_row(f, target))?;
+        if let Some(servers) = &self.0.servers {
+            writeln!(f)?;
+            servers.answers.iter().try_for_each(|answer| server_row(f, servers.servers, *answer))?;
+        }
         assumptions::write(f, self.0)
     }
 }
@@ -85,6 +90,14 @@ fn range_row(f: &mut fmt::Formatter<'_>, range: &RangeFigures) -> fmt::Result {
         percent(*high)
     );
     paragraph(f, "at work", &text)
+}
+
+fn server_row(f: &mut fmt::Formatter<'_>, servers: u32, answer: ServerAnswer) -> fmt::Result {
+    let ServerAnswer { by: formula, each, together, one } = answer;
+    let name = if formula == Formula::ErlangB { format!("{servers} servers") } else { String::new() };
+    let text =
+        format!("each needs {each}, together {together} where one server needs {one}, {}", by(formula));
+    paragraph(f, &name, &text)
 }
 
 fn target_row(f: &mut fmt::Formatter<'_>, target: &TargetFigures) -> fmt::Result {

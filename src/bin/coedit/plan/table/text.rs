@@ -13,7 +13,7 @@ pub(super) const WIDTH: usize = 110;
 pub(super) const NAMES: usize = 20;
 
 /// Writes a name and a text. Long texts continue on lines of their own.
-pub(super) fn paragraph(f: &mut fmt::Formatter<'_>, name: &str, text: &str) -> fmt::Result {
+pub(crate) fn paragraph(f: &mut fmt::Formatter<'_>, name: &str, text: &str) -> fmt::Result {
     write!(f, "{name:<NAMES$}")?;
     let mut column = NAMES;
     for (position, word) in text.split(' ').enumerate() {
