@@ -289,3 +289,34 @@ fn several_servers_need_more_connections_than_one() {
         &["2 servers each needs 194, together 388 where one server needs 371, by Erlang B"],
     );
 }
+
+#[test]
+fn a_class_needs_a_connection_for_each_user() {
+    for class in ["400@09:00/45m", "400@09:37/45m", "400@23:50/1h30m"] {
+        let found = json_of(&["--burst", class, "--limit", "380,400"], "");
+        assert_eq!((&found["connections"], &found["bursts"][0]), (&400.into(), &class.into()));
+        assert_eq!(found["at"], class[4..9]);
+        let under = found["under"].as_array().unwrap();
+        let refused: Vec<&Value> = under.iter().map(|under| &under["refused"]).collect();
+        assert_eq!(refused, [20, 0]);
+    }
+    let day = ["--burst", "400@09:00/45m,150@09:45/45m", "--burst", "300@10:00/1h", "--limit", "440"];
+    let found = json_of(&day, "");
+    assert_eq!(
+        (&found["connections"], &found["at"]),
+        (&450.into(), &"10:00".into()),
+        "400, then 150, then 450"
+    );
+    let table = table_of(&day, "");
+    assert_contains(
+        &table,
+        &[
+            "850 users in all",
+            "450 connections are enough for all, from 10:00 on",
+            "under 440 10 of 850 users are refused, 1.18 %, for 60 minutes",
+        ],
+    );
+    assert_refused(&["--burst", "400@9/45"], "a burst must be like 400@09:00/45m");
+    assert_refused(&["--burst", "0@09:00/45m"], "there is no user in the timetable");
+    assert_refused(&["--burst", "5@09:00/45m", "--users", "5"], "cannot be used");
+}

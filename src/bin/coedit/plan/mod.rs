@@ -1,5 +1,6 @@
 //! `coedit plan`: computes how many connections a number of users needs.
 
+mod bursts;
 mod connections_panel;
 mod drawing;
 mod figures;
@@ -23,6 +24,7 @@ use serde::Serialize;
 
 use crate::failure::{bad_argument, in_file};
 
+use bursts::Timetable;
 use figures::{Goal, People, Plan};
 use options::PlanOptions;
 use reverse::Reverse;
@@ -36,6 +38,10 @@ pub(crate) fn run(options: &PlanOptions) -> io::Result<()> {
     if let Some(connections) = options.connections {
         let reverse = Reverse::new(options, connections)?;
         return print(options, &reverse, &reverse);
+    }
+    if !options.burst.is_empty() {
+        let timetable = Timetable::new(options)?;
+        return print(options, &timetable, &timetable);
     }
     let read = |path| Trace::read(path, options.read.settings(), options.utc_offset);
     let trace = options.trace.as_deref().map(read).transpose()?;

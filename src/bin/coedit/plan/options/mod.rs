@@ -5,7 +5,7 @@ mod values;
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args};
-use coedit::capacity::CONNECTIONS_MAX;
+use coedit::capacity::{Burst, CONNECTIONS_MAX};
 
 use super::read_options::ReadOptions;
 pub(crate) use values::Concurrent;
@@ -30,6 +30,11 @@ pub(crate) struct PlanOptions {
     #[arg(long, value_name = "N", conflicts_with_all = ["limit", "svg", "servers", "stay"],
         value_parser = clap::value_parser!(u32).range(..=i64::from(CONNECTIONS_MAX)))]
     pub(super) connections: Option<u32>,
+    /// Instead of users: a class or meeting, whose users open together, as in 400@09:00/45m: 400 users at nine for 45 minutes;
+    /// can be given several times
+    #[arg(long, value_name = "N@TIME/STAY", value_delimiter = ',',
+        conflicts_with_all = ["share", "stay", "svg", "servers"])]
+    pub(super) burst: Vec<Burst>,
     /// Instead of users: the number of documents opened in an hour
     #[arg(long, value_name = "X", requires = "stay", value_parser = positive)]
     pub(super) opens_per_hour: Option<f64>,
@@ -69,7 +74,7 @@ pub(crate) struct PlanOptions {
 }
 
 /// The options that say where the load comes from.
-const SOURCES: [&str; 5] = ["users", "connections", "opens_per_hour", "trace", "usage"];
+const SOURCES: [&str; 6] = ["users", "connections", "burst", "opens_per_hour", "trace", "usage"];
 /// Those of them that are about users.
 const PEOPLE: [&str; 2] = ["users", "connections"];
 
