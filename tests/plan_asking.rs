@@ -6,7 +6,7 @@ mod program;
 
 use coedit::Timestamp;
 use coedit::capacity::{
-    Observed, connections_for, connections_for_group, engset_staying, group_for, users_for,
+    Observed, connections_for, connections_for_group, engset_staying, erlang_b, group_for, users_for,
 };
 use program::{coedit, text};
 use serde_json::Value;
@@ -319,4 +319,66 @@ fn a_class_needs_a_connection_for_each_user() {
     assert_refused(&["--burst", "400@9/45"], "a burst must be like 400@09:00/45m");
     assert_refused(&["--burst", "0@09:00/45m"], "there is no user in the timetable");
     assert_refused(&["--burst", "5@09:00/45m", "--users", "5"], "cannot be used");
+}
+
+#[test]
+fn growth_gives_the_month_in_which_each_limit_is_too_low() {
+    let asked = office(&["--concurrent", "1/3", "--growth", "4%", "--months", "24", "--limit", "200,500"]);
+    let plan = json_of(&asked, "");
+    let load = plan["load"].as_f64().unwrap();
+    let answers = plan["growth"]["answers"].as_array().unwrap();
+    assert_eq!(answers.len(), plan["answers"].as_array().unwrap().len());
+    for answer in answers.iter().filter(|answer| answer["by"] == "erlang-b") {
+        let connections = u32::try_from(answer["connections"].as_u64().unwrap()).unwrap();
+        let too_low = |month: &i32| erlang_b(load * 1.04_f64.powi(*month), connections).unwrap() > 0.01;
+        let month = (0..=24).find(too_low).map_or(Value::Null, Value::from);
+        assert_eq!(answer["month"], month, "{connections}");
+    }
+    let month = |connections: u32| {
+        let found = answers.iter().find(|answer| answer["connections"] == connections).unwrap();
+        found["month"].clone()
+    };
+    assert_eq!((month(200), month(371), month(369)), (0.into(), 1.into(), 1.into()));
+    assert_eq!(month(1_600), Value::Null);
+    let table = table_of(&asked, "");
+    assert_contains(
+        &table,
+        &["200 (the given limit): too few now", "1600 (thumb, all at work): enough for 24 months"],
+    );
+    assert_refused(&["--users", "5", "--growth", "0"], "a growth above 0");
+}
+
+#[test]
+fn prices_give_the_number_of_users_from_which_connections_cost_less() {
+    let asked = office(&["--concurrent", "1/3", "--price-connection", "20", "--price-user", "10"]);
+    let plan = json_of(&asked, "");
+    let prices = &plan["prices"];
+    assert_eq!(
+        prices["answers"][0],
+        serde_json::json!({"answer": "erlang-b", "connections": 371, "cost": 7420.0})
+    );
+    assert_eq!(
+        (&prices["named_users"]["users"], &prices["named_users"]["cost"]),
+        (&800.into(), &8000.0.into())
+    );
+    let break_even = u32::try_from(prices["named_users"]["break_even"].as_u64().unwrap()).unwrap();
+    let cheaper = |users: u32| {
+        let connections = connections_for(f64::from(users) * 1.3 / 3.0, 0.01).unwrap();
+        f64::from(connections) * 20.0 <= f64::from(users) * 10.0
+    };
+    assert!(!cheaper(break_even - 1) && (break_even..4_000).all(cheaper), "{break_even}");
+    let table = table_of(&asked, "");
+    assert_contains(
+        &table,
+        &[
+            "371 connections (Erlang B): 7420.00",
+            "800 named users: 8000.00",
+            &format!("from {break_even} users on"),
+        ],
+    );
+    // Nearly half a connection for each user, at three times the price of a user.
+    let never = office(&["--concurrent", "1/3", "--price-connection", "30", "--price-user", "10"]);
+    assert_eq!(json_of(&never, "")["prices"]["named_users"]["break_even"], Value::Null);
+    assert!(json_of(&office(&["--price-connection", "5"]), "")["prices"].get("named_users").is_none());
+    assert_refused(&["--users", "5", "--price-user", "1"], "--price-connection");
 }

@@ -25,7 +25,7 @@ use serde::Serialize;
 use crate::failure::{bad_argument, in_file};
 
 use bursts::Timetable;
-use figures::{Goal, People, Plan};
+use figures::{Goal, Growth, People, Plan, Prices};
 use options::PlanOptions;
 use reverse::Reverse;
 use simulation::SimulatedDay;
@@ -77,6 +77,8 @@ fn plan(options: &PlanOptions, trace: Option<&Trace>) -> io::Result<Plan> {
         limits: &options.limit,
         stay: options.stay.unwrap_or(STAY),
         servers: options.servers,
+        growth: options.growth.map(|rate| Growth { rate, months: options.months }),
+        prices: options.price_connection.map(|connection| Prices { connection, user: options.price_user }),
     };
     let plan = match (trace, recorded, options.users, options.opens_per_hour) {
         (Some(trace), ..) => Plan::of_trace(trace, goal),

@@ -1,7 +1,8 @@
 //! The load that is planned for, and the formulas for it.
 
 use coedit::capacity::{
-    OutOfBounds, connections_for, connections_for_group, connections_for_staying, engset_staying,
+    OutOfBounds, connections_for, connections_for_group, connections_for_staying, engset, engset_staying,
+    erlang_b,
 };
 use serde::Serialize;
 
@@ -38,6 +39,24 @@ impl Demand {
     /// Returns the connections that are enough by Engset's formula, if the size of the group is known.
     pub(super) fn engset(&self, share: f64) -> Result<Option<u32>, OutOfBounds> {
         self.group.map(|(users, at_work)| connections_for_group(users, at_work, share)).transpose()
+    }
+
+    /// The same users, so many times as many.
+    pub(super) fn times(self, factor: f64) -> Self {
+        let load = self.load * factor;
+        let group = self.group.map(|(users, at_work)| {
+            let grown = rounded_up(f64::from(users) * factor);
+            (grown, (f64::from(users) * factor * at_work / f64::from(grown)).min(1.0))
+        });
+        Demand { load, group }
+    }
+
+    /// Returns the share of opens that fall back by Erlang B, or by Engset's formula.
+    pub(super) fn share(&self, by: Formula, connections: u32) -> Result<f64, OutOfBounds> {
+        match (by, self.group) {
+            (Formula::Engset, Some((users, at_work))) => engset(users, at_work, connections),
+            _ => erlang_b(self.load, connections),
+        }
     }
 
     /// The group, if the formula for viewers who stay is fast enough for it.

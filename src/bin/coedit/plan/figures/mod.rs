@@ -2,6 +2,8 @@
 
 mod cautions;
 mod demand;
+mod growth;
+mod prices;
 mod servers;
 mod sources;
 mod targets;
@@ -17,6 +19,8 @@ use super::recorded::RecordedWindow;
 use super::trace::Trace;
 pub(crate) use cautions::{Cause, Caution};
 pub(crate) use demand::{Demand, Formula};
+pub(crate) use growth::{Growth, GrowthFigures, RunsOut};
+pub(crate) use prices::{Cost, NamedUsersCost, PriceFigures, Prices, USERS_MAX};
 pub(crate) use servers::{ServerAnswer, ServerFigures};
 use sources::Sources;
 pub(crate) use sources::near;
@@ -58,6 +62,10 @@ pub(crate) struct Plan {
     pub(crate) range: Option<RangeFigures>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) servers: Option<ServerFigures>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) growth: Option<GrowthFigures>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) prices: Option<PriceFigures>,
     /// The course of a trace under the first answer and under the given limits.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) under: Vec<UnderFigures>,
@@ -169,6 +177,8 @@ pub(crate) struct Goal<'a> {
     /// The mean stay of a user, in minutes.
     pub(crate) stay: f64,
     pub(crate) servers: Option<u32>,
+    pub(crate) growth: Option<Growth>,
+    pub(crate) prices: Option<Prices>,
 }
 
 impl Goal<'_> {
@@ -203,7 +213,11 @@ impl Plan {
         };
         let sources = Sources { demand, observed: None };
         let cautions = cautions::cautions(demand.load, goal.stay, goal.share())?;
-        Ok(Plan { crowd: Some(crowd), range, cautions, ..sources.plan(answers, goal)? })
+        let mut plan = sources.plan(answers, goal)?;
+        if let (Some(figures), Some(prices)) = (&mut plan.prices, goal.prices) {
+            figures.named_users = prices.named_users(users, demand.load, goal.share())?;
+        }
+        Ok(Plan { crowd: Some(crowd), range, cautions, ..plan })
     }
 
     pub(crate) fn of_opens(opens_per_hour: f64, goal: Goal<'_>) -> Result<Self, OutOfBounds> {

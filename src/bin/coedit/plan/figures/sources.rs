@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use coedit::capacity::{CONNECTIONS_MAX, Observed, OutOfBounds, engset_curve, erlang_b_curve};
 
-use super::{Answer, Demand, Goal, LimitFigures, Method, Plan, ServerFigures, TargetFigures};
+use super::{
+    Answer, Demand, Goal, GrowthFigures, LimitFigures, Method, Plan, PriceFigures, ServerFigures,
+    TargetFigures,
+};
 
 /// The input from which the shares of a plan are computed.
 pub(super) struct Sources<'a> {
@@ -26,15 +29,19 @@ impl Sources<'_> {
         wanted.extend(&shown);
         let limits = self.limits(&wanted, &shown)?;
         let find = |connections: u32| limits.iter().find(|limit| limit.connections == connections).copied();
-        let answers = answers
+        let answers: Vec<Answer> = answers
             .into_iter()
             .filter_map(|(method, connections)| Some(Answer { method, limit: find(connections)? }))
             .collect();
         let staying = staying.and_then(find);
         let limits = limits.iter().copied().filter(|limit| limit.connections <= top).collect();
+        let growth =
+            goal.growth.map(|growth| GrowthFigures::new(growth, self.demand, &answers, goal.share()));
         let servers = goal.servers.map(|servers| ServerFigures::new(servers, self.demand, goal.share()));
         Ok(Plan {
             servers: servers.transpose()?,
+            growth: growth.transpose()?,
+            prices: goal.prices.map(|prices| PriceFigures::new(prices, &answers)),
             target: goal.share(),
             load: self.demand.load,
             answers,

@@ -9,7 +9,7 @@ use coedit::capacity::{Burst, CONNECTIONS_MAX};
 
 use super::read_options::ReadOptions;
 pub(crate) use values::Concurrent;
-use values::{positive, share_of_opens, utc_offset};
+use values::{growth, positive, share_of_opens, utc_offset};
 
 // A doc comment here would replace the help text of the command.
 #[derive(Debug, Args)]
@@ -61,6 +61,18 @@ pub(crate) struct PlanOptions {
     /// Adds how many connections each of so many servers needs, if the users are spread evenly
     #[arg(long, value_name = "N", conflicts_with = "trace", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) servers: Option<u32>,
+    /// Adds the month in which each limit is too low, if the users grow by this part in a month: 4%
+    #[arg(long, value_name = "SHARE", value_parser = growth, conflicts_with_all = ["connections", "burst"])]
+    pub(super) growth: Option<f64>,
+    /// How many months `--growth` looks ahead
+    #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=1_200))]
+    pub(super) months: u32,
+    /// Adds what the connections of each answer cost
+    #[arg(long, value_name = "PRICE", value_parser = positive, conflicts_with_all = ["connections", "burst"])]
+    pub(super) price_connection: Option<f64>,
+    /// Adds what named users cost, and from how many users on connections cost less
+    #[arg(long, value_name = "PRICE", value_parser = positive, requires = "price_connection", requires = "users")]
+    pub(super) price_user: Option<f64>,
     /// Local time minus UTC, as in +02:00, for days and for the times of the table; JSON has UTC [default: UTC]
     #[arg(long, value_name = "OFFSET", default_value = "Z", hide_default_value = true, allow_hyphen_values = true,
         value_parser = utc_offset)]

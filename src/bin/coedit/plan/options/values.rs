@@ -72,3 +72,8 @@ pub(super) fn share(text: &str) -> Option<f64> {
         None => text.parse().ok(),
     }
 }
+
+pub(super) fn growth(text: &str) -> Result<f64, &'static str> {
+    let growth = share(text).filter(|growth| *growth > 0.0 && *growth <= 1.0);
+    growth.ok_or("a growth above 0 and not above 1 is needed, such as 4% or 0.04")
+}

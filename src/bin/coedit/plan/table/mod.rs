@@ -1,6 +1,7 @@
 //! Prints a plan as a table.
 
 mod assumptions;
+mod future;
 mod shares;
 mod text;
 mod trace_rows;
@@ -74,6 +75,8 @@ impl Table<'_> {
             writeln!(f)?;
             servers.answers.iter().try_for_each(|answer| server_row(f, servers.servers, *answer))?;
         }
+        self.0.growth.iter().try_for_each(|growth| future::growth_rows(f, growth))?;
+        self.0.prices.iter().try_for_each(|prices| future::price_rows(f, prices))?;
         assumptions::write(f, self.0)
     }
 }

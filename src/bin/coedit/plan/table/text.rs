@@ -93,6 +93,18 @@ pub(super) fn phrase(method: Method) -> &'static str {
     }
 }
 
+/// The name of an answer in a sentence.
+pub(super) fn method_name(method: Method) -> &'static str {
+    match method {
+        Method::ErlangB => "Erlang B",
+        Method::Engset => "Engset",
+        Method::Observed => "in the trace",
+        Method::RuleOfThumb => "thumb",
+        Method::RuleOfThumbAllAtWork => "thumb, all at work",
+        Method::Given => "the given limit",
+    }
+}
+
 /// Says where a number of connections is from.
 pub(super) fn by(formula: Formula) -> &'static str {
     match formula {
