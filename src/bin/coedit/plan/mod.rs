@@ -15,6 +15,7 @@ mod simulation;
 mod svg;
 mod table;
 mod trace;
+mod what_if;
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -30,6 +31,7 @@ use options::PlanOptions;
 use reverse::Reverse;
 use simulation::SimulatedDay;
 use trace::Trace;
+use what_if::WhatIf;
 
 /// The default of `--stay`, in minutes.
 const STAY: f64 = 30.0;
@@ -43,10 +45,12 @@ pub(crate) fn run(options: &PlanOptions) -> io::Result<()> {
         let timetable = Timetable::new(options)?;
         return print(options, &timetable, &timetable);
     }
-    let read = |path| Trace::read(path, options.read.settings(), options.utc_offset);
+    let read = |path| Trace::read(path, options);
     let trace = options.trace.as_deref().map(read).transpose()?;
     let mut plan = plan(options, trace.as_ref())?;
     if let Some(trace) = &trace {
+        let limits: Vec<u32> = plan.under.iter().map(|under| under.connections).collect();
+        plan.what_if = WhatIf::new(options, trace, &limits)?;
         plan.notes.clone_from(&trace.notes);
         for note in &trace.notes {
             eprintln!("coedit: {}: {note}", trace.name);

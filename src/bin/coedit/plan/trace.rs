@@ -5,7 +5,8 @@ use std::path::Path;
 
 use coedit::capacity::Observed;
 
-use super::read::{ReadError, Recording, Settings, TraceReader};
+use super::options::PlanOptions;
+use super::read::{Format, ReadError, Recording, TraceReader};
 use crate::failure::{bad_argument, in_file};
 use crate::input::Input;
 
@@ -15,25 +16,28 @@ pub(crate) struct Trace {
     pub(crate) name: String,
     pub(crate) recording: Recording,
     pub(crate) observed: Observed,
+    /// The file itself, if it has requests and they are wanted.
+    pub(crate) requests: Option<Vec<u8>>,
     /// What is odd in the file, in whole sentences.
     pub(crate) notes: Vec<String>,
 }
 
 impl Trace {
     /// Reads a file. Returns an error if it cannot be read or has no edit connection.
-    ///
-    /// `utc_offset` is local time minus UTC, in minutes.
-    pub(crate) fn read(path: &Path, settings: Settings, utc_offset: i32) -> io::Result<Self> {
+    pub(crate) fn read(path: &Path, options: &PlanOptions) -> io::Result<Self> {
         let name = path.display().to_string();
         let in_context = |error: ReadError| in_file(&as_io(&error), &name);
         let mut input = Input::open(path)?;
-        let mut reader = TraceReader::new(settings);
+        let mut reader = TraceReader::new(options.read.settings());
+        let mut requests = options.asks_what_if().then(Vec::new);
         while let Some(bytes) = input.next()? {
             reader.feed(bytes).map_err(in_context)?;
+            requests.iter_mut().for_each(|requests| requests.extend_from_slice(bytes));
         }
+        let requests = requests.filter(|_| reader.format() == Format::Json);
         let (recording, report) = reader.end().map_err(in_context)?;
-        let observed = recording.observe(utc_offset);
-        Ok(Trace { name, recording, observed, notes: report.sentences() })
+        let observed = recording.observe(options.utc_offset);
+        Ok(Trace { name, recording, observed, requests, notes: report.sentences() })
     }
 
     /// The number of different users with an edit connection, if every connection has a user.

@@ -17,6 +17,7 @@ use super::options::Concurrent;
 use super::read::Recording;
 use super::recorded::RecordedWindow;
 use super::trace::Trace;
+use super::what_if::WhatIf;
 pub(crate) use cautions::{Cause, Caution};
 pub(crate) use demand::{Demand, Formula};
 pub(crate) use growth::{Growth, GrowthFigures, RunsOut};
@@ -71,6 +72,8 @@ pub(crate) struct Plan {
     pub(crate) under: Vec<UnderFigures>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) weeks: Option<WeekFigures>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) what_if: Option<WhatIf>,
     /// The limit that the picture draws: the given limit, or else the first answer.
     #[serde(skip)]
     pub(crate) limit: u32,

@@ -13,18 +13,17 @@ use values::{growth, positive, share_of_opens, utc_offset};
 
 // A doc comment here would replace the help text of the command.
 #[derive(Debug, Args)]
-#[command(group(ArgGroup::new("from").required(true).args(SOURCES)), group(ArgGroup::new("people").args(PEOPLE)),
-    after_help = JSON)]
+#[command(group(ArgGroup::new("from").required(true).args(SOURCES)), after_help = JSON)]
 pub(crate) struct PlanOptions {
     /// The number of users
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(CONNECTIONS_MAX / 2)))]
     pub(super) users: Option<u32>,
     /// How many documents a user at work has open at the same time, one connection each [default: 1]
-    #[arg(long, value_name = "X", requires = "people", value_parser = positive)]
+    #[arg(long, value_name = "X", conflicts_with_all = NO_PEOPLE, value_parser = positive)]
     pub(super) docs_per_user: Option<f64>,
     /// The share of the users who work at the same time in the busiest hour, or a range of it: 33%, 1/3, 0.3..0.36
     /// [default: 1]
-    #[arg(long, value_name = "SHARE", requires = "people")]
+    #[arg(long, value_name = "SHARE", conflicts_with_all = NO_PEOPLE)]
     pub(super) concurrent: Option<Concurrent>,
     /// Instead of users: a number of connections; says for how many users it is enough
     #[arg(long, value_name = "N", conflicts_with_all = ["limit", "svg", "servers", "stay"],
@@ -71,8 +70,15 @@ pub(crate) struct PlanOptions {
     #[arg(long, value_name = "PRICE", value_parser = positive, conflicts_with_all = ["connections", "burst"])]
     pub(super) price_connection: Option<f64>,
     /// Adds what named users cost, and from how many users on connections cost less
-    #[arg(long, value_name = "PRICE", value_parser = positive, requires = "price_connection", requires = "users")]
+    #[arg(long, value_name = "PRICE", value_parser = positive, requires = "price_connection",
+        conflicts_with_all = NO_PEOPLE)]
     pub(super) price_user: Option<f64>,
+    /// Replays the trace through the engine, where an idle connection loses its access after so many minutes
+    #[arg(long, value_name = "MINUTES", conflicts_with_all = NO_TRACES, value_parser = positive)]
+    pub(super) idle: Option<f64>,
+    /// Replays the trace through the engine, with a limit of edit connections to one document
+    #[arg(long, value_name = "N", conflicts_with_all = NO_TRACES)]
+    pub(super) document_connections: Option<u32>,
     /// Local time minus UTC, as in +02:00, for days and for the times of the table; JSON has UTC [default: UTC]
     #[arg(long, value_name = "OFFSET", default_value = "Z", hide_default_value = true, allow_hyphen_values = true,
         value_parser = utc_offset)]
@@ -87,8 +93,11 @@ pub(crate) struct PlanOptions {
 
 /// The options that say where the load comes from.
 const SOURCES: [&str; 6] = ["users", "connections", "burst", "opens_per_hour", "trace", "usage"];
-/// Those of them that are about users.
-const PEOPLE: [&str; 2] = ["users", "connections"];
+// An option that requires one of them would be taken and ignored beside another, so it excludes the others.
+/// Those of them that are not about users.
+const NO_PEOPLE: [&str; 4] = ["burst", "opens_per_hour", "trace", "usage"];
+/// Those of them that are no recording of connections.
+const NO_TRACES: [&str; 5] = ["users", "connections", "burst", "opens_per_hour", "usage"];
 
 const JSON: &str = "The JSON object has these members. `target`: the share of opens that may fall back. `load`: the average \
 number of connections that would be open if none were refused; for a trace and for usage, in the busiest hour. `crowd` or `trace`: where \
@@ -97,3 +106,10 @@ is nothing to warn of. `notes`: what is odd in a trace, in the same way. `answer
 engset, observed, thumb, thumb-all-at-work, limit; thumb is the rule of thumb). `limits`: limits from 0 up. Each answer and \
 each limit has `connections` and the share of opens that fall back: `erlang_b`, `engset` if the number of users is known, and \
 for a trace `observed`, with the number of fallbacks in `fallbacks`.";
+
+impl PlanOptions {
+    /// Returns true if the trace is to be replayed with other settings.
+    pub(super) fn asks_what_if(&self) -> bool {
+        self.idle.is_some() || self.document_connections.is_some()
+    }
+}

@@ -48,6 +48,14 @@ impl TraceReader {
         if detect::has_line(&self.start) || self.start.len() > LINE_MAX { self.begin() } else { Ok(()) }
     }
 
+    /// Returns the format of the file, by what was read of it.
+    pub(crate) fn format(&self) -> Format {
+        match &self.reader {
+            Some((format, _)) => *format,
+            None => self.settings.format.unwrap_or_else(|| detect::format(&self.start, &self.settings)),
+        }
+    }
+
     /// Ends the file. Returns what is in it, and what there is to say about it.
     pub(crate) fn end(mut self) -> Result<(Recording, Report), ReadError> {
         if self.reader.is_none() {

@@ -5,6 +5,7 @@ mod future;
 mod shares;
 mod text;
 mod trace_rows;
+mod what_if_rows;
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -27,6 +28,7 @@ impl fmt::Display for Table<'_> {
         if let Some(figures) = &plan.trace {
             trace_rows::write(f, plan, figures)?;
         }
+        self.0.what_if.iter().try_for_each(|what_if| what_if_rows::write(f, what_if))?;
         let target = percent(plan.target);
         paragraph(f, "target", &format!("at most {target} of the opens fall back to view-only"))?;
         for warning in &plan.warnings {
