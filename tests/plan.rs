@@ -237,7 +237,7 @@ fn the_help_names_every_option_and_every_figure() {
     ] {
         assert!(help.contains(option), "{option} in {help}");
     }
-    for figure in ["--limit", "--json", "--svg", "`answers`", "`limits`", "`erlang_b`", "thumb-all-at-work"] {
+    for figure in ["--limit", "--json", "--svg", "answers  ", "limits  ", "`erlang_b`", "thumb-all-at-work"] {
         assert!(help.contains(figure), "{figure} in {help}");
     }
 }

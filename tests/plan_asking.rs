@@ -5,6 +5,7 @@
 mod program;
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use coedit::Timestamp;
 use coedit::capacity::{
@@ -69,7 +70,7 @@ fn fortnight() -> String {
         let users = if day % 7 == 0 { 40 } else { 20 + day };
         for user in 0..users {
             let open = MONDAY + day * DAY + 9 * 60 * MINUTE + user * 1_000;
-            csv += &format!("{open},{},user-{user},document-{}\n", open + 30 * MINUTE, user % 5);
+            writeln!(csv, "{open},{},user-{user},document-{}", open + 30 * MINUTE, user % 5).unwrap();
         }
     }
     csv
@@ -133,10 +134,12 @@ fn the_interval_over_weeks_is_that_of_the_library() {
         let class: Vec<_> =
             (0..10 + day % 3).map(|_| observed.record_open(Timestamp::from_millis(noon))).collect();
         for _ in &class {
-            csv += &format!("{noon},{}\n", noon + MINUTE);
+            writeln!(csv, "{noon},{}", noon + MINUTE).unwrap();
         }
         let end = Timestamp::from_millis(noon + MINUTE);
-        class.into_iter().for_each(|connection| observed.record_close(connection, end));
+        for connection in class {
+            observed.record_close(connection, end);
+        }
     }
     let range = observed.limit_range(0.01).unwrap().unwrap();
     let plan = json_of(&["--trace", "-"], &csv);
@@ -468,5 +471,33 @@ fn connections_of_other_formats_are_replayed_too() {
     {
         let [source, option] = wrong;
         assert_refused(&[source, "5", option, "1"], "cannot be used with");
+    }
+}
+
+/// Each member of the JSON objects, at any depth below the lists of limits.
+#[test]
+fn the_help_shows_three_questions_and_names_every_member() {
+    let output = coedit(&["plan", "--help"], "");
+    let help = text(&output.stdout);
+    for question in ["How many connections for N users?", "What does my log say?", "What if I buy only M?"] {
+        assert!(help.contains(question), "{question}");
+    }
+    let all = office(&[
+        "--concurrent=0.3..0.36",
+        "--share=1%,2%",
+        "--limit=200",
+        "--servers=2",
+        "--growth=4%",
+        "--price-connection=2",
+        "--price-user=1",
+    ]);
+    let plan = json_of(&all, "");
+    let trace = json_of(&["--trace", "-", "--limit", "30", "--idle", "20"], &fortnight());
+    let members = [&plan, &trace].map(|plan| plan.as_object().unwrap().keys().cloned().collect::<Vec<_>>());
+    for member in members.concat() {
+        let named = help
+            .lines()
+            .any(|line| line.trim().starts_with(&member) || line.contains(&format!(", {member}  ")));
+        assert!(named, "{member} in {help}");
     }
 }

@@ -32,7 +32,9 @@ impl Trace {
         let mut requests = options.asks_what_if().then(Vec::new);
         while let Some(bytes) = input.next()? {
             reader.feed(bytes).map_err(in_context)?;
-            requests.iter_mut().for_each(|requests| requests.extend_from_slice(bytes));
+            if let Some(requests) = &mut requests {
+                requests.extend_from_slice(bytes);
+            }
         }
         let requests = requests.filter(|_| reader.format() == Format::Json);
         let (recording, report) = reader.end().map_err(in_context)?;

@@ -94,27 +94,27 @@ fn replay(requests: &[u8], config: Config, limit: Option<u32>) -> io::Result<Rep
     })
 }
 
-/// Writes connections as requests. A connection without a user or document has one of its own.
 fn as_requests(connections: &Connections) -> Vec<u8> {
-    let mut lines = String::new();
-    for Event { at, connection, kind } in &connections.events {
-        let at = at.as_millis();
-        let identity = connections.identities.get(*connection as usize).copied().unwrap_or_default();
-        let name = |kind, number: Option<u32>| match number {
-            Some(number) => format!("{kind}{number}"),
-            None => format!("{kind}-of-{connection}"),
-        };
-        let (user, document) = (name("user", identity.user), name("document", identity.document));
-        lines += &match kind {
-            EventKind::Open => format!(
-                "{{\"at\":{at},\"c\":\"open\",\"key\":\"{document}\",\"connection\":\"{connection}\",\
-                 \"user\":{{\"id\":\"{user}\"}}}}\n"
-            ),
-            EventKind::Change => {
-                format!("{{\"at\":{at},\"c\":\"change\",\"connection\":\"{connection}\"}}\n")
-            }
-            EventKind::Close => format!("{{\"at\":{at},\"c\":\"close\",\"connection\":\"{connection}\"}}\n"),
-        };
-    }
-    lines.into_bytes()
+    connections.events.iter().map(|event| request(connections, *event)).collect::<String>().into_bytes()
+}
+
+/// Writes an event as a request. A connection without a user or document has one of its own.
+fn request(connections: &Connections, Event { at, connection, kind }: Event) -> String {
+    let at = at.as_millis();
+    let identity = connections.identities.get(connection as usize).copied().unwrap_or_default();
+    let name = |kind, number: Option<u32>| match number {
+        Some(number) => format!("{kind}{number}"),
+        None => format!("{kind}-of-{connection}"),
+    };
+    let command = match kind {
+        EventKind::Open => {
+            let (user, document) = (name("user", identity.user), name("document", identity.document));
+            return format!(
+                r#"{{"at":{at},"c":"open","key":"{document}","connection":"{connection}","user":{{"id":"{user}"}}}}"#
+            ) + "\n";
+        }
+        EventKind::Change => "change",
+        EventKind::Close => "close",
+    };
+    format!(r#"{{"at":{at},"c":"{command}","connection":"{connection}"}}"#) + "\n"
 }

@@ -21,7 +21,7 @@ use super::what_if::WhatIf;
 pub(crate) use cautions::{Cause, Caution};
 pub(crate) use demand::{Demand, Formula};
 pub(crate) use growth::{Growth, GrowthFigures, RunsOut};
-pub(crate) use prices::{Cost, NamedUsersCost, PriceFigures, Prices, USERS_MAX};
+pub(crate) use prices::{AnswerCost, NamedUsersCost, PriceFigures, Prices, USERS_MAX};
 pub(crate) use servers::{ServerAnswer, ServerFigures};
 use sources::Sources;
 pub(crate) use sources::near;

@@ -16,14 +16,14 @@ pub(crate) struct Prices {
 #[derive(Clone, Serialize)]
 pub(crate) struct PriceFigures {
     pub(crate) price_connection: f64,
-    pub(crate) answers: Vec<Cost>,
+    pub(crate) answers: Vec<AnswerCost>,
     /// What named users cost. `None` without a price of a user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) named_users: Option<NamedUsersCost>,
 }
 
 #[derive(Clone, Copy, Serialize)]
-pub(crate) struct Cost {
+pub(crate) struct AnswerCost {
     pub(crate) answer: Method,
     pub(crate) connections: u32,
     pub(crate) cost: f64,
@@ -46,7 +46,11 @@ impl PriceFigures {
     pub(super) fn new(prices: Prices, answers: &[Answer]) -> Self {
         let cost = |answer: &Answer| {
             let connections = answer.limit.connections;
-            Cost { answer: answer.method, connections, cost: f64::from(connections) * prices.connection }
+            AnswerCost {
+                answer: answer.method,
+                connections,
+                cost: f64::from(connections) * prices.connection,
+            }
         };
         let answers = answers.iter().map(cost).collect();
         PriceFigures { price_connection: prices.connection, answers, named_users: None }

@@ -1,5 +1,6 @@
 //! The command line of `coedit plan`.
 
+mod help;
 mod values;
 
 use std::path::PathBuf;
@@ -13,7 +14,7 @@ use values::{growth, positive, share_of_opens, utc_offset};
 
 // A doc comment here would replace the help text of the command.
 #[derive(Debug, Args)]
-#[command(group(ArgGroup::new("from").required(true).args(SOURCES)), after_help = JSON)]
+#[command(group(ArgGroup::new("from").required(true).args(SOURCES)), after_help = help::AFTER_HELP)]
 pub(crate) struct PlanOptions {
     /// The number of users
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(CONNECTIONS_MAX / 2)))]
@@ -98,14 +99,6 @@ const SOURCES: [&str; 6] = ["users", "connections", "burst", "opens_per_hour", "
 const NO_PEOPLE: [&str; 4] = ["burst", "opens_per_hour", "trace", "usage"];
 /// Those of them that are no recording of connections.
 const NO_TRACES: [&str; 5] = ["users", "connections", "burst", "opens_per_hour", "usage"];
-
-const JSON: &str = "The JSON object has these members. `target`: the share of opens that may fall back. `load`: the average \
-number of connections that would be open if none were refused; for a trace and for usage, in the busiest hour. `crowd` or `trace`: where \
-the load comes from, with times in ISO 8601 and stays in minutes. `warnings`: why the answers may be wrong, absent if there \
-is nothing to warn of. `notes`: what is odd in a trace, in the same way. `answers`: the limit that each method gives (`by`: erlang-b, \
-engset, observed, thumb, thumb-all-at-work, limit; thumb is the rule of thumb). `limits`: limits from 0 up. Each answer and \
-each limit has `connections` and the share of opens that fall back: `erlang_b`, `engset` if the number of users is known, and \
-for a trace `observed`, with the number of fallbacks in `fallbacks`.";
 
 impl PlanOptions {
     /// Returns true if the trace is to be replayed with other settings.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::text::{method_name, paragraph, percent};
-use crate::plan::figures::{Cost, GrowthFigures, NamedUsersCost, PriceFigures, RunsOut, USERS_MAX};
+use crate::plan::figures::{AnswerCost, GrowthFigures, NamedUsersCost, PriceFigures, RunsOut, USERS_MAX};
 
 pub(super) fn growth_rows(f: &mut fmt::Formatter<'_>, growth: &GrowthFigures) -> fmt::Result {
     let GrowthFigures { growth, months, answers } = growth;
@@ -24,7 +24,7 @@ pub(super) fn growth_rows(f: &mut fmt::Formatter<'_>, growth: &GrowthFigures) ->
 pub(super) fn price_rows(f: &mut fmt::Formatter<'_>, prices: &PriceFigures) -> fmt::Result {
     writeln!(f)?;
     let mut name = "price";
-    for Cost { answer, connections, cost } in &prices.answers {
+    for AnswerCost { answer, connections, cost } in &prices.answers {
         paragraph(f, name, &format!("{connections} connections ({}): {cost:.2}", method_name(*answer)))?;
         name = "";
     }
