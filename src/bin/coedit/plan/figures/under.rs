@@ -41,7 +41,7 @@ pub(crate) struct PeriodFigures {
 pub(crate) struct WeekFigures {
     pub(crate) low: u32,
     pub(crate) high: u32,
-    /// The number of recorded days.
+    /// From the first day that counts to the latest.
     pub(crate) days: u32,
 }
 

@@ -22,7 +22,7 @@ pub(super) fn write(f: &mut fmt::Formatter<'_>, plan: &Plan, figures: &TraceFigu
     plan.under.iter().try_for_each(|under| under_rows(f, plan, figures, under))?;
     let Some(weeks) = plan.weeks else { return Ok(()) };
     let text = format!(
-        "{} to {} connections are enough for most weeks, drawn from {} days with opens",
+        "{} to {} connections are enough for most weeks, by the days of the last {}",
         weeks.low, weeks.high, weeks.days
     );
     paragraph(f, "from week to week", &text)
