@@ -8,11 +8,19 @@ pub(super) struct Drawing {
     pub(super) shapes: String,
 }
 
+/// The width of the picture in pixels.
+pub(super) const WIDTH: f64 = 960.0;
+/// The space that texts leave free at the edges.
+const MARGIN: f64 = 6.0;
+/// The height of a row of a legend.
+pub(super) const LEGEND_ROW: f64 = 18.0;
+
 /// A CSS class and its colour on a light background.
 #[derive(Clone, Copy)]
 pub(super) struct Ink(pub(super) &'static str, pub(super) &'static str);
 
 pub(super) const TEXT: Ink = Ink("text", "#1f2933");
+const LABEL: Ink = Ink("label", "#1f2933");
 pub(super) const SOFT: Ink = Ink("soft", "#5b6675");
 pub(super) const GRID: Ink = Ink("grid", "#dfe3e8");
 pub(super) const BLUE: Ink = Ink("blue", "#2467a8");
@@ -22,7 +30,8 @@ pub(super) const AMBER: Ink = Ink("amber", "#a85a00");
 pub(super) const RED: Ink = Ink("red", "#c8261d");
 
 /// The colour of each class on a dark background.
-pub(super) const DARK: [(&str, &str); 8] = [
+pub(super) const DARK: [(&str, &str); 9] = [
+    ("label", "#e6e9ee"),
     ("text", "#e6e9ee"),
     ("soft", "#a3adba"),
     ("grid", "#2d353f"),
@@ -39,6 +48,9 @@ pub(super) enum Stroke {
     Solid(f64),
     Dashed(f64),
 }
+
+/// An entry of a legend.
+pub(super) struct LegendLine(pub(super) Ink, pub(super) Stroke, pub(super) String);
 
 /// The style of a text.
 #[derive(Clone, Copy)]
@@ -64,15 +76,28 @@ impl TextAnchor {
 }
 
 impl Drawing {
+    /// Draws a text. If it would be cut off at an edge of the picture, it is moved inwards.
     pub(super) fn text(&mut self, (x, y): (f64, f64), style: TextStyle, text: &str) {
+        self.text_with("", (x, y), style, text);
+    }
+
+    /// Draws a text with an edge in the colour of the paper, so that it can be read on lines.
+    pub(super) fn label(&mut self, (x, y): (f64, f64), anchor: TextAnchor, text: &str) {
+        let edge = r##" stroke="#ffffff" stroke-width="4" stroke-linejoin="round" paint-order="stroke""##;
+        self.text_with(edge, (x, y), anchor.small(LABEL), text);
+    }
+
+    fn text_with(&mut self, attributes: &str, (x, y): (f64, f64), style: TextStyle, text: &str) {
         let TextStyle { anchor, size, ink: Ink(class, colour) } = style;
-        let anchor = match anchor {
-            TextAnchor::Left => "start",
-            TextAnchor::Middle => "middle",
-            TextAnchor::Right => "end",
+        let width = width(text) * f64::from(size) / 12.0;
+        let (anchor, before, after) = match anchor {
+            TextAnchor::Left => ("start", 0.0, width),
+            TextAnchor::Middle => ("middle", width / 2.0, width / 2.0),
+            TextAnchor::Right => ("end", width, 0.0),
         };
+        let x = x.min(WIDTH - MARGIN - after).max(MARGIN + before);
         self.add(&format!(
-            r#"<text class="{class}" x="{x:.1}" y="{y:.1}" fill="{colour}" font-size="{size}" text-anchor="{anchor}">{}</text>"#,
+            r#"<text class="{class}" x="{x:.1}" y="{y:.1}" fill="{colour}" font-size="{size}" text-anchor="{anchor}"{attributes}>{}</text>"#,
             escaped(text)
         ));
     }
@@ -98,10 +123,10 @@ impl Drawing {
         ));
     }
 
-    /// Fills an SVG path with a faint colour.
-    pub(super) fn area(&mut self, ink: Ink, path: &str) {
+    /// Fills an SVG path with a faint colour. `opacity` is at most 1.
+    pub(super) fn area(&mut self, ink: Ink, opacity: f64, path: &str) {
         let Ink(class, colour) = ink;
-        self.add(&format!(r#"<path class="{class}" d="{path}" fill="{colour}" fill-opacity="0.15"/>"#));
+        self.add(&format!(r#"<path class="{class}" d="{path}" fill="{colour}" fill-opacity="{opacity}"/>"#));
     }
 
     pub(super) fn dot(&mut self, ink: Ink, (x, y): (f64, f64), radius: f64) {
@@ -111,13 +136,16 @@ impl Drawing {
         ));
     }
 
-    /// Draws the legend of a panel: the name of each line, in a row that begins at `left`.
-    pub(super) fn legend(&mut self, (left, y): (f64, f64), lines: &[(Ink, Stroke, String)]) {
-        let mut x = left;
-        for (ink, stroke, name) in lines {
-            self.line(*ink, *stroke, &format!("M{x:.1} {:.1}h24", y - 4.0));
-            self.text((x + 30.0, y), TextAnchor::Left.small(TEXT), name);
-            x += 52.0 + width(name);
+    /// Draws a legend in rows. The last row stands at `y`.
+    pub(super) fn legend(&mut self, (left, y): (f64, f64), rows: &[Vec<LegendLine>]) {
+        let heights = (0_u8..).map(|row| y - LEGEND_ROW * f64::from(row));
+        for (row, y) in rows.iter().rev().zip(heights) {
+            let mut x = left;
+            for LegendLine(ink, stroke, name) in row {
+                self.line(*ink, *stroke, &format!("M{x:.1} {:.1}h24", y - 4.0));
+                self.text((x + 30.0, y), TextAnchor::Left.small(TEXT), name);
+                x += legend_width(name);
+            }
         }
     }
 
@@ -127,10 +155,53 @@ impl Drawing {
     }
 }
 
-/// Estimates the width of a text of 12 pixels.
+/// Estimates the width of a text of 12 pixels, for a wide font.
 #[expect(clippy::cast_precision_loss, reason = "texts are short")]
 pub(super) fn width(text: &str) -> f64 {
-    text.chars().count() as f64 * 6.4
+    text.chars().count() as f64 * 6.6
+}
+
+fn legend_width(name: &str) -> f64 {
+    52.0 + width(name)
+}
+
+/// Splits a legend into rows that are at most `width` pixels wide.
+pub(super) fn legend_rows(lines: Vec<LegendLine>, width: f64) -> Vec<Vec<LegendLine>> {
+    let (mut rows, mut x): (Vec<Vec<LegendLine>>, f64) = (Vec::new(), 0.0);
+    for line in lines {
+        x += legend_width(&line.2);
+        match rows.last_mut() {
+            Some(row) if x <= width => row.push(line),
+            _ => {
+                x = legend_width(&line.2);
+                rows.push(vec![line]);
+            }
+        }
+    }
+    rows
+}
+
+/// Splits a text into lines that are at most `pixels` wide. A word that is wider is split too.
+pub(super) fn wrapped(text: &str, pixels: f64) -> Vec<String> {
+    let (mut lines, mut line) = (Vec::new(), String::new());
+    // A percent sign stays with its number.
+    let text = text.replace(" %", "\u{a0}%");
+    for word in text.split(' ') {
+        if !line.is_empty() && width(&line) + width(word) + width(" ") > pixels {
+            lines.push(std::mem::take(&mut line));
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        for character in word.chars() {
+            if width(&line) + width(" ") > pixels {
+                lines.push(std::mem::take(&mut line));
+            }
+            line.push(character);
+        }
+    }
+    lines.push(line);
+    lines
 }
 
 fn escaped(text: &str) -> String {

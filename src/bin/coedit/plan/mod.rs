@@ -2,6 +2,7 @@
 
 mod bursts;
 mod connections_panel;
+mod course;
 mod drawing;
 mod figures;
 pub(crate) mod options;
@@ -14,6 +15,7 @@ mod share_panel;
 mod simulation;
 mod svg;
 mod table;
+mod time_axis;
 mod trace;
 mod what_if;
 
@@ -29,7 +31,6 @@ use bursts::Timetable;
 use figures::{Goal, Growth, People, Plan, Prices};
 use options::PlanOptions;
 use reverse::Reverse;
-use simulation::SimulatedDay;
 use trace::Trace;
 use what_if::WhatIf;
 
@@ -101,10 +102,9 @@ fn plan(options: &PlanOptions, trace: Option<&Trace>) -> io::Result<Plan> {
 /// Draws the trace, or a simulated day if there is none.
 fn picture(options: &PlanOptions, plan: &Plan, trace: Option<&Trace>) -> io::Result<String> {
     if let Some(trace) = trace {
-        return Ok(svg::of_trace(plan, trace));
+        return Ok(svg::of_trace(plan, trace, options.utc_offset));
     }
-    let stay = options.stay.unwrap_or(STAY);
-    Ok(svg::of_day(plan, &SimulatedDay::simulate(plan.load, stay, plan.limit)?, stay))
+    svg::of_day(plan, options.stay.unwrap_or(STAY))
 }
 
 fn write(path: &Path, picture: &str) -> io::Result<()> {

@@ -16,7 +16,11 @@ impl Area {
         (f64::midpoint(self.left, self.right), f64::midpoint(self.top, self.bottom))
     }
 
-    /// Where the legend begins.
+    pub(super) fn width(&self) -> f64 {
+        self.right - self.left
+    }
+
+    /// Where the last row of the legend begins.
     pub(super) fn legend(&self) -> (f64, f64) {
         (self.left, self.top - 12.0)
     }
@@ -35,7 +39,7 @@ pub(super) struct Panel {
 /// The numbers on an axis with their labels, and the title of the axis.
 pub(super) struct Axis {
     pub(super) labels: Vec<(f64, String)>,
-    pub(super) title: &'static str,
+    pub(super) title: String,
 }
 
 impl Panel {
@@ -64,8 +68,8 @@ impl Panel {
             drawing.text((x, bottom + 19.0), TextAnchor::Middle.small(SOFT), label);
         }
         let (x, y) = self.area.middle();
-        drawing.text((x, bottom + 38.0), TextAnchor::Middle.small(SOFT), horizontal.title);
-        drawing.vertical_text((left - 70.0, y), vertical.title);
+        drawing.text((x, bottom + 38.0), TextAnchor::Middle.small(SOFT), &horizontal.title);
+        drawing.vertical_text((left - 70.0, y), &vertical.title);
     }
 }
 
