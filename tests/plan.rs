@@ -43,9 +43,9 @@ fn the_table_compares_the_formulas_with_the_rule_of_thumb() {
     let table = table(&OFFICE);
     for row in [
         "load                180.00 connections",
-        "        195     1.78 % 1 in 56        0.89 % 1 in 113       0.79 % 1 in 127    enough by Engset\n",
-        "        200     1.03 % 1 in 97        0.24 % 1 in 418    thumb: one a user\n",
-        "        201     0.92 % 1 in 109       0.18 % 1 in 567    enough by Erlang B\n",
+        "        195     1.78 % 1 in 56        0.89 % 1 in 113       0.68 % 1 in 147    enough by Engset\n",
+        "        200     1.03 % 1 in 97        0.24 % 1 in 418       0.20 % 1 in 491    thumb: one a user\n",
+        "        201     0.92 % 1 in 109       0.18 % 1 in 567       0.15 % 1 in 654    enough by Erlang B\n",
         "two a user: 400, 199 more than needed, 2.0 times as many\n",
     ] {
         assert!(table.contains(row), "{row} in\n{table}");

@@ -8,8 +8,6 @@ use coedit::capacity::{connections_for, engset_staying, erlang_b, group_for, use
 use planning::{answer, assert_contains, assert_refused, coedit, fortnight, json_of, office, table_of, text};
 use serde_json::Value;
 
-/// At midnight in New York, it is five in the morning in Greenwich.
-
 #[test]
 fn shares_are_written_as_numbers_in_percent_or_as_fractions() {
     let third = json_of(&office(&["--concurrent", "1/3"]), "");
@@ -245,16 +243,7 @@ fn prices_give_the_number_of_users_from_which_connections_cost_less() {
     assert_refused(&["--users", "5", "--price-user", "1"], "--price-connection");
 }
 
-/// Replays requests with the program, and returns its opens, fallbacks and peak.
-
-/// The recorded sessions of the first part of `tests/data/rfcs.jsonl`, moved into a day, so that they meet each other. Times go
-
-/// up.
-
-/// The document limit of a CSV file. 40 users open five documents.
-
-/// Each member of the JSON objects, at any depth below the lists of limits.
-
+/// Every member at the top of the JSON objects.
 #[test]
 fn the_help_shows_three_questions_and_names_every_member() {
     let output = coedit(&["plan", "--help"], "");

@@ -53,6 +53,7 @@ fn a_trace_says_what_its_worst_hour_and_day_would_have_been() {
     );
 }
 
+/// At midnight in New York, it is five in the morning in Greenwich.
 #[test]
 fn days_begin_at_midnight_in_local_time() {
     let plan = json_of(&["--trace", "-", "--limit", "0", "--utc-offset", "-05:00"], &fortnight());
@@ -90,6 +91,7 @@ fn the_table_of_a_trace_has_four_columns_at_most() {
     assert_contains(&table, &["connections observed Erlang B Engset viewers stay who says so"]);
 }
 
+/// Replays requests with the program, and returns its opens, fallbacks and peak.
 fn replayed(input: &str, options: &[&str]) -> (Value, Value, Value) {
     let output = coedit(&[&["replay", "-", "--quiet", "--json"], options].concat(), input);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
@@ -100,6 +102,7 @@ fn replayed(input: &str, options: &[&str]) -> (Value, Value, Value) {
     (opens.into(), fallbacks.clone(), figures["peak"].clone())
 }
 
+/// The first sessions of `tests/data/rfcs.jsonl`, moved into some days, so that they meet each other.
 fn crowded_requests() -> String {
     let rfcs = include_str!("data/rfcs.jsonl");
     let mut lines: Vec<Value> =
@@ -159,6 +162,7 @@ fn a_what_if_is_a_replay_with_the_same_settings() {
     }
 }
 
+/// A document limit for the connections of a CSV file.
 #[test]
 fn connections_of_other_formats_are_replayed_too() {
     let plan = json_of(&["--trace", "-", "--document-connections", "6"], &fortnight());

@@ -36,7 +36,7 @@ impl<'a> Shares<'a> {
             names.push("observed");
         }
         let usage = matches!(plan.crowd, Some(Crowd::Usage(_)));
-        names.push(if usage { "Erlang B (1 hour)" } else { "Erlang B" });
+        names.push(if usage { "Erlang B (busiest hour)" } else { "Erlang B" });
         if plan.answer(Method::Engset).is_some() {
             names.push("Engset");
         }
@@ -48,7 +48,11 @@ impl<'a> Shares<'a> {
 
     /// Returns the width of a column. Many columns have no odds, so that the table stays narrow.
     fn column(&self) -> usize {
-        if self.names.len() > 3 { 12 } else { 20 }
+        match self.names.len() {
+            1 => 23,
+            2 | 3 => 20,
+            _ => 12,
+        }
     }
 
     fn row(&self, f: &mut fmt::Formatter<'_>, limit: LimitFigures) -> fmt::Result {
