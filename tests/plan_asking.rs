@@ -103,6 +103,8 @@ fn the_plan_says_what_makes_more_connections_necessary() {
     assert!(short["cautions"][2]["connections"].as_u64() < long["cautions"][2]["connections"].as_u64());
     let table = table_of(&["--users", "20", "--stay", "40"], "");
     assert_contains(&table, &["if refused users ask again every two minutes, in a stay of 40 minutes"]);
+    let hopeless = json_of(&["--users", "5", "--share", "0.9999999"], "");
+    assert_eq!(hopeless["cautions"].as_array().unwrap().len(), 3, "nobody comes back so often");
     assert!(json_of(&["--users", "8000000"], "").get("cautions").is_none(), "that would take long");
 }
 

@@ -46,6 +46,9 @@ pub(super) fn cautions(load: f64, stay: f64, share: f64) -> Result<Vec<Caution>,
     let mut add = |cause, connections| cautions.push(Caution { cause, connections });
     if load <= LOAD_MAX {
         add(Cause::TabsOpenTogether, connections_for_batches(load, &TABS, share)?);
+    }
+    // Who is refused nearly always comes back without end.
+    if load / (1.0 - share) <= LOAD_MAX {
         add(Cause::RefusedComeBack, connections_for_returning(load, share)?);
     }
     if load <= CHAIN_LOAD_MAX {
