@@ -5,12 +5,11 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::Window;
-use super::busiest::{BusyLoad, BusyLoads, LENGTHS};
+use super::busy_load::{BusyLoads, LENGTHS, MINUTE};
 use super::totals::{PeriodTotals, Present, wall_at};
 use crate::access::{Access, REASONS};
 use crate::time::Now;
 
-pub(super) const MINUTE: u64 = 60_000;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
@@ -70,7 +69,7 @@ impl WindowBuckets {
                 let start = from.div_ceil(MINUTE);
                 for (busiest, length) in totals.busiest.iter_mut().zip(LENGTHS) {
                     if start * MINUTE < end && (start + length) * MINUTE <= to {
-                        busiest.keep_busier(&BusyLoad::constant(start, length, present));
+                        busiest.keep_busier(&present.busy_load(start, length));
                     }
                 }
             }

@@ -8,8 +8,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Usage;
-use super::buckets::{MINUTE, WINDOWS, WindowBuckets};
-use super::busiest::{LENGTHS, RecentMinutes};
+use super::buckets::{WINDOWS, WindowBuckets};
+use super::busiest::RecentMinutes;
+use super::busy_load::{LENGTHS, MINUTE};
 use super::denied::DeniedCase;
 use super::months::Months;
 use super::sketch::Sketch;

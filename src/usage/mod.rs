@@ -28,6 +28,7 @@
 
 mod buckets;
 mod busiest;
+mod busy_load;
 mod denied;
 mod gauge;
 mod history;

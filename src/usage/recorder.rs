@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Usage;
-use super::buckets::MINUTE;
+use super::busy_load::MINUTE;
 use super::denied::DeniedCase;
 use super::gauge::Gauge;
 use super::history::UsageHistory;

@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::busiest::{BusyLoad, BusyLoads};
+use super::busy_load::{BusyLoad, BusyLoads, MINUTE};
 use super::denied::{DenialTotals, LIMITS};
 use super::sketch::Sketch;
 use super::{Level, Waits};
-use crate::access::REASONS;
+use crate::access::{Access, REASONS};
 use crate::time::{Moment, Now, Timestamp};
 
 /// The number of connections with one access over a period.
@@ -47,6 +47,16 @@ pub(super) struct Present {
     pub(super) counts: [u32; 3],
     /// Users whom a limit refused edit access, by limit.
     pub(super) denied: [u32; LIMITS.len()],
+}
+
+impl Present {
+    /// A sliding period of so many minutes in which nothing changed.
+    pub(super) fn busy_load(&self, start: u64, minutes: u64) -> BusyLoad {
+        let time = minutes * MINUTE;
+        let highest = self.counts[Access::Edit.index()];
+        let (edit, denied) = (u64::from(highest) * time, u64::from(self.denied[0]) * time);
+        BusyLoad { start, edit, denied, highest, edits: 0, refused: 0 }
+    }
 }
 
 /// How many waited for edit access, and for how long those waited who were granted it.

@@ -3,9 +3,8 @@
 //! Telephone engineers take the busiest clock hour. But a class that fills from 9:37 to 10:22 is in two clock hours, and each
 //! of them has half of its load.
 
+use crate::time::Timestamp;
 use std::collections::VecDeque;
-
-use super::Timestamp;
 
 /// Finds the busiest period of one length. Stores the changes within the latest period only.
 ///

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::Timestamp;
-use super::under_limit::WorstPeriod;
+use super::worst_period::WorstPeriod;
+use crate::time::Timestamp;
 
 /// The days of a recording, in local time. Days without opens are left out.
 #[derive(Clone, Debug)]

@@ -3,8 +3,9 @@
 //! This is a bootstrap (B. Efron, 1979): weeks are put together from the recorded days, and each of them has a limit that is
 //! enough. A day is drawn from those of the same weekday, because Monday is not Sunday.
 
+use super::Observed;
 use super::days::{Day, WEEK};
-use super::{Observed, ratio};
+use super::worst_period::ratio;
 use crate::capacity::OutOfBounds;
 use crate::capacity::random::Random;
 

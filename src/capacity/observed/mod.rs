@@ -8,19 +8,22 @@ mod timeline;
 mod under_limit;
 mod view_only;
 mod worst_hour;
+mod worst_period;
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 pub use limit_range::LimitRange;
 pub use timeline::Interval;
-pub use under_limit::{UnderLimit, WorstPeriod};
+pub use under_limit::UnderLimit;
+pub use worst_period::WorstPeriod;
 
 use busiest_period::BusiestPeriod;
 use days::Days;
 use timeline::Timeline;
 use view_only::ViewOnly;
 use worst_hour::WorstHours;
+use worst_period::{HOUR, ratio};
 
 use super::{OutOfBounds, check_share};
 use crate::time::Timestamp;
@@ -94,9 +97,6 @@ impl Default for Observed {
         Observed::with_utc_offset(0)
     }
 }
-
-/// An hour, in milliseconds.
-const HOUR: u64 = 3_600_000;
 
 #[derive(Clone, Copy, Debug)]
 struct NumberUses {
@@ -308,9 +308,4 @@ impl Observed {
         let open = self.open_connections();
         self.timeline.get_or_insert_with(|| Timeline::new(at)).add(at, before, open, number);
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a share needs no more than 53 bits")]
-fn ratio(part: u64, all: u64) -> f64 {
-    if all == 0 { 0.0 } else { part as f64 / all as f64 }
 }

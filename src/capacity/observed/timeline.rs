@@ -1,6 +1,6 @@
 //! The number of open connections over time, in bounded memory. It is meant for a chart.
 
-use super::Timestamp;
+use crate::time::Timestamp;
 
 /// An interval of a recording, with the highest number of connections that were open in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

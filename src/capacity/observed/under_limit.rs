@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Observed, ratio};
+use super::Observed;
+use super::worst_period::WorstPeriod;
 use crate::time::Timestamp;
 
 /// What the users of a recording would have met under one limit. [`Observed::under`] returns it.
@@ -28,24 +29,6 @@ pub struct UnderLimit {
     pub view_only_time: Duration,
     /// The time in which connections would have been view-only, added up: two for an hour are two hours.
     pub view_only_sum: Duration,
-}
-
-/// The worst hour or day of a recording.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WorstPeriod {
-    /// When the hour or day begins.
-    pub from: Timestamp,
-    /// The number of opens in it.
-    pub opens: u64,
-    /// How many of them would have fallen back.
-    pub fallbacks: u64,
-}
-
-impl WorstPeriod {
-    /// The share of the opens in this period that would have fallen back.
-    pub fn share(&self) -> f64 {
-        ratio(self.fallbacks, self.opens)
-    }
 }
 
 impl Observed {

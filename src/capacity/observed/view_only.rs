@@ -3,8 +3,8 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
-use super::Timestamp;
 use super::history_max::HistoryMax;
+use crate::time::Timestamp;
 
 /// Under a limit of n, the connections with numbers above n are view-only until they close.
 #[derive(Clone, Debug)]

@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 
 use super::history_max::HistoryMax;
-use super::under_limit::WorstPeriod;
-use super::{HOUR, Timestamp};
+use super::worst_period::HOUR;
+use super::worst_period::WorstPeriod;
+use crate::time::Timestamp;
 
 /// Finds the worst hour of each limit. Stores the opens of the latest hour.
 ///

@@ -9,7 +9,8 @@ use coedit::capacity::{Burst, Observed, timetable};
 use serde::Serialize;
 
 use super::options::PlanOptions;
-use super::table::{paragraph, percent};
+use super::percent::percent;
+use super::table::paragraph;
 use crate::failure::bad_argument;
 
 /// How many connections a timetable needs.

@@ -7,6 +7,7 @@ mod drawing;
 mod figures;
 pub(crate) mod options;
 mod panel;
+mod percent;
 mod read;
 mod read_options;
 mod recorded;

@@ -8,7 +8,7 @@ use coedit::{BusyPeriod, Reason, Timestamp, Usage, Window};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::table::percent;
+use super::percent::percent;
 use crate::input::Input;
 
 /// What an engine recorded, and the load that is planned for.

@@ -7,7 +7,8 @@ use coedit::capacity::{OutOfBounds, group_for, users_for};
 use serde::Serialize;
 
 use super::options::{Concurrent, PlanOptions};
-use super::table::{paragraph, percent};
+use super::percent::percent;
+use super::table::paragraph;
 use crate::failure::bad_argument;
 
 /// For how many users a number of connections is enough.

@@ -10,8 +10,8 @@ use super::drawing::{
 };
 use super::figures::{Crowd, LimitFigures, Method, Plan};
 use super::panel::{Area, Axis, Panel, round_numbers};
+use super::percent::percent;
 use super::simulation::OpenCount;
-use super::table::percent;
 
 /// The share at the bottom of the panel.
 const LEAST: f64 = 1e-5;

@@ -10,10 +10,11 @@ use super::drawing::{
 };
 use super::figures::{Crowd, Plan};
 use super::panel::Area;
+use super::percent::percent;
 use super::read::Recording;
 use super::share_panel::{Measured, SharePanel};
 use super::simulation::{Group, SimulatedDay, Visitors};
-use super::table::{described, percent};
+use super::table::described;
 use super::time_axis::TimeAxis;
 use super::trace::Trace;
 

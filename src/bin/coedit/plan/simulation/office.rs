@@ -8,7 +8,7 @@ use coedit::{Access, Config, ConnectionId, DocumentKey, Engine, ManualClock, Tim
 
 use super::profile::Minute;
 use super::random::Random;
-use super::{OpenCount, Visitors, after};
+use super::visitors::{OpenCount, Visitors, after};
 use crate::failure::bad_argument;
 use crate::plan::course::{Course, CourseConnection};
 

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use super::text::{method_name, paragraph, percent};
+use super::text::{method_name, paragraph};
 use crate::plan::figures::{AnswerCost, GrowthFigures, NamedUsersCost, PriceFigures, RunsOut, USERS_MAX};
+use crate::plan::percent::percent;
 
 pub(super) fn growth_rows(f: &mut fmt::Formatter<'_>, growth: &GrowthFigures) -> fmt::Result {
     let GrowthFigures { growth, months, answers } = growth;

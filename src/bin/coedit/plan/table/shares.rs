@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::text::{WIDTH, percent, percent_and_odds, phrase};
+use super::text::{WIDTH, percent_and_odds, phrase};
 use crate::plan::figures::{Crowd, LimitFigures, Method, Plan, near};
+use crate::plan::percent::percent;
 
 /// The limits of a plan, one a line.
 pub(super) struct Shares<'a> {

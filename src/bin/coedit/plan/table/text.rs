@@ -5,6 +5,7 @@ use std::fmt;
 use coedit::Timestamp;
 
 use crate::plan::figures::{Crowd, Formula, Method, SeriesFigures};
+use crate::plan::percent::percent;
 use crate::plan::recorded::RecordedWindow;
 
 /// The width of the table, in characters.
@@ -125,14 +126,4 @@ pub(super) fn percent_and_odds(share: f64) -> String {
         let places = usize::from(share > 0.1);
         format!("{:>9} 1 in {:.places$}", percent(share), 1.0 / share)
     }
-}
-
-/// Formats a share in percent. Small shares get more decimal places.
-pub(crate) fn percent(share: f64) -> String {
-    let places = match share {
-        _ if (share * 100.0).fract() == 0.0 => 0,
-        _ if share >= 0.001 => 2,
-        _ => 4,
-    };
-    format!("{:.places$} %", share * 100.0)
 }

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use super::text::{Local, paragraph, percent};
+use super::text::{Local, paragraph};
 use crate::plan::figures::{PeriodFigures, Plan, TraceFigures, UnderFigures};
+use crate::plan::percent::percent;
 
 pub(super) fn write(f: &mut fmt::Formatter<'_>, plan: &Plan, figures: &TraceFigures) -> fmt::Result {
     let TraceFigures { opens, from, to, peak, peak_at, mean_load, busiest_hour, mean_stay, .. } = figures;

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::text::{paragraph, percent};
+use super::text::paragraph;
+use crate::plan::percent::percent;
 use crate::plan::what_if::{Replayed, WhatIf};
 
 pub(super) fn write(f: &mut fmt::Formatter<'_>, what_if: &WhatIf) -> fmt::Result {
