@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::options::{Concurrent, PlanOptions};
 use super::percent::percent;
-use super::table::paragraph;
+use super::table::{documents, paragraph};
 use crate::failure::bad_argument;
 
 /// For how many users a number of connections is enough.
@@ -68,7 +68,7 @@ impl fmt::Display for Reverse {
         paragraph(
             f,
             "connections",
-            &format!("{connections}, for users with {docs_per_user} documents each"),
+            &format!("{connections}, for users with {} each", documents(*docs_per_user)),
         )?;
         writeln!(f)?;
         writeln!(f, "{:>9}  {:>9}  {:>9}  {:>9}", "target", "at work", "Erlang B", "Engset")?;

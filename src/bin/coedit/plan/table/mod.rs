@@ -13,9 +13,9 @@ use std::fmt;
 use super::figures::{Formula, Method, Plan, RangeFigures, ServerAnswer, TargetFigures};
 use super::percent::percent;
 use shares::Shares;
-pub(crate) use text::described;
 pub(super) use text::paragraph;
 use text::{by, load_text};
+pub(crate) use text::{described, documents};
 
 pub(crate) struct Table<'a>(pub(crate) &'a Plan);
 

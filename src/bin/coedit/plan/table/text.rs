@@ -61,10 +61,17 @@ pub(super) fn load_text(crowd: &Crowd, load: f64) -> String {
     }
 }
 
+/// So many documents, in words.
+#[expect(clippy::float_cmp, reason = "1 is exact")]
+pub(crate) fn documents(count: f64) -> String {
+    if count == 1.0 { "a document".to_owned() } else { format!("{count} documents") }
+}
+
 pub(crate) fn described(crowd: &Crowd) -> String {
     match crowd {
         Crowd::Users { users, docs_per_user, concurrent, group } => format!(
-            "{users} users with {docs_per_user} documents each (a group of {group}), {} of them at work at one time",
+            "{users} users with {} each (a group of {group}), {} of them at work at one time",
+            documents(*docs_per_user),
             percent(*concurrent)
         ),
         Crowd::Opens { opens_per_hour, stay } => {
