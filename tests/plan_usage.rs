@@ -3,6 +3,8 @@
 
 #[path = "support/program.rs"]
 mod program;
+#[path = "support/random.rs"]
+mod random;
 
 use std::collections::BinaryHeap;
 use std::sync::Arc;
@@ -10,6 +12,7 @@ use std::sync::Arc;
 use coedit::capacity::connections_for;
 use coedit::{Access, Config, Connection, DocumentKey, Engine, ManualClock, Timestamp, Usage, User};
 use program::{coedit, text};
+use random::Random;
 use serde_json::Value;
 
 const MINUTE: u64 = 60_000;
@@ -19,25 +22,12 @@ const MONDAY: u64 = 1_699_833_600_000;
 /// The average stay, in milliseconds.
 const STAY: f64 = 30.0 * 60_000.0;
 
-/// Random numbers, by `SplitMix64` (Steele, Lea and Flood, 2014).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// An exponentially distributed number of milliseconds, at least one.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "far below 2^53")]
-    #[expect(clippy::cast_precision_loss, reason = "rounds to 53 bits")]
-    fn exponential(&mut self, mean: f64) -> u64 {
-        let uniform = ((self.next() >> 11) as f64 + 0.5) / (1_u64 << 53) as f64;
-        (-uniform.ln() * mean).max(1.0) as u64
-    }
+/// An exponentially distributed number of milliseconds, at least one.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "far below 2^53")]
+#[expect(clippy::cast_precision_loss, reason = "rounds to 53 bits")]
+fn exponential(random: &mut Random, mean: f64) -> u64 {
+    let uniform = ((random.next() >> 11) as f64 + 0.5) / (1_u64 << 53) as f64;
+    (-uniform.ln() * mean).max(1.0) as u64
 }
 
 /// The load at an hour of the week, in erlangs: a morning, a lunch, an afternoon, an evening, and a quiet weekend.
@@ -81,7 +71,7 @@ impl Crowd {
         let config = Config::new().edit_limit(limit).callbacks(false).shards(2).clock(clock.clone());
         let engine = Engine::new(config).unwrap();
         let (ends, open) = (BinaryHeap::new(), Vec::new());
-        Crowd { engine, clock, random: Random(7), refused, ends, open, opens: 0 }
+        Crowd { engine, clock, random: Random::new(7), refused, ends, open, opens: 0 }
     }
 
     /// Runs the hours from `from` to `to`, in hours since Monday.
@@ -90,7 +80,7 @@ impl Crowd {
             let (mut at, end) = (MONDAY + hour * HOUR, MONDAY + (hour + 1) * HOUR);
             let pause = STAY / load(hour % 168);
             loop {
-                at += self.random.exponential(pause);
+                at += exponential(&mut self.random, pause);
                 if at >= end {
                     break;
                 }
@@ -108,7 +98,7 @@ impl Crowd {
         let key = DocumentKey::new(&format!("doc-{}", self.opens % 500)).unwrap();
         let user = User::new(&format!("user-{}", self.opens % 20_000)).unwrap();
         let connection = self.engine.open(&key, &user, Access::Edit).unwrap();
-        let stay = self.random.exponential(STAY);
+        let stay = exponential(&mut self.random, STAY);
         if connection.access() == Some(Access::Edit) || self.refused == Refused::Stays {
             self.ends.push(std::cmp::Reverse((at + stay, self.open.len())));
             self.open.push(Some(connection));
@@ -183,7 +173,7 @@ fn a_second_week_changes_the_answer_little() {
     let mut small = 0;
     for seed in 0..6 {
         let mut crowd = Crowd::new(None, Refused::Stays);
-        crowd.random = Random(seed * 1_000);
+        crowd.random = Random::new(seed * 1_000);
         let mut answers = Vec::new();
         for day in 0..14 {
             crowd.run(day * 24, day * 24 + 24, load);
