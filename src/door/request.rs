@@ -1,6 +1,7 @@
 //! The grammar of a request: parses one line to a command whose parameters are all valid.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use serde_json::value::RawValue;
 
@@ -12,7 +13,6 @@ use crate::callback::ForceSaveType;
 use crate::error::ErrorCode;
 use crate::ids::{DocumentKey, URL_MAX, User};
 use crate::time::Timestamp;
-use std::time::Duration;
 
 /// A parsed request.
 #[derive(Debug)]

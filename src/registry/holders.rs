@@ -4,6 +4,7 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use super::Registry;
+use super::ready::DocumentId;
 use super::shard::Shard;
 use crate::access::{ACCESSES, Access, Holder};
 use crate::ids::{DocumentKey, UserId};
@@ -33,17 +34,12 @@ impl Registry {
     /// At most `most` holders of seats, the longest idle first.
     pub(crate) fn holders(&self, most: usize) -> Vec<Holder> {
         let mut idle = LongestIdle { most, found: BinaryHeap::new() };
-        for index in 0..self.shards.len() {
-            let mut next = Some(0);
-            while let Some(from) = next {
-                let found;
-                (found, next) = self.read(index, |shard| idle.candidates(shard, from));
-                // With no lock held, since it frees whoever is no longer among them.
-                for candidate in found {
-                    idle.add(candidate);
-                }
-            }
-        }
+        // Added with no lock held, since it frees whoever is no longer among them.
+        self.walk(
+            &mut idle,
+            |idle, shard, documents| idle.candidates(shard, documents),
+            |idle, found| found.into_iter().for_each(|candidate| idle.add(candidate)),
+        );
         let now = self.now();
         let holder = |candidate: Candidate| {
             let active = now.wall_at(candidate.active);
@@ -54,11 +50,10 @@ impl Registry {
 }
 
 impl LongestIdle {
-    /// What some documents of a shard add, and where to go on if there are more.
-    fn candidates(&self, shard: &Shard, from: usize) -> (Vec<Candidate>, Option<usize>) {
-        let (documents, next) = shard.slice(from);
+    /// What some documents of a shard add.
+    fn candidates(&self, shard: &Shard, documents: Vec<DocumentId>) -> Vec<Candidate> {
         let candidates = documents.into_iter().flat_map(|document| candidates_of(shard.session(document)));
-        (candidates.filter(|one| self.takes(one)).collect(), next)
+        candidates.filter(|one| self.takes(one)).collect()
     }
 
     fn takes(&self, candidate: &Candidate) -> bool {

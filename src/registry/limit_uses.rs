@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use super::Registry;
-use super::shard::Shard;
 use crate::access::Access;
 use crate::ids::UserId;
 use crate::limits::{Limit, LimitUse, LimitUses};
@@ -30,29 +29,24 @@ impl Registry {
 
     /// The seats of the document, and of the user, that have the most.
     fn fullest(&self) -> (u32, u32) {
-        let (mut fullest, mut by_user) = (0, HashMap::<UserId, u32>::new());
-        for index in 0..self.shards.len() {
-            let mut next = Some(0);
-            while let Some(from) = next {
-                let documents;
-                (documents, next) = self.read(index, |shard| seats_in(shard, from));
+        let mut most = (0, HashMap::<UserId, u32>::new());
+        self.walk(
+            &mut most,
+            |_, shard, documents| -> Vec<_> {
+                documents.into_iter().map(|document| seats_of(shard.session(document))).collect()
+            },
+            |(fullest, by_user), documents| {
                 for seats in documents {
-                    fullest = seats.iter().map(|(_, count)| count).sum::<u32>().max(fullest);
+                    *fullest = seats.iter().map(|(_, count)| count).sum::<u32>().max(*fullest);
                     for (user, count) in seats {
                         *by_user.entry(user).or_default() += count;
                     }
                 }
-            }
-        }
+            },
+        );
+        let (fullest, by_user) = most;
         (fullest, by_user.into_values().max().unwrap_or(0))
     }
-}
-
-/// The seats of each editor of some documents, and where to go on if there are more.
-fn seats_in(shard: &Shard, from: usize) -> (Vec<Vec<(UserId, u32)>>, Option<usize>) {
-    let (documents, next) = shard.slice(from);
-    let seats = documents.into_iter().map(|document| seats_of(shard.session(document)));
-    (seats.collect(), next)
 }
 
 fn seats_of(session: &Session) -> Vec<(UserId, u32)> {

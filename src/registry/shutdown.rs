@@ -265,17 +265,14 @@ impl Registry {
         let now = self.clock.coarse();
         let cx = self.context(now);
         let mut all = Vec::new();
-        for index in 0..self.shards.len() {
-            let mut next = Some(0);
-            while let Some(from) = next {
-                next = self.read(index, |shard| {
-                    let slice = shard.sessions(from).take_while(|(at, _)| (*at as usize) < from + SLICE);
-                    let picked = slice.map(|(_, session)| session).filter(|session| which(session));
-                    all.extend(picked.map(|session| session.pending(&cx)));
-                    (from + SLICE < shard.documents_end()).then_some(from + SLICE)
-                });
-            }
-        }
+        self.walk(
+            &mut all,
+            |all, shard, documents| {
+                let sessions = documents.into_iter().map(|document| shard.session(document));
+                all.extend(sessions.filter(|session| which(session)).map(|session| session.pending(&cx)));
+            },
+            |_, ()| {},
+        );
         all.sort_unstable_by(|one: &PendingDocument, other| one.key.cmp(&other.key));
         all
     }

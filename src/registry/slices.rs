@@ -1,11 +1,35 @@
 //! Walks over all documents of a shard by slices, so that nobody waits long for its lock.
 
+use super::Registry;
 use super::ready::DocumentId;
 use super::shard::Shard;
 
 /// So many items, documents and their participants, are worked through under one hold of a shard lock. A document's own list
 /// of participants is not divided.
 const SLICE: usize = 256;
+
+impl Registry {
+    /// Walks over all documents. `look` sees those of a slice under the lock of their shard, and `then` takes what it found with
+    /// no lock held.
+    pub(super) fn walk<W, F>(
+        &self,
+        walker: &mut W,
+        look: impl Fn(&mut W, &Shard, Vec<DocumentId>) -> F,
+        then: impl Fn(&mut W, F),
+    ) {
+        for index in 0..self.shards.len() {
+            let mut next = Some(0);
+            while let Some(from) = next {
+                let found;
+                (found, next) = self.read(index, |shard| {
+                    let (documents, next) = shard.slice(from);
+                    (look(walker, shard, documents), next)
+                });
+                then(walker, found);
+            }
+        }
+    }
+}
 
 impl Shard {
     /// The documents of a slice that begins at number `from`, and where to go on if there are more.

@@ -4,7 +4,7 @@ use super::Registry;
 use super::ready::DocumentId;
 use super::shard::Shard;
 use crate::report::DocumentState;
-use crate::stats::{Counters, Stats};
+use crate::stats::Stats;
 use crate::time::{Moment, Now, Timestamp};
 
 /// The gauges that a walk over all documents adds up.
@@ -21,20 +21,16 @@ impl Registry {
         let mut gauges = Gauges::default();
         for index in 0..self.shards.len() {
             // A copy, so that the sums are made with no lock held.
-            let counters: Counters = self.read(index, |shard| shard.counters.clone());
+            let look = |shard: &Shard| (shard.counters.clone(), shard.books.forgotten().count());
+            let (counters, forgotten) = self.read(index, look);
             counters.add_to(&mut gauges.stats);
-            gauges.stats.forgotten += self.read(index, |shard| shard.books.forgotten().count());
-            let mut next = Some(0);
-            while let Some(from) = next {
-                next = self.read(index, |shard| {
-                    let (documents, next) = shard.slice(from);
-                    for document in documents {
-                        gauges.add(shard, document);
-                    }
-                    next
-                });
-            }
+            gauges.stats.forgotten += forgotten;
         }
+        self.walk(
+            &mut gauges,
+            |gauges, shard, documents| documents.into_iter().for_each(|document| gauges.add(shard, document)),
+            |_, ()| {},
+        );
         gauges.stats.waiting = self.admission.waiting();
         gauges.stats.ready = self.ready.waiting_documents();
         gauges.finish(self.now())
