@@ -187,6 +187,11 @@ mod sync;
 mod time;
 mod token;
 mod usage;
+#[cfg(not(feature = "count-work"))]
+mod work;
+#[cfg(feature = "count-work")]
+#[doc(hidden)]
+pub mod work;
 
 pub use access::{
     Access, ConnectionInfo, ConnectionState, Dropped, EditRequest, Fence, Forgotten, Grant, Holder,

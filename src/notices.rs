@@ -4,6 +4,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use crate::notice::Notice;
 use crate::sync::{AtomicUsize, Mutex, Ordering};
+use crate::work::{self, Item};
 
 /// The subscriptions to the notices of an engine.
 ///
@@ -52,6 +53,7 @@ impl NoticeBoard {
         if self.count.load(Ordering::SeqCst) == 0 {
             return;
         }
+        work::item(Item::Notice, 1);
         let mut subscriptions = self.subscriptions.lock();
         subscriptions.list.retain_mut(|subscription| subscription.send(notice, self.most));
         self.count.store(subscriptions.list.len(), Ordering::SeqCst);

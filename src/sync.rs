@@ -6,7 +6,11 @@ mod primitives {
     use std::time::Instant;
 
     use crossbeam_channel::{Receiver, Select, Sender, unbounded};
+    #[cfg(not(feature = "count-work"))]
     pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
+    // They count what is worked through under them.
+    #[cfg(feature = "count-work")]
+    pub(crate) use crate::work::{Condvar, Mutex, MutexGuard};
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
     pub(crate) use std::thread::JoinHandle;
 

@@ -5,6 +5,7 @@ use std::ops::Bound::{Excluded, Unbounded};
 
 use crate::ids::UserId;
 use crate::time::Timestamp;
+use crate::work::{self, Item};
 
 /// The users who count. They are grouped by the midnight that ends their time.
 ///
@@ -65,7 +66,7 @@ impl CountedUsers {
 
     /// Removes at most `most` users whose time is over. Returns how many it was not allowed to remove any more.
     pub(super) fn clean(&mut self, most: usize) -> usize {
-        for left in (0..most).rev() {
+        for left in work::each(Item::NamedUser, (0..most).rev()) {
             let Some(group) = self.over.last_mut() else { return left + 1 };
             let user = group.pop_first().expect("a group that is over is not empty");
             if group.is_empty() {
@@ -81,7 +82,8 @@ impl CountedUsers {
     /// Looks at `most` users after `last`, or from the first one on, by id.
     pub(super) fn slice(&self, last: Option<&UserId>, most: usize) -> UserSlice {
         let from = last.map_or(Unbounded, Excluded);
-        let seen = || self.ends.range::<UserId, _>((from, Unbounded)).take(most);
+        let ends = || self.ends.range::<UserId, _>((from, Unbounded)).take(most);
+        let seen = || work::each(Item::NamedUser, ends());
         let counted = seen().filter(|(user, end)| self.is_in_group(**end, user));
         UserSlice {
             counted: counted.map(|(user, end)| (*end, user.clone())).collect(),

@@ -2,7 +2,9 @@
 
 use super::watch::Watch;
 use crate::limits::{LIMIT_MAX, Limit};
+use crate::notice::Pool;
 use crate::sync::{Apart, AtomicU64, Ordering};
+use crate::work::{self, Item};
 
 /// Stands for "no limit" in a word.
 const NO_LIMIT: u32 = LIMIT_MAX + 1;
@@ -113,8 +115,19 @@ impl SeatPool {
 
     /// Tells what the limit has come to with so many in use, if it has.
     fn tell(&self, in_use: u32) {
+        work::item(self.item(), 1);
         if self.watch.is_due(in_use) {
             self.watch.update(|| self.read());
+        }
+    }
+}
+
+impl SeatPool {
+    fn item(&self) -> Item {
+        match self.watch.pool() {
+            Pool::Live => Item::LiveSeat,
+            Pool::Max => Item::CapSeat,
+            _ => Item::EditSeat,
         }
     }
 }
@@ -200,7 +213,6 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::notice::Pool;
     use crate::notices::NoticeBoard;
 
     fn pool(limit: Option<u32>) -> SeatPool {

@@ -7,6 +7,7 @@ use foldhash::fast::RandomState;
 
 use crate::ids::UserId;
 use crate::sync::{Mutex, MutexGuard};
+use crate::work::{self, Item};
 
 /// Seats by user. Counted only while there is a limit of a user.
 #[derive(Debug)]
@@ -36,7 +37,9 @@ impl UserSeats {
     /// All counts.
     pub(crate) fn counts(&self) -> BTreeMap<UserId, u32> {
         let copy = |bucket: &Mutex<UserBucket>| {
-            bucket.lock().iter().map(|(user, count)| (user.clone(), *count)).collect::<Vec<_>>()
+            work::each(Item::UserSeats, bucket.lock().iter())
+                .map(|(user, count)| (user.clone(), *count))
+                .collect::<Vec<_>>()
         };
         self.buckets.iter().flat_map(copy).collect()
     }
@@ -53,6 +56,7 @@ impl UserSeatsGuard<'_> {
     }
 
     pub(crate) fn add(&mut self, user: &UserId, count: u32) {
+        work::item(Item::UserSeats, 1);
         match self.bucket.get_mut(user) {
             Some(held) => *held += count,
             None => drop(self.bucket.insert(user.clone(), count)),
@@ -60,6 +64,7 @@ impl UserSeatsGuard<'_> {
     }
 
     pub(crate) fn subtract(&mut self, user: &UserId, count: u32) {
+        work::item(Item::UserSeats, 1);
         let held = self.bucket.get_mut(user).expect("a seat that is released was counted");
         *held -= count;
         if *held == 0 {

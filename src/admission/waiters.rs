@@ -11,6 +11,7 @@ use crate::access::Reason;
 use crate::ids::{ConnectionId, DocumentKey, UserId};
 use crate::limits::Waiting;
 use crate::time::Moment;
+use crate::work::{self, Item};
 
 /// Orders waiters by when they first asked.
 pub(crate) type Ticket = u64;
@@ -114,6 +115,7 @@ impl Waiters {
     }
 
     pub(super) fn get(&self, id: ConnectionId) -> Option<&Waiter> {
+        work::visit(Item::Waiter, id.to_bits());
         self.by_connection.get(&id)
     }
 
@@ -136,7 +138,7 @@ impl Waiters {
 
     /// The documents for a seat of which somebody waits.
     pub(super) fn documents(&self) -> impl Iterator<Item = DocumentKey> {
-        self.lines.keys().filter_map(|queue| match queue {
+        work::each(Item::Line, self.lines.keys()).filter_map(|queue| match queue {
             Queue::Document(key) => Some(key.clone()),
             _ => None,
         })
@@ -204,12 +206,16 @@ impl Waiters {
             line.live.insert(waiter.ticket, id);
         }
         let queue = waiter.queue.clone();
+        if self.by_connection.len() == self.by_connection.capacity() {
+            work::item(Item::Moved, self.by_connection.len());
+        }
         self.by_connection.insert(id, waiter);
         self.update(&queue);
     }
 
     /// Somebody waits no longer.
     pub(super) fn remove(&mut self, id: ConnectionId) -> Option<Waiter> {
+        work::visit(Item::Waiter, id.to_bits());
         let waiter = self.by_connection.remove(&id)?;
         self.counts[waiter.queue.kind()] -= 1;
         if let Some(line) = self.lines.get_mut(&waiter.queue) {
@@ -269,7 +275,7 @@ impl Waiters {
     ) -> Option<Queue> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let some = self.lines.range::<Queue, _>((from, Bound::Unbounded)).take(most);
-        let queues: Vec<Queue> = some.map(|(queue, _)| queue.clone()).collect();
+        let queues: Vec<Queue> = work::each(Item::Line, some).map(|(queue, _)| queue.clone()).collect();
         for queue in queues.iter().filter(|queue| kind.is_none_or(|kind| kind == queue.reason())) {
             self.mark_due(queue);
         }

@@ -52,6 +52,10 @@ impl Watch {
         }
     }
 
+    pub(super) fn pool(&self) -> Pool {
+        self.pool
+    }
+
     /// Returns true if the level changes with so many in use. Costs two loads.
     pub(super) fn is_due(&self, in_use: u32) -> bool {
         self.due(in_use).is_some()

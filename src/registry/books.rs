@@ -6,6 +6,7 @@ use super::looks::Looks;
 use super::ready::DocumentId;
 use crate::session::{Context, Session, Stage};
 use crate::time::Moment;
+use crate::work::{self, Item};
 
 /// The books of a shard.
 #[derive(Debug, Default)]
@@ -91,7 +92,7 @@ impl Books {
     }
 
     pub(super) fn forgotten(&self) -> impl Iterator<Item = DocumentId> {
-        self.forgotten.iter().copied()
+        work::each(Item::Forgotten, self.forgotten.iter()).copied()
     }
 
     /// Returns true if the books say this of a document.

@@ -7,6 +7,7 @@ use crate::access::Fence;
 use crate::ids::{DocumentKey, UserId};
 use crate::sync::{AtomicUsize, Ordering};
 use crate::time::Moment;
+use crate::work::{self, Item};
 
 /// The fences of a shard's documents.
 #[derive(Debug, Default)]
@@ -61,7 +62,9 @@ impl Fences {
             Some(users) => users.iter().cloned().map(Some).collect(),
         };
         let known = self.by_key.get(key);
-        let new = whom.iter().filter(|one| known.is_none_or(|known| !known.contains_key(*one))).count();
+        let new = work::each(Item::Fence, whom.iter())
+            .filter(|one| known.is_none_or(|known| !known.contains_key(*one)))
+            .count();
         if !count.take(new) {
             return false;
         }
@@ -90,6 +93,7 @@ impl Fences {
     }
 
     fn remove(&mut self, key: &DocumentKey, whom: Option<UserId>, count: &FenceCount) {
+        work::item(Item::Fence, 1);
         let Some(fences) = self.by_key.get_mut(key) else { return };
         if let Some(until) = fences.remove(&whom) {
             self.ends.remove(&(until, key.clone(), whom));
@@ -127,6 +131,6 @@ impl Fences {
                 (Fence { key: key.clone(), user: user.clone(), until: None }, *until)
             })
         });
-        fences.take(most).collect()
+        work::each(Item::Fence, fences.take(most)).collect()
     }
 }

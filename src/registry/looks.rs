@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::time::Moment;
+use crate::work::{self, Item};
 
 /// Times to look at the slots of a table. One may be too early, but not too late. So a deadline that moves on, as most do,
 /// changes nothing here. A slot that is vacated keeps its time until then.
@@ -40,7 +41,9 @@ impl Looks {
     /// Takes at most `most` of the slots that somebody is to look at by `now`. Some may be vacant.
     pub(super) fn take_due(&mut self, now: Moment, most: usize) -> Vec<u32> {
         let due: Vec<_> =
-            self.by_time.iter().take_while(|(due, _)| *due <= now).take(most).copied().collect();
+            work::each(Item::Deadline, self.by_time.iter().take_while(|(due, _)| *due <= now).take(most))
+                .copied()
+                .collect();
         for look in &due {
             self.by_time.remove(look);
             self.times[look.1 as usize] = Moment::NEVER;

@@ -217,6 +217,7 @@ impl Registry {
     }
 
     /// Locks a shard for a call that changes something at `now`.
+    #[cfg_attr(feature = "count-work", track_caller)]
     fn hold(&self, index: usize, now: Now) -> Held<'_> {
         let ShardLock { earliest, shard } = &self.shards[index];
         let mut shard = shard.lock();
@@ -240,6 +241,7 @@ impl Registry {
     }
 
     /// Looks at a shard under its lock.
+    #[cfg_attr(feature = "count-work", track_caller)]
     fn read<R>(&self, index: usize, look: impl FnOnce(&Shard) -> R) -> R {
         look(&self.shards[index].shard.lock())
     }

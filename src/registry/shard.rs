@@ -22,6 +22,7 @@ use crate::session::{Blanks, Context, Lane, ParticipantId, Session};
 use crate::stats::Counters;
 use crate::time::Moment;
 use crate::usage::Meter;
+use crate::work::{self, Item};
 
 /// Some of the documents.
 #[derive(Debug)]
@@ -175,21 +176,27 @@ impl Shard {
             }
         };
         let documents = &self.documents;
-        let hash = |document: &DocumentId| hasher.hash_one(documents[*document as usize].session().key());
+        let hash = |document: &DocumentId| {
+            work::item(Item::IndexEntry, 1);
+            hasher.hash_one(documents[*document as usize].session().key())
+        };
         self.index.insert_unique(hash(&document), document, hash);
         document
     }
 
     pub(super) fn session(&self, document: DocumentId) -> &Session {
+        work::visit(Item::Document, document);
         self.documents[document as usize].session()
     }
 
     pub(super) fn session_mut(&mut self, document: DocumentId) -> &mut Session {
+        work::visit(Item::Document, document);
         self.documents[document as usize].session_mut()
     }
 
     /// The session in a slot, if there is one.
     pub(super) fn session_at(&mut self, document: DocumentId) -> Option<&mut Session> {
+        work::visit(Item::Document, document);
         self.documents.get_mut(document as usize)?.session.as_deref_mut()
     }
 
@@ -200,12 +207,14 @@ impl Shard {
 
     /// The documents from `from` on, with their sessions.
     pub(super) fn sessions(&self, from: usize) -> impl Iterator<Item = (DocumentId, &Session)> {
-        let slots = (from..self.documents.capacity()).filter_map(|at| Some((at, self.documents.get(at)?)));
+        let slots = work::each(Item::Slot, from..self.documents.capacity());
+        let slots = slots.filter_map(|at| Some((at, self.documents.get(at)?)));
         slots.filter_map(|(at, slot)| Some((u32::try_from(at).ok()?, &**slot.session.as_ref()?)))
     }
 
     /// The document with this number, if there is one.
     pub(super) fn document_at(&self, number: usize) -> Option<DocumentId> {
+        work::item(Item::Slot, 1);
         self.documents.get(number)?.session.as_ref()?;
         u32::try_from(number).ok()
     }
@@ -267,6 +276,7 @@ impl Shard {
         if self.frozen {
             return None;
         }
+        work::visit(Item::Connection, id.to_bits());
         self.connections.get(self.numbering.key(id)?).copied()
     }
 
@@ -288,6 +298,7 @@ impl Shard {
     /// Brings the books up to date after a call on a session, and queues the document if it became ready. A document that
     /// is over is removed.
     pub(super) fn update(&mut self, document: DocumentId, cx: &Context<'_>, ready: &Ready) -> ShardChanges {
+        work::visit(Item::Document, document);
         let slot = &mut self.documents[document as usize];
         let session = slot.session.as_mut().expect("a document that is referred to has a session");
         if session.came_and_went() && ready.has_too_many() {

@@ -11,6 +11,7 @@ const SLICE: usize = 256;
 impl Registry {
     /// Walks over all documents. `look` sees those of a slice under the lock of their shard, and `then` takes what it found with
     /// no lock held.
+    #[cfg_attr(feature = "count-work", track_caller)]
     pub(super) fn walk<W, F>(
         &self,
         walker: &mut W,

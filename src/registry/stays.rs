@@ -11,6 +11,7 @@ use crate::hash::Hasher;
 use crate::ids::ConnectionId;
 use crate::time::Moment;
 use crate::token::{ResumeToken, Secret};
+use crate::work::{self, Item};
 
 /// The stays of a shard's connections. Empty where everything is off.
 #[derive(Debug)]
@@ -53,15 +54,18 @@ impl Stays {
 
     /// The stay of a connection, if any is kept.
     pub(super) fn get(&self, slot: u32, id: ConnectionId) -> Option<&Stay> {
+        work::visit(Item::Stay, slot);
         self.slots.get(slot as usize)?.as_deref().filter(|stay| stay.id == id)
     }
 
     pub(super) fn get_mut(&mut self, slot: u32, id: ConnectionId) -> Option<&mut Stay> {
+        work::visit(Item::Stay, slot);
         self.slots.get_mut(slot as usize)?.as_deref_mut().filter(|stay| stay.id == id)
     }
 
     /// The connection in a slot.
     pub(super) fn at(&self, slot: u32) -> Option<&Stay> {
+        work::visit(Item::Stay, slot);
         self.slots.get(slot as usize)?.as_deref()
     }
 
@@ -75,6 +79,9 @@ impl Stays {
         let secret = self.rules.grace.and_then(|_| self.random.secret(id, hasher));
         let token = secret.map(|secret| ResumeToken { epoch: self.epoch, name: id, secret });
         if token.is_some() {
+            if self.by_name.len() == self.by_name.capacity() {
+                work::item(Item::IndexEntry, self.by_name.len());
+            }
             self.by_name.insert((self.epoch, id), id);
         }
         self.put(slot, Stay::new(id, token, now));
@@ -187,7 +194,8 @@ impl Stays {
 
     /// Those whose seats can go to somebody who waits, with the time since which each is idle, the longest idle first.
     pub(super) fn idle_editors(&self) -> impl Iterator<Item = (Moment, ConnectionId)> {
-        self.idle_editors.iter().filter_map(|(active, slot)| Some((*active, self.at(*slot)?.id)))
+        let editors = work::each(Item::IdleEditor, self.idle_editors.iter());
+        editors.filter_map(|(active, slot)| Some((*active, self.at(*slot)?.id)))
     }
 
     /// How far it is that somebody who waits has the seat of a connection. Returns in how long that is if it is to be warned

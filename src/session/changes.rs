@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::callback::{Author, Turn};
 use crate::ids::{User, UserId};
 use crate::time::Timestamp;
+use crate::work;
 
 /// Changes are numbered up to here.
 pub(super) const NUMBER_MAX: u64 = u64::MAX / 2;
@@ -35,6 +36,13 @@ pub(crate) struct Changes {
     /// The oldest turn. Stored in place, since most documents are saved before they have another.
     first_turn: Turn,
     further_turns: VecDeque<Turn>,
+}
+
+#[cfg(feature = "count-work")]
+impl Drop for Changes {
+    fn drop(&mut self) {
+        work::item(work::Item::Freed, 1 + self.further_turns.len());
+    }
 }
 
 /// What a save of some moment holds.
@@ -142,6 +150,7 @@ impl Changes {
     }
 
     pub(crate) fn turns(&self) -> Vec<Turn> {
+        work::news(self, 1 + self.further_turns.len());
         std::iter::once(&self.first_turn).chain(&self.further_turns).cloned().collect()
     }
 

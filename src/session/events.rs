@@ -3,6 +3,7 @@
 use smallvec::SmallVec;
 
 use super::participants::ParticipantId;
+use crate::work;
 
 /// Something that the storage is to hear of.
 #[derive(Clone, Copy, Debug)]
@@ -102,7 +103,13 @@ impl Waiting {
         self.events.last_mut()
     }
 
+    /// The next event.
+    pub(super) fn first(&self) -> Option<&Event> {
+        self.events.get(self.taken as usize)
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &Event> {
+        work::news(self, self.len());
         self.events.iter().skip(self.taken as usize)
     }
 }

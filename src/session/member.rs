@@ -6,6 +6,7 @@ use crate::access::{Access, Reason};
 use crate::ids::{ConnectionId, User};
 use crate::seats::{Admitted, Seats};
 use crate::time::Moment;
+use crate::work::{self, Item};
 
 /// One open connection, in the list of its participant.
 #[derive(Clone, Copy, Debug)]
@@ -87,8 +88,7 @@ impl Member {
     }
 
     pub(super) fn tab_position(&self, connection: ConnectionId) -> usize {
-        self.tabs
-            .iter()
+        work::each(Item::Tab, self.tabs.iter())
             .position(|tab| tab.connection == connection)
             .expect("a connection is in the list of its participant")
     }

@@ -8,6 +8,7 @@ use slab::Slab;
 use super::member::Member;
 use crate::hash::Hasher;
 use crate::ids::UserId;
+use crate::work;
 
 /// Names a participant within its session.
 pub(crate) type ParticipantId = u32;
@@ -67,11 +68,12 @@ impl MemberList {
 
     /// All participants, those who came first mostly first.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Member> {
-        self.slots.iter().flatten()
+        work::each_user(std::ptr::from_ref(self), self.slots.iter()).flatten()
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Member> {
-        self.slots.iter_mut().flatten()
+        let list = std::ptr::from_ref(self);
+        work::each_user(list, self.slots.iter_mut()).flatten()
     }
 
     /// All participants, by id.
@@ -80,7 +82,8 @@ impl MemberList {
             self.crowd.iter().flat_map(|crowd| crowd.places.iter()).map(|(id, place)| (id, *place as usize));
         let few = if self.crowd.is_none() { self.slots.len() } else { 0 };
         let slot = |(id, place): (usize, usize)| Some((id_of(id), self.slots[place].as_ref()?));
-        (0..few).map(|place| (place, place)).chain(crowd).filter_map(slot)
+        let places = (0..few).map(|place| (place, place)).chain(crowd);
+        work::each_user(std::ptr::from_ref(self), places).filter_map(slot)
     }
 
     /// Finds a participant by user. Costs one lookup, or a scan of at most [`SCAN_MAX`].
@@ -134,6 +137,7 @@ impl MemberList {
     /// Makes tables for the list, which has no gap. Every id stays a place at first.
     fn become_crowd(&mut self, hasher: &Hasher) {
         let mut crowd = Box::<Crowd>::default();
+        work::users(self, self.slots.len());
         for place in 0..self.slots.len() {
             crowd.add(id_of(place), &self.slots, hasher);
         }
@@ -159,14 +163,16 @@ impl MemberList {
         if self.len == 0 {
             self.crowd = None;
         }
-        let len = self.len as usize;
+        let (len, list) = (self.len as usize, std::ptr::from_ref(self));
         if let Some(crowd) = &mut self.crowd
             && self.slots.len() > len + len / 4 + SCAN_MAX
         {
+            work::users(list, self.slots.len());
             crowd.close_gaps(&self.slots);
             self.slots.retain(Option::is_some);
         }
         if self.slots.capacity() > FEW && self.slots.len() * 4 < self.slots.capacity() {
+            work::users(self, self.slots.len());
             self.slots.shrink_to_fit();
             if let Some(crowd) = &mut self.crowd {
                 crowd.shrink(&self.slots, hasher);
@@ -190,6 +196,13 @@ impl MemberList {
         } else {
             Err(format!("{} listed, counted {counted:?}", self.len))
         }
+    }
+}
+
+#[cfg(feature = "count-work")]
+impl Drop for MemberList {
+    fn drop(&mut self) {
+        work::item(work::Item::Freed, self.slots.len());
     }
 }
 

@@ -82,7 +82,7 @@ impl Outbox {
 
     /// The next event.
     pub(super) fn next_event(&self) -> Option<&Event> {
-        self.waiting.iter().next()
+        self.waiting.first()
     }
 
     /// When the latest of the joins and leaves that wait happened. If nobody edits, it closed the document.

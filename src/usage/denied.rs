@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Denials;
 use crate::access::Reason;
+use crate::work::{self, Item};
 
 /// The limits that refuse edit access to an open. The engine's own is the first.
 pub(super) const LIMITS: [Reason; 4] =
@@ -178,7 +179,8 @@ impl DeniedUsers {
     /// At most `most` cases, whose hashes come after `after`.
     pub(super) fn list(&self, after: Option<u64>, most: usize) -> Vec<(u64, DeniedCase)> {
         let first = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.cases.range((first, Bound::Unbounded)).take(most).map(|(user, case)| (*user, *case)).collect()
+        let some = self.cases.range((first, Bound::Unbounded)).take(most);
+        work::each(Item::Refused, some).map(|(user, case)| (*user, *case)).collect()
     }
 
     /// A user of a restored engine is here again.
@@ -215,6 +217,7 @@ impl DeniedUsers {
         while let Some((left, user)) = self.absent.front().copied()
             && now.saturating_sub(left) > RETURN
         {
+            work::item(Item::Refused, 1);
             self.absent.pop_front();
             self.cases.remove(&user);
         }

@@ -1,0 +1,327 @@
+//! The counting itself, and the locks that count.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
+use std::panic::Location;
+use std::time::{Duration, Instant};
+
+use super::Item;
+
+const ITEMS: usize = Item::NewsOfOthers as usize + 1;
+const ALL: [Item; ITEMS] = {
+    use Item::*;
+    [
+        Slot,
+        Document,
+        Connection,
+        Stay,
+        IdleEditor,
+        Deadline,
+        Fence,
+        Forgotten,
+        Waiter,
+        Line,
+        NamedUser,
+        Refused,
+        UserSeats,
+        EditSeat,
+        LiveSeat,
+        CapSeat,
+        Notice,
+        Tab,
+        Freed,
+        Moved,
+        IndexEntry,
+        UserOfOneDocument,
+        UserOfOthers,
+        NewsOfOneDocument,
+        NewsOfOthers,
+    ]
+};
+
+/// The most items of a kind that this thread worked through under one hold of a kind of lock.
+#[derive(Clone, Debug)]
+pub struct Most {
+    /// The type that the lock protects.
+    pub lock: &'static str,
+    /// The kind of item.
+    pub item: Item,
+    /// How many.
+    pub count: u64,
+    /// Where the lock was taken.
+    pub place: String,
+}
+
+/// The longest hold of a kind of lock, by this thread.
+#[derive(Clone, Debug)]
+pub struct Longest {
+    /// The type that the lock protects.
+    pub lock: &'static str,
+    /// How long it was held.
+    pub time: Duration,
+    /// Where it was taken.
+    pub place: String,
+}
+
+/// What this thread did under locks.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// How often it took a shard lock.
+    pub shard_holds: u64,
+    /// How many shard locks it held at one time.
+    pub shards_at_once: usize,
+    /// By lock and item.
+    pub most: Vec<Most>,
+    /// By lock.
+    pub longest: Vec<Longest>,
+}
+
+type Place = &'static Location<'static>;
+
+#[derive(Default)]
+struct Work {
+    holds: Vec<Hold>,
+    next: u64,
+    shard_holds: u64,
+    shards_at_once: usize,
+    most: BTreeMap<(&'static str, Item), (u64, Place)>,
+    longest: BTreeMap<&'static str, (Duration, Place)>,
+}
+
+/// One hold of one lock.
+struct Hold {
+    number: u64,
+    lock: &'static str,
+    place: Place,
+    begun: Instant,
+    counts: [u64; ITEMS],
+    /// What was visited last, by kind.
+    last: [Option<u64>; ITEMS],
+    users: Lists,
+    news: Lists,
+}
+
+/// How many items were looked at of the lists of documents, by the address of the list.
+#[derive(Default)]
+struct Lists(Vec<(usize, u64)>);
+
+thread_local! {
+    static WORK: RefCell<Work> = RefCell::default();
+}
+
+const SHARD: &str = "Shard";
+
+/// Forgets what this thread counted.
+pub fn start() {
+    WORK.with_borrow_mut(|work| *work = Work::default());
+}
+
+/// What this thread counted since the [`start`].
+pub fn report() -> Report {
+    WORK.with_borrow(|work| Report {
+        shard_holds: work.shard_holds,
+        shards_at_once: work.shards_at_once,
+        most: work
+            .most
+            .iter()
+            .map(|((lock, item), (count, place))| Most {
+                lock,
+                item: *item,
+                count: *count,
+                place: place.to_string(),
+            })
+            .collect(),
+        longest: work
+            .longest
+            .iter()
+            .map(|(lock, (time, place))| Longest { lock, time: *time, place: place.to_string() })
+            .collect(),
+    })
+}
+
+/// Counts so many items.
+pub(crate) fn item(item: Item, count: usize) {
+    on_holds(|hold| hold.counts[item as usize] += count as u64);
+}
+
+/// Counts an item, unless it is the one that was visited last.
+pub(crate) fn visit(item: Item, number: impl Into<u64>) {
+    let number = Some(number.into());
+    on_holds(|hold| {
+        let last = &mut hold.last[item as usize];
+        hold.counts[item as usize] += u64::from(*last != number);
+        *last = number;
+    });
+}
+
+/// Counts each item that is iterated over.
+pub(crate) fn each<I: Iterator>(kind: Item, items: I) -> impl Iterator<Item = I::Item> {
+    items.inspect(move |_| item(kind, 1))
+}
+
+/// Counts each user of a document's own list that is iterated over.
+pub(crate) fn each_user<L, I: Iterator>(list: *const L, items: I) -> impl Iterator<Item = I::Item> {
+    let list = list.addr();
+    items.inspect(move |_| on_holds(|hold| hold.users.add(list, 1)))
+}
+
+/// Counts so many users of a document's own list.
+pub(crate) fn users<L>(list: *const L, count: usize) {
+    on_holds(|hold| hold.users.add(list.addr(), count as u64));
+}
+
+/// Counts so many turns or events of a document's own list.
+pub(crate) fn news<L>(list: *const L, count: usize) {
+    on_holds(|hold| hold.news.add(list.addr(), count as u64));
+}
+
+/// Calls `count` for every lock that the thread holds, from the shard lock on.
+fn on_holds(count: impl Fn(&mut Hold)) {
+    // Values of the thread may be freed after this one at its end.
+    let _ = WORK.try_with(|work| {
+        let holds = &mut work.borrow_mut().holds;
+        let first = holds.iter().rposition(|hold| hold.lock == SHARD).unwrap_or(0);
+        holds[first..].iter_mut().for_each(count);
+    });
+}
+
+impl Lists {
+    fn add(&mut self, list: usize, count: u64) {
+        match self.0.iter_mut().rev().find(|(other, _)| *other == list) {
+            Some((_, counted)) => *counted += count,
+            None => self.0.push((list, count)),
+        }
+    }
+
+    /// The count of the list that has the most, and of all others.
+    fn totals(&self) -> [u64; 2] {
+        let most = self.0.iter().map(|(_, count)| *count).max().unwrap_or(0);
+        [most, self.0.iter().map(|(_, count)| count).sum::<u64>() - most]
+    }
+}
+
+/// Ends the hold of a lock when it is dropped.
+struct Held(u64);
+
+impl Held {
+    fn begin<T>(place: Place) -> Self {
+        let name = std::any::type_name::<T>();
+        let name = name.split('<').next().unwrap_or(name);
+        let lock = name.rsplit("::").next().unwrap_or(name);
+        WORK.with_borrow_mut(|work| {
+            work.next += 1;
+            if lock == SHARD {
+                let held = 1 + work.holds.iter().filter(|hold| hold.lock == SHARD).count();
+                work.shards_at_once = work.shards_at_once.max(held);
+                work.shard_holds += 1;
+            }
+            work.holds.push(Hold {
+                number: work.next,
+                lock,
+                place,
+                begun: Instant::now(),
+                counts: [0; ITEMS],
+                last: [None; ITEMS],
+                users: Lists::default(),
+                news: Lists::default(),
+            });
+            Held(work.next)
+        })
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = WORK.try_with(|work| work.borrow_mut().end(self.0));
+    }
+}
+
+impl Work {
+    fn end(&mut self, number: u64) {
+        let Some(at) = self.holds.iter().rposition(|hold| hold.number == number) else { return };
+        let mut hold = self.holds.remove(at);
+        let time = hold.begun.elapsed();
+        let longest = self.longest.entry(hold.lock).or_insert((time, hold.place));
+        if longest.0 < time {
+            *longest = (time, hold.place);
+        }
+        let lists = [
+            (Item::UserOfOneDocument, Item::UserOfOthers, &hold.users),
+            (Item::NewsOfOneDocument, Item::NewsOfOthers, &hold.news),
+        ];
+        for (one, others, lists) in lists {
+            let [most, rest] = lists.totals();
+            (hold.counts[one as usize], hold.counts[others as usize]) = (most, rest);
+        }
+        for (item, count) in ALL.into_iter().zip(hold.counts).filter(|(_, count)| *count > 0) {
+            let most = self.most.entry((hold.lock, item)).or_insert((0, hold.place));
+            if most.0 < count {
+                *most = (count, hold.place);
+            }
+        }
+    }
+}
+
+/// A lock that counts.
+#[derive(Debug, Default)]
+pub(crate) struct Mutex<T>(parking_lot::Mutex<T>);
+
+pub(crate) struct MutexGuard<'a, T> {
+    /// `None` only while its condition variable waits. Before the guard, so that it ends while the lock is held.
+    held: Option<Held>,
+    guard: parking_lot::MutexGuard<'a, T>,
+}
+
+impl<T> Mutex<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Mutex(parking_lot::Mutex::new(value))
+    }
+
+    #[track_caller]
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        let guard = self.0.lock();
+        MutexGuard { held: Some(Held::begin::<T>(Location::caller())), guard }
+    }
+}
+
+impl<T> Deref for MutexGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.guard
+    }
+}
+
+impl<T> DerefMut for MutexGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.guard
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Condvar(parking_lot::Condvar);
+
+impl Condvar {
+    pub(crate) fn new() -> Self {
+        Condvar(parking_lot::Condvar::new())
+    }
+
+    #[track_caller]
+    pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
+        guard.held = None;
+        self.0.wait(&mut guard.guard);
+        guard.held = Some(Held::begin::<T>(Location::caller()));
+    }
+
+    #[track_caller]
+    pub(crate) fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, pause: Duration) {
+        guard.held = None;
+        self.0.wait_for(&mut guard.guard, pause);
+        guard.held = Some(Held::begin::<T>(Location::caller()));
+    }
+
+    pub(crate) fn notify_all(&self) {
+        self.0.notify_all();
+    }
+}

@@ -1,0 +1,97 @@
+//! Large populations, and what is counted under the locks while something happens to them.
+
+use std::time::{Duration, Instant};
+
+use coedit::work::{self, Item, Report};
+use coedit::{Access, Bounds, Config, ConnectionId, User};
+
+use crate::support::{World, key};
+
+/// How many there are of what a test is about. `COEDIT_POPULATION` changes it.
+pub fn population() -> usize {
+    std::env::var("COEDIT_POPULATION").map_or(10_000, |count| count.parse().unwrap())
+}
+
+/// So many wait, or are fenced, at most: the bounds of the engine.
+pub fn bounded_population() -> usize {
+    population().min(65_536)
+}
+
+/// An engine with few shards, so that each has many of everything, and with room for all notices.
+pub fn world(set: impl FnOnce(Config) -> Config) -> World {
+    let bounds = Bounds { notices: usize::MAX, ..Bounds::default() };
+    World::new(|config| set(config.shards(2).bounds(bounds).usage(false)))
+}
+
+impl World {
+    /// Opens `count` connections, with so many users on each document. Returns them in order.
+    pub fn crowd(&self, count: usize, users: usize, asked: Access) -> Vec<ConnectionId> {
+        let open = |number: usize| {
+            let user = User::new(&format!("user-{number}")).unwrap();
+            self.engine.admit(&key(&format!("doc-{}", number / users)), &user, asked).unwrap().0
+        };
+        (0..count).map(open).collect()
+    }
+
+    /// Acknowledges all that the storage is to hear. Returns how much that was.
+    pub fn settle(&self) -> usize {
+        self.callbacks.try_iter().map(|delivery| delivery.ack()).count()
+    }
+
+    /// Runs ticks until nothing is due at this moment. Returns how many.
+    pub fn ticks(&self) -> usize {
+        let now = self.engine.now();
+        (1..).find(|_| self.engine.tick().is_none_or(|due| due > now)).unwrap()
+    }
+}
+
+/// What promise P7 excepts.
+const EXCEPTED: [Item; 3] = [Item::IndexEntry, Item::UserOfOneDocument, Item::NewsOfOneDocument];
+
+/// Does something to a population, and checks what it worked through under each hold of a lock.
+#[track_caller]
+pub fn bounded<R>(what: &str, act: impl FnOnce() -> R) -> R {
+    let (result, report) = counted(what, act);
+    let over = |most: &&work::Most| most.count > work::AT_ONCE as u64 && !EXCEPTED.contains(&most.item);
+    let over: Vec<_> = report.most.iter().filter(over).collect();
+    assert!(over.is_empty(), "{what}: {over:#?}");
+    // The user lists of small documents only.
+    let own = report.most.iter().filter(|most| most.item == Item::UserOfOneDocument);
+    assert!(own.clone().all(|most| most.count <= 3 * work::AT_ONCE as u64), "{what}: {own:#?}");
+    result
+}
+
+/// Does something to one document of so many users, and checks that each hold of a lock works through a few times as many.
+#[track_caller]
+pub fn of_one_document<R>(what: &str, users: usize, act: impl FnOnce() -> R) -> R {
+    let (result, report) = counted(what, act);
+    let over: Vec<_> = report.most.iter().filter(|most| most.count > 6 * users as u64).collect();
+    assert!(over.is_empty(), "{what}: {over:#?}");
+    assert!(report.most.iter().all(|most| most.item != Item::UserOfOthers), "{what}");
+    result
+}
+
+#[track_caller]
+fn counted<R>(what: &str, act: impl FnOnce() -> R) -> (R, Report) {
+    work::start();
+    let begun = Instant::now();
+    let result = act();
+    let (time, report) = (begun.elapsed(), work::report());
+    print(what, time, &report);
+    assert!(report.shards_at_once <= 1, "{what}: {} shard locks at once", report.shards_at_once);
+    (result, report)
+}
+
+/// Prints the most items and the longest hold. They are seen with `--nocapture`.
+fn print(what: &str, time: Duration, report: &Report) {
+    println!("{what}: {:.1} ms, {} shard holds", time.as_secs_f64() * 1e3, report.shard_holds);
+    let mut most: Vec<_> = report.most.iter().filter(|most| most.count > 16).collect();
+    most.sort_by_key(|most| std::cmp::Reverse(most.count));
+    for most in most.iter().take(5) {
+        println!("    {:>8} {:?} under {} at {}", most.count, most.item, most.lock, most.place);
+    }
+    for longest in report.longest.iter().filter(|one| matches!(one.lock, "Shard" | "Waiters")) {
+        let micros = longest.time.as_secs_f64() * 1e6;
+        println!("    {micros:>8.0} us, the longest hold of {} at {}", longest.lock, longest.place);
+    }
+}
