@@ -56,9 +56,7 @@ pub enum Item {
     Tab,
     /// A user of a document, or a turn of its changes, that is freed.
     Freed,
-    /// An entry that a table moves as it grows, and that is not of a shard's index.
-    Moved,
-    /// An entry that a shard's index moves as it grows. Promise P7 excepts it.
+    /// An entry that an index of a shard moves as it grows. Promise P7 excepts it.
     IndexEntry,
     /// A user of the document of which the most were looked at. Promise P7 excepts them.
     UserOfOneDocument,

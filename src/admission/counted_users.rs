@@ -82,13 +82,15 @@ impl CountedUsers {
     /// Looks at `most` users after `last`, or from the first one on, by id.
     pub(super) fn slice(&self, last: Option<&UserId>, most: usize) -> UserSlice {
         let from = last.map_or(Unbounded, Excluded);
-        let ends = || self.ends.range::<UserId, _>((from, Unbounded)).take(most);
-        let seen = || work::each(Item::NamedUser, ends());
-        let counted = seen().filter(|(user, end)| self.is_in_group(**end, user));
-        UserSlice {
-            counted: counted.map(|(user, end)| (*end, user.clone())).collect(),
-            last: seen().last().map(|(user, _)| user.clone()),
+        let users = self.ends.range::<UserId, _>((from, Unbounded)).take(most);
+        let mut slice = UserSlice::default();
+        for (user, end) in work::each(Item::NamedUser, users) {
+            if self.is_in_group(*end, user) {
+                slice.counted.push((*end, user.clone()));
+            }
+            slice.last = Some(user.clone());
         }
+        slice
     }
 }
 

@@ -27,6 +27,7 @@ use crate::notices::NoticeBoard;
 use crate::seats::{Admitted, DocumentSeats, Seats};
 use crate::sync::{AtomicBool, AtomicUsize, Mutex, MutexGuard, Ordering};
 use crate::time::Timestamp;
+use crate::work::AT_ONCE;
 pub(crate) use counted_users::CountedUser;
 use named_users::{NamedUserLists, Removed};
 use pool::{AtomicLimit, Count, SeatPool};
@@ -61,8 +62,6 @@ pub(crate) struct Admission {
 
 /// So many users whose time is over are removed in an open. A tick removes the rest.
 const CLEAN_IN_OPEN: usize = 16;
-/// So many named users are worked through under one hold of their lock.
-const SLICE: usize = 256;
 
 /// Somebody who asks for an access.
 #[derive(Clone, Copy, Debug)]
@@ -347,10 +346,10 @@ impl Admission {
     pub(crate) fn list_named_users(&self, now: Timestamp) -> [Vec<CountedUser>; 2] {
         [Access::Edit, Access::LiveView].map(|access| {
             let mut list = Vec::new();
-            let mut slice = self.named_users(now).slice(access, None, SLICE);
+            let mut slice = self.named_users(now).slice(access, None, AT_ONCE);
             while let Some(last) = slice.last {
                 list.append(&mut slice.counted);
-                slice = self.named_users(now).slice(access, Some(&last), SLICE);
+                slice = self.named_users(now).slice(access, Some(&last), AT_ONCE);
             }
             list.sort_unstable();
             list
@@ -388,7 +387,7 @@ impl Admission {
     pub(crate) fn clean_named_users(&self) {
         let mut more = self.has_named_users.load(Ordering::Acquire);
         while more {
-            more = self.named_users.lock().clean(SLICE);
+            more = self.named_users.lock().clean(AT_ONCE);
         }
     }
 

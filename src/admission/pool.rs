@@ -79,7 +79,15 @@ impl SeatPool {
         in_use
     }
 
-    /// The same, unless somebody waits.
+    /// The same of so many.
+    pub(super) fn free_some(&self, seats: u32) {
+        if seats > 0 {
+            let in_use = in_use(self.word.fetch_sub(u64::from(seats), Ordering::SeqCst)) - seats;
+            self.tell(in_use);
+        }
+    }
+
+    /// The same as [`free`](Self::free), unless somebody waits.
     pub(super) fn free_unless_queued(&self) -> Option<u32> {
         let free = |word| (word & QUEUED == 0).then(|| word - 1);
         let in_use = in_use(self.word.fetch_update(Ordering::SeqCst, Ordering::SeqCst, free).ok()?) - 1;

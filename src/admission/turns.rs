@@ -1,12 +1,13 @@
 //! Waiting for a seat of edit access: a seat that is given back passes to the first waiter, and is never free meanwhile.
 
 use super::waiters::{NEWCOMER, Queue, Ticket, Waiter, Waiters};
-use super::{Admission, Claim, SLICE};
+use super::{Admission, Claim};
 use crate::access::Reason;
 use crate::ids::{ConnectionId, DocumentKey, UserId};
 use crate::limits::{Limit, Waiting};
 use crate::sync::{MutexGuard, Ordering};
 use crate::time::{Moment, Timestamp};
+use crate::work::AT_ONCE;
 
 /// The waiters of an engine, under their lock.
 pub(super) struct Turns<'a> {
@@ -248,7 +249,7 @@ impl Admission {
     pub(crate) fn mark_all_due(&self, kind: Option<Reason>) {
         let mut last = None;
         while self.has_waiters() {
-            last = self.waiters.lock().mark_some_due(last.as_ref(), kind, SLICE);
+            last = self.waiters.lock().mark_some_due(last.as_ref(), kind, AT_ONCE);
             if last.is_none() {
                 return;
             }
@@ -293,12 +294,14 @@ impl Turns<'_> {
     fn seat_to_pass_on(&mut self) -> Option<u32> {
         while self.waiters.kept_seats > 0 {
             let Limit { limit, in_use } = self.admission.edit.read();
-            if limit.is_none_or(|limit| in_use <= limit) {
+            let over = limit.map_or(0, |limit| in_use.saturating_sub(limit));
+            if over == 0 {
                 return Some(in_use);
             }
-            // A lower limit was set: it passes to nobody.
-            self.waiters.kept_seats -= 1;
-            self.admission.edit.free();
+            // A lower limit was set: they pass to nobody.
+            let seats = over.min(self.waiters.kept_seats);
+            self.waiters.kept_seats -= seats;
+            self.admission.edit.free_some(seats);
         }
         None
     }
@@ -312,8 +315,7 @@ impl Turns<'_> {
             }
             return;
         }
-        for _ in 0..std::mem::take(&mut self.waiters.kept_seats) {
-            self.admission.edit.free();
-        }
+        let seats = std::mem::take(&mut self.waiters.kept_seats);
+        self.admission.edit.free_some(seats);
     }
 }

@@ -4,7 +4,7 @@
 //! document that is being saved. A waiter stands in the line of the limit that stops it, by the ticket that it drew when it
 //! first asked. Those who are lost are passed over, and keep their ticket.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 
 use crate::access::Reason;
@@ -98,7 +98,8 @@ struct Line {
 #[derive(Debug, Default)]
 pub(super) struct Waiters {
     next_ticket: Ticket,
-    by_connection: HashMap<ConnectionId, Waiter>,
+    /// A tree, since a hash table moves all of them as it grows, while a shard lock is held.
+    by_connection: BTreeMap<ConnectionId, Waiter>,
     lines: BTreeMap<Queue, Line>,
     /// The lines at which there may be room, by the first ticket.
     due: BTreeMap<Ticket, Queue>,
@@ -138,7 +139,9 @@ impl Waiters {
 
     /// The documents for a seat of which somebody waits.
     pub(super) fn documents(&self) -> impl Iterator<Item = DocumentKey> {
-        work::each(Item::Line, self.lines.keys()).filter_map(|queue| match queue {
+        // They are in one piece, after the line of the engine.
+        let lines = self.lines.keys().skip_while(|queue| **queue == Queue::Engine);
+        work::each(Item::Line, lines).map_while(|queue| match queue {
             Queue::Document(key) => Some(key.clone()),
             _ => None,
         })
@@ -206,9 +209,6 @@ impl Waiters {
             line.live.insert(waiter.ticket, id);
         }
         let queue = waiter.queue.clone();
-        if self.by_connection.len() == self.by_connection.capacity() {
-            work::item(Item::Moved, self.by_connection.len());
-        }
         self.by_connection.insert(id, waiter);
         self.update(&queue);
     }

@@ -1,6 +1,7 @@
 //! The books of a shard: which documents are open, forgotten, awaited, and when to look at each.
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
 
 use super::looks::Looks;
 use super::ready::DocumentId;
@@ -91,8 +92,20 @@ impl Books {
         self.open
     }
 
-    pub(super) fn forgotten(&self) -> impl Iterator<Item = DocumentId> {
-        work::each(Item::Forgotten, self.forgotten.iter()).copied()
+    /// At most `most` of the forgotten documents: the first ones, or those `after` one.
+    pub(super) fn forgotten(
+        &self,
+        after: Option<DocumentId>,
+        most: usize,
+    ) -> impl Iterator<Item = DocumentId> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let some = self.forgotten.range((from, Bound::Unbounded)).take(most);
+        work::each(Item::Forgotten, some).copied()
+    }
+
+    /// How many documents are forgotten.
+    pub(super) fn forgotten_documents(&self) -> usize {
+        self.forgotten.len()
     }
 
     /// Returns true if the books say this of a document.

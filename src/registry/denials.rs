@@ -11,12 +11,10 @@ use crate::ids::{ConnectionId, UserId};
 use crate::seats::Admitted;
 use crate::session::ParticipantId;
 use crate::usage::DeniedCase;
+use crate::work::AT_ONCE;
 
 /// Those of a restored engine who are not back yet, by the hash of the document and the user.
 pub(super) type Denied = HashMap<u64, DeniedCase>;
-
-/// So many are listed under one hold of a shard lock.
-const SLICE: usize = 256;
 
 impl Registry {
     /// An open was refused edit access, or got what it asked for while somebody else is refused.
@@ -76,7 +74,7 @@ impl Registry {
         for index in 0..self.shards.len() {
             let mut last = None;
             loop {
-                let slice = self.read(index, |shard| shard.meter.list_denied(last, SLICE));
+                let slice = self.read(index, |shard| shard.meter.list_denied(last, AT_ONCE));
                 let Some((hash, _)) = slice.last() else { break };
                 last = Some(*hash);
                 all.extend(slice.into_iter().filter(|(_, case)| case.is_here()));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::ready::DocumentId;
-use super::shard::{Place, Shard};
+use super::shard::Place;
 use super::{Held, Registry};
 use crate::access::{Access, Forgotten, Participant};
 use crate::callback::ForceSaveType;
@@ -12,6 +12,7 @@ use crate::ids::{ConnectionId, DocumentKey, UserId};
 use crate::notice::Notice;
 use crate::session::{Context, Session};
 use crate::time::Now;
+use crate::work::AT_ONCE;
 
 /// The command service.
 impl Registry {
@@ -142,15 +143,23 @@ impl Registry {
         self.look(key, kept_at).flatten().ok_or(ForgottenError::NotForgotten)
     }
 
-    /// The forgotten documents, by key.
+    /// The forgotten documents, by key. Looks at some of them under one hold of a shard lock.
     pub(crate) fn forgotten(&self) -> Vec<Forgotten> {
         let entry = |session: &Session| Forgotten { key: session.key().clone(), url: session.kept_at() };
-        let in_shard = |shard: &Shard| -> Vec<Forgotten> {
-            shard.books.forgotten().map(|document| entry(shard.session(document))).collect()
-        };
-        let mut all: Vec<Forgotten> =
-            (0..self.shards.len()).flat_map(|index| self.read(index, in_shard)).collect();
-        all.sort_unstable_by(|one, other| one.key.cmp(&other.key));
+        let mut all = Vec::new();
+        for index in 0..self.shards.len() {
+            let mut last = None;
+            loop {
+                let some: Vec<(DocumentId, Forgotten)> = self.read(index, |shard| {
+                    let documents = shard.books.forgotten(last, AT_ONCE);
+                    documents.map(|document| (document, entry(shard.session(document)))).collect()
+                });
+                let Some((document, _)) = some.last() else { break };
+                last = Some(*document);
+                all.extend(some.into_iter().map(|(_, forgotten)| forgotten));
+            }
+        }
+        all.sort_unstable_by(|one: &Forgotten, other| one.key.cmp(&other.key));
         all
     }
 }

@@ -27,13 +27,19 @@ const FENCES_MAX: usize = 65_536;
 
 impl FenceCount {
     /// Makes room for so many more. Returns false if there is none.
-    fn take(&self, count: usize) -> bool {
+    pub(super) fn take(&self, count: usize) -> bool {
         let more = |have: usize| have.checked_add(count).filter(|sum| *sum <= FENCES_MAX);
         self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more).is_ok()
     }
 
     fn give_back(&self, count: usize) {
         self.0.fetch_sub(count, Ordering::SeqCst);
+    }
+
+    /// Room was made for so many, and so many are there.
+    pub(super) fn correct(&self, taken: usize, used: usize) {
+        self.0.fetch_add(used, Ordering::SeqCst);
+        self.0.fetch_sub(taken, Ordering::SeqCst);
     }
 }
 
@@ -57,39 +63,62 @@ impl Fences {
         until: Moment,
         count: &FenceCount,
     ) -> bool {
-        let whom: BTreeSet<Option<UserId>> = match users {
-            None => BTreeSet::from([None]),
-            Some(users) => users.iter().cloned().map(Some).collect(),
-        };
-        let known = self.by_key.get(key);
-        let new = work::each(Item::Fence, whom.iter())
-            .filter(|one| known.is_none_or(|known| !known.contains_key(*one)))
-            .count();
-        if !count.take(new) {
-            return false;
+        let new = self.count_new(key, users);
+        let has_room = count.take(new);
+        if has_room {
+            self.put(key, users, until);
         }
-        for one in whom {
-            let before = self.by_key.entry(key.clone()).or_default().insert(one.clone(), until);
-            if let Some(before) = before {
-                self.ends.remove(&(before, key.clone(), one.clone()));
+        has_room
+    }
+
+    /// How many of these users have no fence yet.
+    pub(super) fn count_new(&self, key: &DocumentKey, users: Option<&[UserId]>) -> usize {
+        let known = self.by_key.get(key);
+        let is_new = |one: &Option<UserId>| known.is_none_or(|known| !known.contains_key(one));
+        work::each(Item::Fence, whom(users).iter()).filter(|one| is_new(one)).count()
+    }
+
+    /// Does what [`set`](Self::set) does, where room was made. Returns how many had no fence.
+    pub(super) fn put(&mut self, key: &DocumentKey, users: Option<&[UserId]>, until: Moment) -> usize {
+        let mut new = 0;
+        for one in work::each(Item::Fence, whom(users).into_iter()) {
+            match self.by_key.entry(key.clone()).or_default().insert(one.clone(), until) {
+                Some(before) => drop(self.ends.remove(&(before, key.clone(), one.clone()))),
+                None => new += 1,
             }
             if until < Moment::NEVER {
                 self.ends.insert((until, key.clone(), one));
             }
         }
-        true
+        new
     }
 
-    /// Lifts the fences of these users, or all fences of a document.
-    pub(super) fn lift(&mut self, key: &DocumentKey, users: Option<&[UserId]>, count: &FenceCount) {
-        let Some(fences) = self.by_key.get(key) else { return };
-        let whom: Vec<Option<UserId>> = match users {
-            None => fences.keys().cloned().collect(),
-            Some(users) => users.iter().cloned().map(Some).collect(),
-        };
-        for one in whom {
+    /// Lifts the fences of these users from a document.
+    pub(super) fn lift(&mut self, key: &DocumentKey, users: &[UserId], count: &FenceCount) {
+        for user in users {
+            self.remove(key, Some(user.clone()), count);
+        }
+    }
+
+    /// Lifts at most `most` of the fences of a document: the first ones, or those after the `last`, which is brought up to date.
+    /// Returns false if there was none.
+    pub(super) fn lift_some(
+        &mut self,
+        key: &DocumentKey,
+        last: &mut Option<Option<UserId>>,
+        most: usize,
+        count: &FenceCount,
+    ) -> bool {
+        let Some(fences) = self.by_key.get(key) else { return false };
+        let from = last.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+        let some: Vec<_> =
+            fences.range((from, Bound::Unbounded)).take(most).map(|(one, _)| one.clone()).collect();
+        let Some(lifted) = some.last().cloned() else { return false };
+        *last = Some(lifted);
+        for one in some {
             self.remove(key, one, count);
         }
+        true
     }
 
     fn remove(&mut self, key: &DocumentKey, whom: Option<UserId>, count: &FenceCount) {
@@ -132,5 +161,13 @@ impl Fences {
             })
         });
         work::each(Item::Fence, fences.take(most)).collect()
+    }
+}
+
+/// Whom a fence is about. `None` is everybody.
+fn whom(users: Option<&[UserId]>) -> BTreeSet<Option<UserId>> {
+    match users {
+        None => BTreeSet::from([None]),
+        Some(users) => users.iter().cloned().map(Some).collect(),
     }
 }

@@ -1,5 +1,6 @@
 //! Fencing users from documents, and dropping them.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::{Held, Registry};
@@ -7,10 +8,8 @@ use crate::access::{Dropped, Fence};
 use crate::error::{ConnectionError, DocumentError, FenceError};
 use crate::ids::{ConnectionId, DocumentKey, UserId};
 use crate::session::{DropTarget, WhyLess};
-use crate::time::Moment;
-
-/// So many fences are listed under one hold of a shard lock.
-const SLICE: usize = 128;
+use crate::time::{Moment, Now};
+use crate::work::AT_ONCE;
 
 impl Registry {
     /// Makes the connections of these users view-only, or of all users.
@@ -19,10 +18,13 @@ impl Registry {
         key: &DocumentKey,
         users: Option<&[UserId]>,
     ) -> Result<Dropped, DocumentError> {
+        let (named, unmatched) = self.named(key, users);
         let (hash, index) = self.locate(key);
         let held = self.hold(index, self.coarse_now());
         held.shard.find_open(key, hash).ok_or(DocumentError::NotOpen)?;
-        Ok(self.drop_from(held, (key, hash), users, WhyLess::Drop))
+        let mut dropped = self.drop_from(held, (key, hash), named.as_deref(), WhyLess::Drop);
+        dropped.unmatched.extend(unmatched);
+        Ok(dropped)
     }
 
     /// Does what a drop does, and refuses these users, or everybody, edit and live-view access for so long.
@@ -33,9 +35,13 @@ impl Registry {
         time: Option<Duration>,
         why: WhyLess,
     ) -> Result<Dropped, FenceError> {
-        let (hash, index) = self.locate(key);
         let now = self.coarse_now();
         let until = time.map_or(Moment::NEVER, |time| now.steady.after(time));
+        // Each is looked at twice.
+        if users.is_some_and(|users| users.len() > AT_ONCE / 2) {
+            return self.fence_many(key, users, (until, now), why);
+        }
+        let (hash, index) = self.locate(key);
         let mut held = self.hold(index, now);
         if !held.shard.fences.set(key, users, until, &self.fence_count) {
             // Those that have ended make room.
@@ -49,6 +55,67 @@ impl Registry {
         held.lower_earliest(until);
         self.sleeper.wake_by(until.as_millis());
         Ok(self.drop_from(held, (key, hash), users, why))
+    }
+
+    /// The same for many users, some at a time. They are dropped together.
+    fn fence_many(
+        &self,
+        key: &DocumentKey,
+        users: Option<&[UserId]>,
+        (until, now): (Moment, Now),
+        why: WhyLess,
+    ) -> Result<Dropped, FenceError> {
+        let (hash, index) = self.locate(key);
+        let slices = || users.into_iter().flat_map(|users| users.chunks(AT_ONCE));
+        let count = || {
+            let new = |some| self.read(index, |shard| shard.fences.count_new(key, Some(some)));
+            slices().map(new).sum::<usize>()
+        };
+        let mut taken = count();
+        if !self.fence_count.take(taken) {
+            self.run_due_stays(now);
+            taken = count();
+            if !self.fence_count.take(taken) {
+                return Err(FenceError::TooMany);
+            }
+        }
+        let put = |some| {
+            let mut held = self.hold(index, now);
+            held.lower_earliest(until);
+            held.shard.fences.put(key, Some(some), until)
+        };
+        let used = slices().map(put).sum();
+        // A user was named twice, or another call fenced or lifted one meanwhile.
+        self.fence_count.correct(taken, used);
+        self.sleeper.wake_by(until.as_millis());
+        let (named, unmatched) = self.named(key, users);
+        let mut dropped = self.drop_from(self.hold(index, now), (key, hash), named.as_deref(), why);
+        dropped.unmatched.extend(unmatched);
+        Ok(dropped)
+    }
+
+    /// Those of many users who are in the document, and the others. A few are left to the call itself.
+    fn named<'u>(
+        &self,
+        key: &DocumentKey,
+        users: Option<&'u [UserId]>,
+    ) -> (Option<Cow<'u, [UserId]>>, Vec<UserId>) {
+        let Some(many) = users.filter(|users| users.len() > AT_ONCE) else {
+            return (users.map(Cow::Borrowed), Vec::new());
+        };
+        let (hash, index) = self.locate(key);
+        let (mut here, mut others) = (Vec::new(), Vec::new());
+        for some in many.chunks(AT_ONCE) {
+            let are_here: Vec<bool> = self.read(index, |shard| {
+                let session = shard.find(key, hash).map(|document| shard.session(document));
+                let is_here = |user| session.is_some_and(|session| session.has(user, &self.hasher));
+                some.iter().map(is_here).collect()
+            });
+            for (user, is_here) in some.iter().zip(are_here) {
+                if is_here { &mut here } else { &mut others }.push(user.clone());
+            }
+        }
+        (Some(Cow::Owned(here)), others)
     }
 
     /// Does what a drop of one connection does, and fences its user from its document for so long.
@@ -81,11 +148,22 @@ impl Registry {
         dropped
     }
 
-    /// Lifts the fences of these users, or all fences of a document.
+    /// Lifts the fences of these users, or all fences of a document, some at a time.
     pub(crate) fn unfence(&self, key: &DocumentKey, users: Option<&[UserId]>) {
         let (_, index) = self.locate(key);
-        let mut held = self.hold(index, self.coarse_now());
-        held.shard.fences.lift(key, users, &self.fence_count);
+        let now = self.coarse_now();
+        if let Some(users) = users {
+            for some in users.chunks(AT_ONCE) {
+                self.hold(index, now).shard.fences.lift(key, some, &self.fence_count);
+            }
+            return;
+        }
+        let mut last = None;
+        let lift = |last: &mut _| {
+            let fences = &mut self.hold(index, now).shard.fences;
+            fences.lift_some(key, last, AT_ONCE, &self.fence_count)
+        };
+        while lift(&mut last) {}
     }
 
     /// All fences that hold, by key and user.
@@ -107,8 +185,8 @@ impl Registry {
         for index in 0..self.shards.len() {
             let mut last: Option<Fence> = None;
             loop {
-                let some = self.read(index, |shard| shard.fences.list(last.as_ref(), SLICE));
-                let is_last = some.len() < SLICE;
+                let some = self.read(index, |shard| shard.fences.list(last.as_ref(), AT_ONCE));
+                let is_last = some.len() < AT_ONCE;
                 last = some.last().map(|(fence, _)| fence.clone());
                 fences.extend(some.into_iter().filter(|(_, until)| *until > now));
                 if is_last {

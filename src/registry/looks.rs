@@ -38,17 +38,18 @@ impl Looks {
         self.by_time.first().map_or(Moment::NEVER, |(due, _)| *due)
     }
 
+    /// Takes the slot that somebody is to look at first, if that is by `now`. It may be vacant.
+    pub(super) fn take_first_due(&mut self, now: Moment) -> Option<u32> {
+        self.by_time.first().filter(|(due, _)| *due <= now)?;
+        work::item(Item::Deadline, 1);
+        let (_, slot) = self.by_time.pop_first()?;
+        self.times[slot as usize] = Moment::NEVER;
+        Some(slot)
+    }
+
     /// Takes at most `most` of the slots that somebody is to look at by `now`. Some may be vacant.
     pub(super) fn take_due(&mut self, now: Moment, most: usize) -> Vec<u32> {
-        let due: Vec<_> =
-            work::each(Item::Deadline, self.by_time.iter().take_while(|(due, _)| *due <= now).take(most))
-                .copied()
-                .collect();
-        for look in &due {
-            self.by_time.remove(look);
-            self.times[look.1 as usize] = Moment::NEVER;
-        }
-        due.into_iter().map(|(_, slot)| slot).collect()
+        std::iter::from_fn(|| self.take_first_due(now)).take(most).collect()
     }
 
     /// Returns true if somebody looks at the slot by `due`.

@@ -22,7 +22,7 @@ use crate::session::{Blanks, Context, Lane, ParticipantId, Session};
 use crate::stats::Counters;
 use crate::time::Moment;
 use crate::usage::Meter;
-use crate::work::{self, Item};
+use crate::work::{self, AT_ONCE, Item};
 
 /// Some of the documents.
 #[derive(Debug)]
@@ -217,6 +217,26 @@ impl Shard {
         work::item(Item::Slot, 1);
         self.documents.get(number)?.session.as_ref()?;
         u32::try_from(number).ok()
+    }
+
+    /// The same, and how many items are in its lists.
+    pub(super) fn document_and_items(&self, number: usize) -> (Option<DocumentId>, usize) {
+        let document = self.document_at(number);
+        (document, document.map_or(0, |document| self.documents[document as usize].session().items()))
+    }
+
+    /// Takes some of the documents that somebody is to look at by `now`. They and what is in their lists are at most
+    /// [`AT_ONCE`] items, and the rest of one document. Some may be gone.
+    pub(super) fn take_due_documents(&mut self, now: Moment) -> Vec<DocumentId> {
+        let (mut due, mut items) = (Vec::new(), 0);
+        while items < AT_ONCE
+            && let Some(document) = self.books.looks.take_first_due(now)
+        {
+            let session = self.documents.get(document as usize).and_then(|slot| slot.session.as_ref());
+            items += 1 + session.map_or(0, |session| session.items());
+            due.push(document);
+        }
+        due
     }
 
     /// No document has this number or a higher one.

@@ -6,6 +6,7 @@ use super::fences::FenceCount;
 use super::ready::DocumentId;
 use super::shard::{Place, Shard};
 use super::stay::{RestoredStay, Stay, StayDue, Wanted};
+use super::stays::IdleEditor;
 use crate::access::Access;
 use crate::hash::Hasher;
 use crate::ids::{ConnectionId, DocumentKey, UserId};
@@ -140,10 +141,21 @@ impl Shard {
         self.stays.due((self.numbering.slot(id), id), access, now)
     }
 
-    /// The editors who are idle for so long that somebody who waits can have their seat, with the time since which each is idle,
-    /// the longest idle first.
-    pub(super) fn idle_editors(&self) -> impl Iterator<Item = (Moment, ConnectionId)> {
-        self.stays.idle_editors()
+    /// At most `most` of the editors who are idle for so long that somebody who waits can have their seat, the longest idle
+    /// first: the first ones, or those `after` one. Each with its connection, if a seat becomes free by it.
+    pub(super) fn idle_editors(
+        &self,
+        after: Option<IdleEditor>,
+        most: usize,
+    ) -> Vec<(IdleEditor, Option<ConnectionId>)> {
+        let frees = |id: &ConnectionId| {
+            let place = self.place(*id).filter(|_| !self.is_lost(*id));
+            place.is_some_and(|Place { document, participant }| {
+                self.session(document).frees_seat(participant, *id)
+            })
+        };
+        let connection = |editor: IdleEditor| self.stays.at(editor.1).map(|stay| stay.id).filter(frees);
+        self.stays.idle_editors(after, most).map(|editor| (editor, connection(editor))).collect()
     }
 
     /// Since when a connection is idle, if it is one of them.

@@ -11,12 +11,12 @@ use crate::access::Access;
 use crate::ids::{ConnectionId, DocumentKey};
 use crate::notice::DisconnectCause;
 use crate::report::{PendingDocument, Remaining, Report};
-use crate::session::{Effects, Lane, LeaveCause, Session, Stage};
+use crate::session::{Effects, Garbage, Lane, LeaveCause, Session, Stage};
 use crate::sync::{Ordering, spawn};
 use crate::time::{Moment, Now};
 
-/// So many connections, or documents, are worked through under one hold of a shard lock.
-const SLICE: usize = 256;
+/// So many connections are closed under one hold of a shard lock.
+const SLICE: usize = 128;
 
 /// While no thread runs deadlines, whoever waits for the report runs them so often.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
@@ -159,7 +159,7 @@ impl Registry {
         let mut held = self.hold(index, now);
         let Some(document) = held.shard.document_at(slot) else { return false };
         let connections: Vec<ConnectionId> = held.shard.session(document).connections().take(SLICE).collect();
-        let (cx, mut all) = (held.cx, Vec::<Deferred>::new());
+        let (cx, mut all) = (held.cx, Vec::<(Deferred, Garbage)>::new());
         for id in &connections {
             let Place { participant, .. } =
                 self.disconnect(&mut held, *id).expect("a listed connection is open");
@@ -168,13 +168,10 @@ impl Registry {
             let effects =
                 session.leave(&cx, (participant, *id), LeaveCause::Disconnected(DisconnectCause::ShutDown));
             let garbage = self.apply_effects(&mut held, document, effects);
-            all.push(self.update_books(&mut held, document));
-            drop(garbage);
+            all.push((self.update_books(&mut held, document), garbage));
         }
         drop(held);
-        for deferred in all {
-            self.carry_out(deferred);
-        }
+        self.carry_out_all(all);
         !connections.is_empty()
     }
 
@@ -267,11 +264,12 @@ impl Registry {
         let mut all = Vec::new();
         self.walk(
             &mut all,
-            |all, shard, documents| {
+            |_, shard, documents| -> Vec<_> {
                 let sessions = documents.into_iter().map(|document| shard.session(document));
-                all.extend(sessions.filter(|session| which(session)).map(|session| session.pending(&cx)));
+                sessions.filter(|session| which(session)).map(|session| session.pending(&cx)).collect()
             },
-            |_, ()| {},
+            // With no lock held, since a long list moves as it grows.
+            |all, found| all.extend(found),
         );
         all.sort_unstable_by(|one: &PendingDocument, other| one.key.cmp(&other.key));
         all

@@ -3,10 +3,7 @@
 use super::Registry;
 use super::ready::DocumentId;
 use super::shard::Shard;
-
-/// So many items, documents and their participants, are worked through under one hold of a shard lock. A document's own list
-/// of participants is not divided.
-const SLICE: usize = 256;
+use crate::work::AT_ONCE;
 
 impl Registry {
     /// Walks over all documents. `look` sees those of a slice under the lock of their shard, and `then` takes what it found with
@@ -33,13 +30,14 @@ impl Registry {
 }
 
 impl Shard {
-    /// The documents of a slice that begins at number `from`, and where to go on if there are more.
+    /// The documents of a slice that begins at number `from`, and where to go on if there are more. They and what is in their
+    /// lists are at most [`AT_ONCE`] items, and the rest of one document, which is not divided.
     pub(super) fn slice(&self, from: usize) -> (Vec<DocumentId>, Option<usize>) {
         let (mut end, mut items) = (from, 0);
         let mut documents = Vec::new();
-        while items < SLICE && end < self.documents_end() {
-            let document = self.document_at(end);
-            items += 1 + document.map_or(0, |document| self.session(document).participant_slots());
+        while items < AT_ONCE && end < self.documents_end() {
+            let (document, more) = self.document_and_items(end);
+            items += 1 + more;
             documents.extend(document);
             end += 1;
         }

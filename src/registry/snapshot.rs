@@ -14,7 +14,7 @@ use super::stay::RestoredStay;
 use crate::access::Fence;
 use crate::error::RestoreError;
 use crate::ids::{ConnectionId, DocumentKey, UserId};
-use crate::session::{Context, SessionSnapshot, Stage};
+use crate::session::{Context, Session, SessionSnapshot, Stage};
 use crate::sync::Ordering;
 use crate::time::{Moment, Timestamp};
 use crate::usage::UsageSnapshot;
@@ -146,37 +146,41 @@ impl Registry {
             usage: self.usage_snapshot(),
             usage_seed: self.usage_seed,
         };
-        for index in 0..self.shards.len() {
-            self.add_shard(index, &cx, &mut snapshot);
-        }
+        self.add_documents(&cx, &mut snapshot);
         snapshot
     }
 
-    /// Adds the documents of a shard, by slices. A document that was closed and opened again between two of them may be seen
-    /// twice: then the later state counts.
-    fn add_shard(&self, index: usize, cx: &Context<'_>, snapshot: &mut Snapshot) {
-        let first = snapshot.documents.len();
-        let (mut next, mut slices) = (Some(0), 0);
-        while let Some(from) = next {
-            slices += 1;
-            next = self.read(index, |shard| {
-                let slice = shard.sessions(from).take_while(|(at, _)| (*at as usize) < from + SLICE);
-                for (_, session) in slice {
-                    snapshot.documents.push(session.snapshot(cx));
-                    let stays = shard.kept_stays(session, cx.now);
-                    snapshot.stays.extend(stays.map(|(id, stay)| self.stay_snapshot(id, stay)));
+    /// Adds all documents, by slices. A document that was closed and opened again between two of them may be seen twice: then
+    /// the later state counts.
+    fn add_documents(&self, cx: &Context<'_>, snapshot: &mut Snapshot) {
+        self.walk(
+            snapshot,
+            |_, shard, documents| -> Vec<_> {
+                let sessions = documents.into_iter().map(|document| shard.session(document));
+                sessions.map(|session| self.session_snapshot(cx, shard, session)).collect()
+            },
+            // With no lock held, since a long list moves as it grows.
+            |snapshot, found| {
+                for (document, stays) in found {
+                    snapshot.documents.push(document);
+                    snapshot.stays.extend(stays);
                 }
-                (from + SLICE < shard.documents_end()).then_some(from + SLICE)
-            });
-        }
-        if slices > 1 {
-            let mut documents = snapshot.documents.split_off(first);
-            documents.reverse();
-            let mut seen = HashSet::with_capacity(documents.len());
-            documents.retain(|document| seen.insert(document.key.clone()));
-            documents.reverse();
-            snapshot.documents.append(&mut documents);
-        }
+            },
+        );
+        snapshot.documents.reverse();
+        let mut seen = HashSet::with_capacity(snapshot.documents.len());
+        snapshot.documents.retain(|document| seen.insert(document.key.clone()));
+        snapshot.documents.reverse();
+    }
+
+    fn session_snapshot(
+        &self,
+        cx: &Context<'_>,
+        shard: &Shard,
+        session: &Session,
+    ) -> (SessionSnapshot, Vec<StaySnapshot>) {
+        let stays = shard.kept_stays(session, cx.now).map(|(id, stay)| self.stay_snapshot(id, stay));
+        (session.snapshot(cx), stays.collect())
     }
 }
 

@@ -21,7 +21,7 @@ impl Registry {
         let mut gauges = Gauges::default();
         for index in 0..self.shards.len() {
             // A copy, so that the sums are made with no lock held.
-            let look = |shard: &Shard| (shard.counters.clone(), shard.books.forgotten().count());
+            let look = |shard: &Shard| (shard.counters.clone(), shard.books.forgotten_documents());
             let (counters, forgotten) = self.read(index, look);
             counters.add_to(&mut gauges.stats);
             gauges.stats.forgotten += forgotten;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::BuildHasher;
+use std::ops::Bound;
 use std::time::Duration;
 
 use super::looks::Looks;
@@ -27,9 +28,12 @@ pub(super) struct Stays {
     is_restored: bool,
     pub(super) looks: Looks,
     /// Those whose seats can go to somebody who waits, the longest idle first.
-    pub(super) idle_editors: BTreeSet<(Moment, u32)>,
+    pub(super) idle_editors: BTreeSet<IdleEditor>,
     random: Random,
 }
+
+/// Since when an editor is idle, and the slot of its connection.
+pub(super) type IdleEditor = (Moment, u32);
 
 /// How long restored connections keep their seats, if no grace is set.
 const GRACE_OF_RESTORED: Duration = Duration::from_secs(60);
@@ -193,9 +197,15 @@ impl Stays {
     }
 
     /// Those whose seats can go to somebody who waits, with the time since which each is idle, the longest idle first.
-    pub(super) fn idle_editors(&self) -> impl Iterator<Item = (Moment, ConnectionId)> {
-        let editors = work::each(Item::IdleEditor, self.idle_editors.iter());
-        editors.filter_map(|(active, slot)| Some((*active, self.at(*slot)?.id)))
+    /// At most `most` of them: the first ones, or those `after` one.
+    pub(super) fn idle_editors(
+        &self,
+        after: Option<IdleEditor>,
+        most: usize,
+    ) -> impl Iterator<Item = IdleEditor> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let editors = self.idle_editors.range((from, Bound::Unbounded)).take(most);
+        work::each(Item::IdleEditor, editors).copied()
     }
 
     /// How far it is that somebody who waits has the seat of a connection. Returns in how long that is if it is to be warned

@@ -12,7 +12,7 @@ use crate::session::{Context, Effects, Garbage, Lane, Session, Stage};
 use crate::sync::Ordering;
 use crate::time::{Moment, Now, Timestamp};
 
-/// So many deadlines are run under one hold of a shard lock.
+/// So many documents are changed under one hold of a shard lock.
 const SLICE: usize = 128;
 
 /// A ring of the doorbell that nobody answered is repeated after this time.
@@ -100,7 +100,7 @@ impl Registry {
                     // What the report or the snapshot says is final.
                     return;
                 }
-                let due = held.shard.books.looks.take_due(now.steady, SLICE);
+                let due = held.shard.take_due_documents(now.steady);
                 if due.is_empty() {
                     // A stay, or a fence, that another thread brought meanwhile.
                     break;

@@ -9,9 +9,10 @@ use crate::ids::{ConnectionId, DocumentKey};
 use crate::notice::DisconnectCause;
 use crate::session::{DropTarget, Stage, WhyLess};
 use crate::time::{Moment, Now};
+use crate::work::AT_ONCE;
 
 /// So many editors are warned, or lose their seat, at one time for one line.
-const AT_ONCE: usize = 16;
+const SEATS: usize = 16;
 
 impl Registry {
     /// Returns true if idle editors lose their seats to whoever waits.
@@ -42,7 +43,7 @@ impl Registry {
     }
 
     fn take_over_at(&self, now: Now, queue: &Queue, asking: Option<ConnectionId>) {
-        let waiting = self.admission.live_in(queue).min(AT_ONCE);
+        let waiting = self.admission.live_in(queue).min(SEATS);
         if waiting == 0 {
             return;
         }
@@ -73,18 +74,24 @@ impl Registry {
     fn idle_editors(&self, most: usize) -> Vec<(Moment, ConnectionId)> {
         let mut all = Vec::new();
         for index in 0..self.shards.len() {
-            self.read(index, |shard| {
-                let frees = |(_, id): &(Moment, ConnectionId)| {
-                    let place = shard.place(*id).filter(|_| !shard.is_lost(*id));
-                    let Some(Place { document, participant }) = place else { return false };
-                    shard.session(document).frees_seat(participant, *id)
-                };
-                all.extend(shard.idle_editors().filter(frees).take(most));
-            });
+            self.add_idle_editors(index, most, &mut all);
         }
         all.sort_unstable();
         all.truncate(most);
         all
+    }
+
+    /// Adds at most `most` of those of a shard. Looks at some of them under one hold of its lock: there may be many who free
+    /// no seat.
+    fn add_idle_editors(&self, index: usize, most: usize, all: &mut Vec<(Moment, ConnectionId)>) {
+        let (enough, mut last) = (all.len() + most, None);
+        while all.len() < enough {
+            let some = self.read(index, |shard| shard.idle_editors(last, AT_ONCE));
+            let Some((editor, _)) = some.last() else { return };
+            last = Some(*editor);
+            let free = some.into_iter().filter_map(|((active, _), id)| Some((active, id?)));
+            all.extend(free.take(enough - all.len()));
+        }
     }
 
     /// The editors of a document who are idle longest.

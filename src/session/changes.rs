@@ -41,7 +41,7 @@ pub(crate) struct Changes {
 #[cfg(feature = "count-work")]
 impl Drop for Changes {
     fn drop(&mut self) {
-        work::item(work::Item::Freed, 1 + self.further_turns.len());
+        work::item(work::Item::Freed, self.turn_count());
     }
 }
 
@@ -149,8 +149,12 @@ impl Changes {
         }
     }
 
+    pub(crate) fn turn_count(&self) -> usize {
+        1 + self.further_turns.len()
+    }
+
     pub(crate) fn turns(&self) -> Vec<Turn> {
-        work::news(self, 1 + self.further_turns.len());
+        work::news(self, self.turn_count());
         std::iter::once(&self.first_turn).chain(&self.further_turns).cloned().collect()
     }
 

@@ -4,6 +4,7 @@ use super::effects::Effects;
 use super::participants::ParticipantId;
 use super::{Context, Session};
 use crate::access::{Access, Dropped, Reason};
+use crate::hash::Hasher;
 use crate::ids::{ConnectionId, UserId};
 use crate::notice::{AccessCause, DropCause, Notice};
 
@@ -66,6 +67,11 @@ impl Session {
             self.await_save();
         }
         effects
+    }
+
+    /// Returns true if the user is in the document.
+    pub(crate) fn has(&self, user: &UserId, hasher: &Hasher) -> bool {
+        self.participants.find(user, hasher).is_some()
     }
 
     fn drop_member(

@@ -88,9 +88,10 @@ impl Member {
     }
 
     pub(super) fn tab_position(&self, connection: ConnectionId) -> usize {
-        work::each(Item::Tab, self.tabs.iter())
-            .position(|tab| tab.connection == connection)
-            .expect("a connection is in the list of its participant")
+        let at = self.tabs.iter().position(|tab| tab.connection == connection);
+        let at = at.expect("a connection is in the list of its participant");
+        work::item(Item::Tab, at);
+        at
     }
 
     pub(crate) fn tab(&self, connection: ConnectionId) -> &Tab {

@@ -240,9 +240,10 @@ impl Session {
         self.participants.iter()
     }
 
-    /// How many items a walk over the participants has.
-    pub(crate) fn participant_slots(&self) -> usize {
-        self.participants.slots()
+    /// How many items are in its lists: users, turns, and what the storage has not heard.
+    pub(crate) fn items(&self) -> usize {
+        let turns = self.unsaved.as_ref().map_or(0, |unsaved| unsaved.changes.turn_count());
+        self.participants.slots() + self.outbox.items() + turns
     }
 
     pub(crate) fn members_mut(&mut self) -> impl Iterator<Item = &mut Member> {

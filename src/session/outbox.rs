@@ -132,6 +132,12 @@ impl Outbox {
         outstanding || self.holds_actions() || !self.waiting_force_saves().is_empty()
     }
 
+    /// How many items are in its lists.
+    pub(super) fn items(&self) -> usize {
+        let turns = |request: &ForceSaveRequest| request.reach.as_ref().map_or(0, |reach| reach.turns.len());
+        self.waiting.len() + self.waiting_force_saves().iter().map(turns).sum::<usize>()
+    }
+
     /// Returns true if no request waits and nothing is outstanding.
     pub(crate) fn holds_only_events(&self) -> bool {
         self.waiting.requests() == 0 && self.outstanding.is_none()

@@ -31,7 +31,6 @@ const ALL: [Item; ITEMS] = {
         Notice,
         Tab,
         Freed,
-        Moved,
         IndexEntry,
         UserOfOneDocument,
         UserOfOthers,
