@@ -52,7 +52,7 @@ pub enum Item {
     CapSeat,
     /// A notice.
     Notice,
-    /// A tab of one user on one document that a search passes.
+    /// A tab of one user on one document that a search for another one passes. Several searches in a row for one are one.
     Tab,
     /// A user of a document, or a turn of its changes, that is freed.
     Freed,
@@ -75,6 +75,8 @@ mod nothing {
     pub(crate) fn item(_: Item, _: usize) {}
 
     pub(crate) fn visit(_: Item, _: impl Into<u64>) {}
+
+    pub(crate) fn visit_some(_: Item, _: u64, _: usize) {}
 
     pub(crate) fn each<I: Iterator>(_: Item, items: I) -> I {
         items
@@ -99,4 +101,4 @@ pub(crate) use counting::{Condvar, Mutex, MutexGuard};
 #[cfg(feature = "count-work")]
 pub use counting::{Longest, Most, Report, report, start};
 #[cfg(feature = "count-work")]
-pub(crate) use counting::{each, each_user, item, news, users, visit};
+pub(crate) use counting::{each, each_user, item, news, users, visit, visit_some};

@@ -9,6 +9,7 @@ mod support;
 
 use std::time::Duration;
 
+use coedit::work::{self, Item};
 use coedit::{
     Access, ConnectionId, Engine, IdleThen, NamedUsers, Notice, Reason, SeatCount, Snapshot, UserId,
 };
@@ -16,6 +17,20 @@ use counted::*;
 use support::*;
 
 const DAY: u64 = 86_400;
+
+/// What recounts everything divides nothing, and the count shows it. So what the other tests rely on is not 0 by mistake.
+#[test]
+fn a_walk_that_is_not_divided_is_counted() {
+    let world = world(|config| config);
+    world.crowd(2_000, 1, Access::Edit);
+    work::start();
+    world.engine.validate().unwrap();
+    let report = work::report();
+    for item in [Item::Slot, Item::Document, Item::Connection, Item::UserOfOthers] {
+        let over = |most: &work::Most| most.item == item && most.lock == "Shard" && most.count > 900;
+        assert!(report.most.iter().any(over), "{item:?}: {report:?}");
+    }
+}
 
 fn named(edit: Option<u32>) -> NamedUsers {
     NamedUsers { edit, ..NamedUsers::default() }
@@ -25,8 +40,7 @@ fn named(edit: Option<u32>) -> NamedUsers {
 fn p7_named_users_whose_day_ends() {
     let count = population();
     let world = world(|config| config.callbacks(false).named_users(named(Some(u32::MAX / 4))));
-    let fill =
-        || world.crowd(count, 1, Access::Edit).into_iter().for_each(|id| world.engine.close(id).unwrap());
+    let fill = || world.close_all(&world.crowd(count, 1, Access::Edit));
     bounded("named users come and go", fill);
     let in_use = || world.engine.limit_uses().users.in_use as usize;
     assert_eq!(in_use(), count);
@@ -45,7 +59,7 @@ fn p7_named_users_whose_day_ends() {
 fn waiting(set: impl FnOnce(coedit::Config) -> coedit::Config, users: usize) -> (World, Vec<ConnectionId>) {
     let world = world(|config| set(config.callbacks(false)));
     let all = world.crowd(bounded_population(), users, Access::Edit);
-    bounded("viewers ask", || all.iter().for_each(|id| drop(world.engine.request_edit(*id).unwrap())));
+    bounded("viewers ask", || all.iter().for_each(|id| _ = world.engine.request_edit(*id).unwrap()));
     assert!(all.iter().all(|id| world.engine.access(*id) == Some(Access::View)));
     world.take_notices();
     (world, all)
@@ -99,7 +113,7 @@ fn p7_waiters_who_are_all_granted_when_the_engine_drains_no_more() {
 fn p7_waiters_whose_leases_end() {
     let grace = Some(seconds(60));
     let (world, all) = waiting(|config| config.edit_limit(Some(0)).reconnect_grace(grace), 1);
-    bounded("waiters are lost", || all.iter().for_each(|id| drop(world.engine.lost(*id).unwrap())));
+    bounded("waiters are lost", || world.lose_all(&all));
     world.clock.advance(seconds(60));
     bounded("the leases of waiters end", || world.ticks());
     assert_eq!((world.engine.remaining().connections, world.engine.stats().waiting.edit), (0, 0));
@@ -109,7 +123,7 @@ fn p7_waiters_whose_leases_end() {
 #[test]
 fn p7_waiters_who_leave() {
     let (world, all) = waiting(|config| config.document_limit(Some(0)), 1);
-    bounded("waiters leave", || all.iter().for_each(|id| world.engine.close(*id).unwrap()));
+    bounded("waiters leave", || world.close_all(&all));
     assert_eq!(world.engine.stats().waiting.document, 0);
     world.engine.validate().unwrap();
 }
@@ -125,7 +139,7 @@ fn p7_kept_seats_that_become_free() {
         let all = world.crowd(count, 1, Access::Edit);
         let viewer = world.open("doc", "ann", Access::Edit);
         viewer.request_edit().unwrap();
-        all.iter().for_each(|id| drop(world.engine.lost(*id).unwrap()));
+        world.lose_all(&all);
         world.clock.advance(seconds(60));
         if lowers {
             world.engine.set_edit_limit(Some(0)).unwrap();
@@ -173,10 +187,10 @@ fn p7_leases_that_run_out() {
         let count = population();
         let world = world(|config| config.reconnect_grace(Some(seconds(60))).presence(true));
         let all = bounded("a crowd comes", || world.crowd(count, users, Access::Edit));
-        all.iter().for_each(|id| world.engine.change(*id).unwrap());
+        world.change_all(&all);
         bounded("the storage hears of them", || world.settle());
         world.take_notices();
-        bounded("all are lost", || all.iter().for_each(|id| drop(world.engine.lost(*id).unwrap())));
+        bounded("all are lost", || world.lose_all(&all));
         world.clock.advance(seconds(60));
         bounded("leases run out", || world.ticks());
         assert_eq!(world.engine.remaining().connections, 0);
@@ -226,7 +240,7 @@ fn p7_idle_editors_whose_seats_are_wanted() {
     world.clock.advance(seconds(60));
     bounded("editors are idle", || world.ticks());
     let viewer = world.open("doc", "ann", Access::Edit);
-    bounded("a viewer asks", || drop(viewer.request_edit().unwrap()));
+    bounded("a viewer asks", || viewer.request_edit().unwrap());
     world.clock.advance(seconds(60));
     bounded("idle editors lose no seat", || world.ticks());
     assert!(!viewer.may_edit());
@@ -242,9 +256,9 @@ fn p7_idle_editors_whose_seats_are_wanted() {
 fn unsaved(users: usize) -> World {
     let world = world(|config| config.retry_pauses([]).ack_timeout(Some(seconds(30))));
     let all = world.crowd(population(), users, Access::Edit);
-    all.iter().for_each(|id| world.engine.change(*id).unwrap());
+    world.change_all(&all);
     world.settle();
-    all.iter().for_each(|id| world.engine.close(*id).unwrap());
+    world.close_all(&all);
     world
 }
 
@@ -258,7 +272,7 @@ fn p7_unsaved_documents_whose_saves_fail() {
     assert_eq!(deliveries.len(), count);
     let half = deliveries.len() / 2;
     world.take_notices();
-    bounded("half fail", || deliveries.into_iter().take(half).for_each(|one| drop(one.fail())));
+    bounded("half fail", || deliveries.into_iter().take(half).for_each(|one| _ = one.fail()));
     world.clock.advance(seconds(30));
     bounded("half run out", || world.ticks());
     assert_eq!(world.take_notices().len(), count);
@@ -282,7 +296,7 @@ fn p7_a_shutdown_with_unsaved_and_with_forgotten_documents() {
         if forgotten {
             world.clock.advance(seconds(10));
             world.ticks();
-            world.callbacks.try_iter().for_each(|one| drop(one.fail()));
+            world.callbacks.try_iter().for_each(|one| _ = one.fail());
         }
         world.crowd(count, 1, Access::Edit);
         let shutdown = bounded("a shutdown begins", || world.engine.begin_shutdown(seconds(20)));
@@ -313,7 +327,7 @@ fn p7_saves_that_go_before_the_rest() {
 fn p7_drain_with_documents_whose_saves_wait() {
     let (count, world) = (population(), unsaved(1));
     bounded("drain", || world.engine.drain());
-    assert_eq!(bounded("they are saved", || world.settle()), 2 * count);
+    assert_eq!(bounded("they are saved", || world.settle()), count);
     bounded("undrain", || world.engine.undrain());
     assert_eq!(world.engine.documents(), 0);
 }
@@ -366,15 +380,18 @@ fn p7_a_snapshot_and_a_restore() {
         let set = |config: coedit::Config| config.shards(2).reconnect_grace(Some(seconds(60)));
         let world = World::new(set);
         let all = world.crowd(population(), users, Access::Edit);
-        all.iter().for_each(|id| world.engine.change(*id).unwrap());
+        world.change_all(&all);
         let snapshot: Snapshot = bounded("a snapshot", || world.engine.snapshot());
         assert_eq!(snapshot.documents(), population().div_ceil(users));
         let restore = || Engine::restore(set(coedit::Config::new()).clock(world.clock.clone()), snapshot);
         let restored = bounded("a restore", restore).unwrap();
         assert_eq!(restored.remaining().connections as usize, population());
         world.clock.advance(seconds(60));
-        let connections = || restored.tick().and_then(|_| Some(restored.remaining().connections));
-        assert_eq!(bounded("nobody comes back", connections), Some(0));
+        let connections = || {
+            restored.tick();
+            restored.remaining().connections
+        };
+        assert_eq!(bounded("nobody comes back", connections), 0);
         bounded("suspend", || world.engine.suspend(Duration::ZERO));
     }
 }
@@ -385,7 +402,7 @@ fn p7_a_population_that_is_gone() {
     let world = world(|config| config.callbacks(false));
     let mut all = world.crowd(population(), 1, Access::Edit);
     let last = all.pop().unwrap();
-    bounded("a crowd leaves", || all.iter().for_each(|id| world.engine.close(*id).unwrap()));
+    bounded("a crowd leaves", || world.close_all(&all));
     assert_eq!(bounded("a snapshot of what is left", || world.engine.snapshot().documents()), 1);
     bounded("holders", || world.engine.holders(9));
     bounded("stats", || world.engine.stats());
@@ -394,39 +411,39 @@ fn p7_a_population_that_is_gone() {
     bounded("a shutdown", || drop(world.engine.begin_shutdown(seconds(1))));
 }
 
-/// One document of 10,000 users. Its own list is not divided.
+/// One document of many users. Its own list is not divided.
 #[test]
 fn p7_one_document_of_many_users() {
-    const USERS: usize = 10_000;
+    let users = users_of_one_document();
     let one = |end: &dyn Fn(&World, &[ConnectionId])| {
         let world = world(|config| config.reconnect_grace(Some(seconds(60))));
-        let all = world.crowd(USERS, USERS, Access::Edit);
-        all.iter().for_each(|id| world.engine.change(*id).unwrap());
+        let all = world.crowd(users, users, Access::Edit);
+        world.change_all(&all);
         end(&world, &all);
         assert_eq!(world.engine.editors(&key("doc-0")).len(), 0);
         world.engine.validate().unwrap();
         world.clock.advance(seconds(20));
-        of_one_document("its save", USERS, || world.settle() + world.ticks() + world.settle());
-        let shutdown = of_one_document("a shutdown", USERS, || world.engine.begin_shutdown(seconds(1)));
-        of_one_document("its end", USERS, || world.settle());
+        of_one_document("its save", users, || world.settle() + world.ticks() + world.settle());
+        let shutdown = of_one_document("a shutdown", users, || world.engine.begin_shutdown(seconds(1)));
+        of_one_document("its end", users, || world.settle());
         assert!(shutdown.report().unwrap().is_complete());
     };
     one(&|world, _| {
-        let dropped = of_one_document("all are dropped", USERS, || world.engine.drop_all(&key("doc-0")));
-        assert_eq!(dropped.unwrap().connections.len(), USERS);
+        let dropped = of_one_document("all are dropped", users, || world.engine.drop_all(&key("doc-0")));
+        assert_eq!(dropped.unwrap().connections.len(), users);
     });
     one(&|world, _| {
         let fence = || world.engine.fence(&key("doc-0"), None, Some(seconds(9)));
-        assert_eq!(of_one_document("all are fenced", USERS, fence).unwrap().connections.len(), USERS);
+        assert_eq!(of_one_document("all are fenced", users, fence).unwrap().connections.len(), users);
         assert_eq!(world.open("doc-0", "ann", Access::Edit).granted().reason, Some(Reason::Fenced));
     });
     one(&|world, all| {
-        let leave = || all.iter().for_each(|id| world.engine.close(*id).unwrap());
-        of_one_document("all leave", USERS, leave);
+        let leave = || world.close_all(all);
+        of_one_document("all leave", users, leave);
     });
     one(&|world, all| {
-        all.iter().for_each(|id| drop(world.engine.lost(*id).unwrap()));
+        world.lose_all(all);
         world.clock.advance(seconds(60));
-        of_one_document("the grace of all ends", USERS, || world.ticks());
+        of_one_document("the grace of all ends", users, || world.ticks());
     });
 }

@@ -100,25 +100,22 @@ impl Fences {
         }
     }
 
-    /// Lifts at most `most` of the fences of a document: the first ones, or those after the `last`, which is brought up to date.
-    /// Returns false if there was none.
+    /// Lifts at most `most` of the fences of a document, in order, `from` one on. Returns where to go on. `None` if there was
+    /// none.
     pub(super) fn lift_some(
         &mut self,
         key: &DocumentKey,
-        last: &mut Option<Option<UserId>>,
+        from: &Bound<Option<UserId>>,
         most: usize,
         count: &FenceCount,
-    ) -> bool {
-        let Some(fences) = self.by_key.get(key) else { return false };
-        let from = last.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
-        let some: Vec<_> =
-            fences.range((from, Bound::Unbounded)).take(most).map(|(one, _)| one.clone()).collect();
-        let Some(lifted) = some.last().cloned() else { return false };
-        *last = Some(lifted);
+    ) -> Option<Bound<Option<UserId>>> {
+        let fences = self.by_key.get(key)?.range((from.as_ref(), Bound::Unbounded));
+        let some: Vec<Option<UserId>> = fences.take(most).map(|(one, _)| one.clone()).collect();
+        let last = some.last().cloned()?;
         for one in some {
             self.remove(key, one, count);
         }
-        true
+        Some(Bound::Excluded(last))
     }
 
     fn remove(&mut self, key: &DocumentKey, whom: Option<UserId>, count: &FenceCount) {

@@ -1,6 +1,7 @@
 //! Fencing users from documents, and dropping them.
 
 use std::borrow::Cow;
+use std::ops::Bound;
 use std::time::Duration;
 
 use super::{Held, Registry};
@@ -158,12 +159,14 @@ impl Registry {
             }
             return;
         }
-        let mut last = None;
-        let lift = |last: &mut _| {
+        let lift = |from| {
             let fences = &mut self.hold(index, now).shard.fences;
-            fences.lift_some(key, last, AT_ONCE, &self.fence_count)
+            fences.lift_some(key, &from, AT_ONCE, &self.fence_count)
         };
-        while lift(&mut last) {}
+        let mut from = Some(Bound::Unbounded);
+        while let Some(start) = from {
+            from = lift(start);
+        }
     }
 
     /// All fences that hold, by key and user.

@@ -269,7 +269,7 @@ impl Registry {
                 sessions.filter(|session| which(session)).map(|session| session.pending(&cx)).collect()
             },
             // With no lock held, since a long list moves as it grows.
-            |all, found| all.extend(found),
+            Vec::extend,
         );
         all.sort_unstable_by(|one: &PendingDocument, other| one.key.cmp(&other.key));
         all

@@ -90,7 +90,7 @@ impl Member {
     pub(super) fn tab_position(&self, connection: ConnectionId) -> usize {
         let at = self.tabs.iter().position(|tab| tab.connection == connection);
         let at = at.expect("a connection is in the list of its participant");
-        work::item(Item::Tab, at);
+        work::visit_some(Item::Tab, connection.to_bits(), at);
         at
     }
 

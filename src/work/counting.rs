@@ -1,10 +1,11 @@
 //! The counting itself, and the locks that count.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::panic::Location;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use parking_lot::WaitTimeoutResult;
 
 use super::Item;
 
@@ -52,7 +53,8 @@ pub struct Most {
     pub place: String,
 }
 
-/// The longest hold of a kind of lock, by this thread.
+/// The longest hold of a kind of lock, by this thread. Only while it holds no other, and in the time in which it runs: on a busy
+/// machine others run meanwhile.
 #[derive(Clone, Debug)]
 pub struct Longest {
     /// The type that the lock protects.
@@ -84,16 +86,24 @@ struct Work {
     next: u64,
     shard_holds: u64,
     shards_at_once: usize,
-    most: BTreeMap<(&'static str, Item), (u64, Place)>,
-    longest: BTreeMap<&'static str, (Duration, Place)>,
+    records: Vec<Record>,
+}
+
+/// What was counted under the locks of one type.
+struct Record {
+    lock: &'static str,
+    most: [(u64, Place); ITEMS],
+    longest: (Duration, Place),
 }
 
 /// One hold of one lock.
 struct Hold {
     number: u64,
     lock: &'static str,
+    is_shard: bool,
     place: Place,
-    begun: Instant,
+    /// `None` while an outer lock is held, whose time it would lengthen.
+    begun: Option<Duration>,
     counts: [u64; ITEMS],
     /// What was visited last, by kind.
     last: [Option<u64>; ITEMS],
@@ -109,8 +119,6 @@ thread_local! {
     static WORK: RefCell<Work> = RefCell::default();
 }
 
-const SHARD: &str = "Shard";
-
 /// Forgets what this thread counted.
 pub fn start() {
     WORK.with_borrow_mut(|work| *work = Work::default());
@@ -118,25 +126,35 @@ pub fn start() {
 
 /// What this thread counted since the [`start`].
 pub fn report() -> Report {
-    WORK.with_borrow(|work| Report {
-        shard_holds: work.shard_holds,
-        shards_at_once: work.shards_at_once,
-        most: work
-            .most
-            .iter()
-            .map(|((lock, item), (count, place))| Most {
-                lock,
-                item: *item,
-                count: *count,
+    WORK.with_borrow(|work| {
+        let most = |record: &Record| {
+            let Record { lock, most, .. } = *record;
+            let counted = ALL.into_iter().zip(most).filter(|(_, (count, _))| *count > 0);
+            let most = |(item, (count, place)): (Item, (u64, Place))| Most {
+                lock: short(lock),
+                item,
+                count,
                 place: place.to_string(),
-            })
-            .collect(),
-        longest: work
-            .longest
-            .iter()
-            .map(|(lock, (time, place))| Longest { lock, time: *time, place: place.to_string() })
-            .collect(),
+            };
+            counted.map(most).collect::<Vec<_>>()
+        };
+        let longest = |record: &Record| {
+            let (time, place) = record.longest;
+            Longest { lock: short(record.lock), time, place: place.to_string() }
+        };
+        Report {
+            shard_holds: work.shard_holds,
+            shards_at_once: work.shards_at_once,
+            most: work.records.iter().flat_map(most).collect(),
+            longest: work.records.iter().map(longest).collect(),
+        }
     })
+}
+
+/// The name of a type without its path and parameters.
+fn short(name: &'static str) -> &'static str {
+    let name = name.split('<').next().unwrap_or(name);
+    name.rsplit("::").next().unwrap_or(name)
 }
 
 /// Counts so many items.
@@ -151,6 +169,14 @@ pub(crate) fn visit(item: Item, number: impl Into<u64>) {
         let last = &mut hold.last[item as usize];
         hold.counts[item as usize] += u64::from(*last != number);
         *last = number;
+    });
+}
+
+/// Counts so many items, unless this is the search that was made last.
+pub(crate) fn visit_some(item: Item, number: u64, count: usize) {
+    on_holds(|hold| {
+        let last = hold.last[item as usize].replace(number);
+        hold.counts[item as usize] += if last == Some(number) { 0 } else { count as u64 };
     });
 }
 
@@ -180,7 +206,7 @@ fn on_holds(count: impl Fn(&mut Hold)) {
     // Values of the thread may be freed after this one at its end.
     let _ = WORK.try_with(|work| {
         let holds = &mut work.borrow_mut().holds;
-        let first = holds.iter().rposition(|hold| hold.lock == SHARD).unwrap_or(0);
+        let first = holds.iter().rposition(|hold| hold.is_shard).unwrap_or(0);
         holds[first..].iter_mut().for_each(count);
     });
 }
@@ -205,21 +231,21 @@ struct Held(u64);
 
 impl Held {
     fn begin<T>(place: Place) -> Self {
-        let name = std::any::type_name::<T>();
-        let name = name.split('<').next().unwrap_or(name);
-        let lock = name.rsplit("::").next().unwrap_or(name);
+        let lock = std::any::type_name::<T>();
+        let is_shard = lock.ends_with("::Shard");
         WORK.with_borrow_mut(|work| {
             work.next += 1;
-            if lock == SHARD {
-                let held = 1 + work.holds.iter().filter(|hold| hold.lock == SHARD).count();
+            if is_shard {
+                let held = 1 + work.holds.iter().filter(|hold| hold.is_shard).count();
                 work.shards_at_once = work.shards_at_once.max(held);
                 work.shard_holds += 1;
             }
             work.holds.push(Hold {
                 number: work.next,
                 lock,
+                is_shard,
                 place,
-                begun: Instant::now(),
+                begun: work.holds.is_empty().then(own_time),
                 counts: [0; ITEMS],
                 last: [None; ITEMS],
                 users: Lists::default(),
@@ -240,11 +266,7 @@ impl Work {
     fn end(&mut self, number: u64) {
         let Some(at) = self.holds.iter().rposition(|hold| hold.number == number) else { return };
         let mut hold = self.holds.remove(at);
-        let time = hold.begun.elapsed();
-        let longest = self.longest.entry(hold.lock).or_insert((time, hold.place));
-        if longest.0 < time {
-            *longest = (time, hold.place);
-        }
+        let time = hold.begun.map_or(Duration::ZERO, |begun| own_time().saturating_sub(begun));
         let lists = [
             (Item::UserOfOneDocument, Item::UserOfOthers, &hold.users),
             (Item::NewsOfOneDocument, Item::NewsOfOthers, &hold.news),
@@ -253,13 +275,37 @@ impl Work {
             let [most, rest] = lists.totals();
             (hold.counts[one as usize], hold.counts[others as usize]) = (most, rest);
         }
-        for (item, count) in ALL.into_iter().zip(hold.counts).filter(|(_, count)| *count > 0) {
-            let most = self.most.entry((hold.lock, item)).or_insert((0, hold.place));
+        let at = self.records.iter().position(|record| std::ptr::eq(record.lock, hold.lock));
+        let at = at.unwrap_or_else(|| {
+            let longest = (Duration::ZERO, hold.place);
+            self.records.push(Record { lock: hold.lock, most: [(0, hold.place); ITEMS], longest });
+            self.records.len() - 1
+        });
+        let record = &mut self.records[at];
+        if record.longest.0 < time {
+            record.longest = (time, hold.place);
+        }
+        for (most, count) in record.most.iter_mut().zip(hold.counts) {
             if most.0 < count {
                 *most = (count, hold.place);
             }
         }
     }
+}
+
+/// For how long this thread has run.
+#[cfg(unix)]
+fn own_time() -> Duration {
+    use nix::time::{ClockId, clock_gettime};
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
+}
+
+/// How much time has passed.
+#[cfg(not(unix))]
+fn own_time() -> Duration {
+    use std::sync::LazyLock;
+    static BEGINNING: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::now);
+    BEGINNING.elapsed()
 }
 
 /// A lock that counts.
@@ -314,10 +360,11 @@ impl Condvar {
     }
 
     #[track_caller]
-    pub(crate) fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, pause: Duration) {
+    pub(crate) fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, pause: Duration) -> WaitTimeoutResult {
         guard.held = None;
-        self.0.wait_for(&mut guard.guard, pause);
+        let waited = self.0.wait_for(&mut guard.guard, pause);
         guard.held = Some(Held::begin::<T>(Location::caller()));
+        waited
     }
 
     pub(crate) fn notify_all(&self) {
