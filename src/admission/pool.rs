@@ -219,6 +219,7 @@ fn unpack(word: u64) -> (u32, u32) {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
 
     use super::*;
     use crate::notices::NoticeBoard;
@@ -266,7 +267,7 @@ mod tests {
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
-                    for _ in 0..2_000 {
+                    for _ in 0..if cfg!(miri) { 10 } else { 2_000 } {
                         let seat = pool.try_take(true);
                         assert!(pool.read().in_use <= 3);
                         drop(seat);
@@ -275,5 +276,35 @@ mod tests {
             }
         });
         assert_eq!(pool.read().in_use, 0);
+    }
+
+    /// The one thread is in the place of somebody who comes, the other in that of a collection of usage.
+    #[test]
+    fn a_count_rises_before_a_gauge_is_read_or_a_collection_sees_it() {
+        let (count, reset) = (Count::default(), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            let comes = scope.spawn(|| {
+                count.rise();
+                reset.load(Ordering::SeqCst)
+            });
+            reset.store(true, Ordering::SeqCst);
+            let seen = count.get() == 1;
+            assert!(comes.join().unwrap() || seen);
+        });
+    }
+
+    /// The one thread raises a limit, the other was refused and begins to wait.
+    #[test]
+    fn p12_a_limit_is_raised_before_somebody_is_seen_waiting_or_the_waiter_sees_it() {
+        let (limit, waits) = (AtomicLimit::new(Some(1)), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            let raises = scope.spawn(|| {
+                limit.set(Some(2));
+                waits.load(Ordering::SeqCst)
+            });
+            waits.store(true, Ordering::SeqCst);
+            let seen = limit.get() == Some(2);
+            assert!(raises.join().unwrap() || seen);
+        });
     }
 }
