@@ -181,6 +181,7 @@ impl Count {
 
 /// A limit that nobody counts under here.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Default))]
 pub(super) struct AtomicLimit(AtomicU64);
 
 impl AtomicLimit {
@@ -278,33 +279,49 @@ mod tests {
         assert_eq!(pool.read().in_use, 0);
     }
 
-    /// The one thread is in the place of somebody who comes, the other in that of a collection of usage.
-    #[test]
-    fn a_count_rises_before_a_gauge_is_read_or_a_collection_sees_it() {
-        let (count, reset) = (Count::default(), AtomicBool::new(false));
-        std::thread::scope(|scope| {
-            let comes = scope.spawn(|| {
-                count.rise();
-                reset.load(Ordering::SeqCst)
+    /// Runs two calls in two threads, again and again. Each writes something and then reads what the other one writes: one
+    /// of the two sees the other.
+    fn one_sees_the_other<T: Default + Sync>(one: fn(&T) -> bool, other: fn(&T) -> bool) {
+        for round in 0..if cfg!(miri) { 20 } else { 1_000 } {
+            let (shared, done) = (T::default(), AtomicBool::new(false));
+            std::thread::scope(|scope| {
+                let thread = scope.spawn(|| {
+                    let sees = one(&shared);
+                    done.store(true, Ordering::Relaxed);
+                    sees
+                });
+                // Every other time one after the other, but with nothing that orders their memory.
+                while round % 2 == 0 && !done.load(Ordering::Relaxed) {
+                    std::thread::yield_now();
+                }
+                let sees = other(&shared);
+                assert!(thread.join().unwrap() || sees);
             });
-            reset.store(true, Ordering::SeqCst);
-            let seen = count.get() == 1;
-            assert!(comes.join().unwrap() || seen);
-        });
+        }
     }
 
-    /// The one thread raises a limit, the other was refused and begins to wait.
     #[test]
-    fn p12_a_limit_is_raised_before_somebody_is_seen_waiting_or_the_waiter_sees_it() {
-        let (limit, waits) = (AtomicLimit::new(Some(1)), AtomicBool::new(false));
-        std::thread::scope(|scope| {
-            let raises = scope.spawn(|| {
+    fn who_rises_sees_a_collection_of_usage_or_is_seen_by_it() {
+        one_sees_the_other::<(Count, AtomicBool)>(
+            |(count, is_reset)| count.rise() == 1 && is_reset.load(Ordering::SeqCst),
+            |(count, is_reset)| {
+                is_reset.store(true, Ordering::SeqCst);
+                count.get() == 1
+            },
+        );
+    }
+
+    #[test]
+    fn p12_who_raises_a_limit_sees_who_waits_or_is_seen_by_it() {
+        one_sees_the_other::<(AtomicLimit, AtomicBool)>(
+            |(limit, waits)| {
                 limit.set(Some(2));
                 waits.load(Ordering::SeqCst)
-            });
-            waits.store(true, Ordering::SeqCst);
-            let seen = limit.get() == Some(2);
-            assert!(raises.join().unwrap() || seen);
-        });
+            },
+            |(limit, waits)| {
+                waits.store(true, Ordering::SeqCst);
+                limit.get() == Some(2)
+            },
+        );
     }
 }
