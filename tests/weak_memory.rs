@@ -182,7 +182,6 @@ impl Wake for Unpark {
     }
 }
 
-#[cfg(feature = "async")]
 #[test]
 fn a_task_that_begins_to_wait_meanwhile_is_woken() {
     rounds_with_a_wait(|first| {

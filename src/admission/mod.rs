@@ -52,7 +52,7 @@ pub(crate) struct Admission {
     user_limit: AtomicLimit,
     pub(crate) user_seats: UserSeats,
     named_users: Mutex<NamedUserLists>,
-    /// Whether there is a limit of named users.
+    /// Whether there is a limit of named users. Written under the lock of the lists, read without it.
     has_named_users: AtomicBool,
     draining: AtomicBool,
     waiters: Mutex<Waiters>,
@@ -225,7 +225,7 @@ impl Admission {
         {
             return Err(Reason::UserLimit);
         }
-        let mut named = self.has_named_users.load(Ordering::Acquire).then(|| self.named_users(now));
+        let mut named = self.limits_named_users().then(|| self.named_users(now));
         if let Some(lists) = &mut named {
             lists.clean(CLEAN_IN_OPEN);
             if !lists.may(claim.asked, claim.user) {
@@ -374,7 +374,8 @@ impl Admission {
         let mut lists = self.named_users(now);
         let quota = change(lists.quota())?;
         let removed = lists.set(quota);
-        self.has_named_users.store(quota.is_limited(), Ordering::Release);
+        // No pair: what it tells of is read under the lock that is held here.
+        self.has_named_users.store(quota.is_limited(), Ordering::Relaxed);
         Ok(removed)
     }
 
@@ -385,10 +386,17 @@ impl Admission {
 
     /// Frees the memory of named users whose time is over, by slices.
     pub(crate) fn clean_named_users(&self) {
-        let mut more = self.has_named_users.load(Ordering::Acquire);
+        let mut more = self.limits_named_users();
         while more {
             more = self.named_users.lock().clean(AT_ONCE);
         }
+    }
+
+    /// Returns true if there is a limit of named users. Whoever it concerns then takes the lock of the lists, and goes by what
+    /// they say.
+    fn limits_named_users(&self) -> bool {
+        // No pair: the lock of the lists, under which it is stored, orders what it tells of.
+        self.has_named_users.load(Ordering::Relaxed)
     }
 
     /// The lists at `now`. Those whose days are over do not count any more.

@@ -159,6 +159,9 @@ impl Drop for SeatGuard<'_> {
 }
 
 /// A count without a limit, on a cache line of its own.
+///
+/// Whoever changes it then looks at the gauge of usage, and a collection of usage resets the gauge and then looks here. All four
+/// are sequentially consistent, so one of the two sees the other.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(super) struct Count(AtomicU64);
@@ -166,20 +169,23 @@ pub(super) struct Count(AtomicU64);
 impl Count {
     /// Adds one. Returns how many there are.
     pub(super) fn rise(&self) -> u32 {
-        unpack(self.0.fetch_add(1, Ordering::AcqRel)).1 + 1
+        unpack(self.0.fetch_add(1, Ordering::SeqCst)).1 + 1
     }
 
     /// Takes one away. Returns how many are left.
     pub(super) fn fall(&self) -> u32 {
-        unpack(self.0.fetch_sub(1, Ordering::AcqRel)).1 - 1
+        unpack(self.0.fetch_sub(1, Ordering::SeqCst)).1 - 1
     }
 
     pub(super) fn get(&self) -> u32 {
-        unpack(self.0.load(Ordering::Acquire)).1
+        unpack(self.0.load(Ordering::SeqCst)).1
     }
 }
 
 /// A limit that nobody counts under here.
+///
+/// Whoever raises it then looks whether anybody waits, and whoever begins to wait then looks here once more. All four are
+/// sequentially consistent, so one of the two sees the other, and nobody waits at a limit that has room.
 #[derive(Debug)]
 #[cfg_attr(test, derive(Default))]
 pub(super) struct AtomicLimit(AtomicU64);
@@ -190,11 +196,11 @@ impl AtomicLimit {
     }
 
     pub(super) fn get(&self) -> Option<u32> {
-        u32::try_from(self.0.load(Ordering::Acquire)).ok()
+        u32::try_from(self.0.load(Ordering::SeqCst)).ok()
     }
 
     pub(super) fn set(&self, limit: Option<u32>) {
-        self.0.store(limit.map_or(u64::MAX, u64::from), Ordering::Release);
+        self.0.store(limit.map_or(u64::MAX, u64::from), Ordering::SeqCst);
     }
 }
 
@@ -287,10 +293,11 @@ mod tests {
             std::thread::scope(|scope| {
                 let thread = scope.spawn(|| {
                     let sees = one(&shared);
+                    // No pair: the other thread may read old values.
                     done.store(true, Ordering::Relaxed);
                     sees
                 });
-                // Every other time one after the other, but with nothing that orders their memory.
+                // No pair: every other time the calls come one after the other, but nothing orders their memory.
                 while round % 2 == 0 && !done.load(Ordering::Relaxed) {
                     std::thread::yield_now();
                 }

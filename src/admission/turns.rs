@@ -16,7 +16,7 @@ pub(super) struct Turns<'a> {
 }
 
 impl Admission {
-    /// Returns true if anybody waits. Costs one load.
+    /// Returns true if anybody waits. Costs one load. Asked after there is room, and set before somebody who waits asks again.
     pub(crate) fn has_waiters(&self) -> bool {
         self.waiting.load(Ordering::SeqCst) > 0
     }
@@ -73,8 +73,7 @@ impl Admission {
             }
             Queue::Saving(_) => !claim.document.saving,
             Queue::NamedUsers => {
-                !self.has_named_users.load(Ordering::SeqCst)
-                    || self.named_users(now).may(claim.asked, claim.user)
+                !self.limits_named_users() || self.named_users(now).may(claim.asked, claim.user)
             }
         }
     }

@@ -46,7 +46,8 @@ impl Registry {
         if deliveries > DELIVERIES_MAX {
             return Err(RestoreError::Damaged);
         }
-        registry.deliveries.store(deliveries + DELIVERIES_APART, Ordering::SeqCst);
+        // No pair: no other thread knows the engine yet.
+        registry.deliveries.store(deliveries + DELIVERIES_APART, Ordering::Relaxed);
         for lock in &registry.shards {
             lock.shard.lock().stays.set_epoch(registry.epoch);
         }

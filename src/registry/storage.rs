@@ -77,6 +77,7 @@ impl Registry {
             self.finish(held, document);
             return None;
         };
+        // No pair: the numbers only have to differ.
         let number = self.deliveries.fetch_add(1, Ordering::Relaxed) + 1;
         session.number_delivery(&cx, number);
         held.shard.counters.callbacks(callback.status).handed_out += 1;

@@ -44,6 +44,8 @@ impl Recorder {
     /// Returns true if a minute has ended that is not collected yet. Costs one load.
     #[inline]
     pub(crate) fn is_due(&self, now: Moment) -> bool {
+        // Pairs with the store in `end_minutes`: who finds the next minute reports to gauges that are reset. It is stored after
+        // the gauges, so no lock orders that.
         now.as_millis() >= self.due.load(Ordering::Acquire)
     }
 
@@ -136,8 +138,10 @@ impl Recorder {
         history.follow(now);
         let due = next_minute(now.steady);
         // Every operation after the end of that minute waits for this collection. So the minutes after it were idle.
-        let period = Period { end: self.due.load(Ordering::Acquire), idle_end: due - MINUTE };
+        // No pair: it is written under the lock of the history, which the caller holds.
+        let period = Period { end: self.due.load(Ordering::Relaxed), idle_end: due - MINUTE };
         self.add_period(history, period, present, shards);
+        // Pairs with the load in `is_due`.
         self.due.store(due, Ordering::Release);
     }
 
