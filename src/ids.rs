@@ -327,6 +327,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes under miri, and has one thread")]
     fn user_ids_are_compared_by_their_bytes() {
         let texts: Vec<String> = (1..=USER_ID_MAX).map(|len| "u".repeat(len)).collect();
         for (one, other) in texts.iter().zip(texts.iter().skip(1)) {

@@ -119,6 +119,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes under miri, and has one thread")]
     fn p7_a_day_ends_in_one_step_and_its_users_are_removed_by_slices() {
         let mut users = CountedUsers::default();
         (0..1_000).for_each(|number| users.insert(&user(number), at(10)));

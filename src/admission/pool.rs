@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn who_rises_sees_a_collection_of_usage_or_is_seen_by_it() {
+    fn a_thread_that_rises_sees_a_collection_of_usage_or_is_seen_by_it() {
         one_sees_the_other::<(Count, AtomicBool)>(
             |(count, is_reset)| count.rise() == 1 && is_reset.load(Ordering::SeqCst),
             |(count, is_reset)| {
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn p12_who_raises_a_limit_sees_who_waits_or_is_seen_by_it() {
+    fn p12_a_thread_that_raises_a_limit_sees_who_waits_or_is_seen_by_it() {
         one_sees_the_other::<(AtomicLimit, AtomicBool)>(
             |(limit, waits)| {
                 limit.set(Some(2));

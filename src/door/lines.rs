@@ -107,6 +107,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes under miri, and has one thread")]
     fn a_line_of_the_maximum_length_is_accepted_and_a_longer_one_is_not() {
         let (most, over) = (vec![b'x'; LINE_MAX], vec![b'x'; LINE_MAX + 1]);
         assert_eq!(lengths_of_lines(&[&most, b"\n"]), [Some(LINE_MAX)]);

@@ -80,6 +80,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes under miri, and has one thread")]
     fn p7_a_slice_has_at_most_256_items_and_the_rest_of_one_document() {
         for users in [vec![1; 1_000], vec![100; 20], vec![2, 1_000, 1, 1, 600], vec![]] {
             let registry = registry_with(&users);

@@ -121,6 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes under miri, and has one thread")]
     fn events_are_taken_in_order_and_their_memory_is_given_back() {
         let (mut waiting, mut naive, mut random) = (Waiting::default(), VecDeque::new(), 7_u32);
         for id in 0..10_000 {

@@ -276,6 +276,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes under miri, and has one thread")]
     fn an_id_stays_valid_while_others_leave_and_come() {
         let hasher = hasher(true);
         let (mut list, mut ids) = crowd(100, &hasher);
@@ -298,6 +299,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes under miri, and has one thread")]
     fn p6_the_memory_of_those_who_left_is_released_whoever_stays() {
         const COUNT: usize = 10_000;
         let hasher = hasher(true);

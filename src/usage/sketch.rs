@@ -215,6 +215,7 @@ mod tests {
     /// Over 60 seeds the mean error shows a bias, and the root of the mean square is the standard error.
     #[test]
     #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+    #[cfg_attr(miri, ignore = "takes minutes under miri, and has one thread")]
     fn larger_counts_are_estimated_without_bias_within_the_standard_error() {
         for count in [129, 300, 1_000, 2_000, 4_000, 5_000, 6_000, 8_000, 20_000, 50_000] {
             let error = |seed| sketch(seed, count).estimate() as f64 / count as f64 - 1.0;
@@ -237,6 +238,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes under miri, and has one thread")]
     fn a_merged_sketch_counts_the_union() {
         for (first, second) in [(0, 0), (0, 5), (100, 100), (20, 3_000), (3_000, 20), (3_000, 5_000)] {
             let mut union = sketch(1, first);
