@@ -44,7 +44,7 @@ files_with_threads() {
     local files
     files=$(grep -lE 'thread::(spawn|scope)|scope\.spawn' tests/*.rs)
     # shellcheck disable=SC2086 # one argument a file
-    grep -LF '#![cfg(shuttle)]' $files
+    grep -LE '^#!\[cfg\(.*shuttle' $files
 }
 
 under_thread_sanitizer() {

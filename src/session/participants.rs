@@ -277,6 +277,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes under miri, and has one thread")]
     fn users_are_found_by_scan_and_by_index() {
         let hasher = hasher(true);
         let mut participants = Participants::default();

@@ -212,6 +212,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes under miri, and has one thread")]
     fn the_system_clock_is_right_in_both_ways() {
         let before = SystemClock::new().now();
         let keeper = Timekeeper::new(Arc::new(SystemClock::new()));

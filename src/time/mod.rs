@@ -223,6 +223,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes under miri, and has one thread")]
     fn every_day_survives_the_calendar() {
         let days = Timestamp::MAX.0 / DAY;
         assert!((0..=days).all(|day| days_from_civil(civil_from_days(day)) == Some(day)));
