@@ -8,7 +8,9 @@ use std::time::{Duration, SystemTime};
 use std::{collections::HashMap, error::Error, fs};
 
 use axum::extract::{Json, State, ws::Message};
-use coedit::{Callback, Callbacks, ChangeError, Connection, ConnectionId, Delivery, DocumentKey, Status};
+use coedit::{
+    Callback, Callbacks, ChangeError, Connection, ConnectionId, Delivery, DocumentKey, Snapshot, Status,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, mpsc};
@@ -143,20 +145,49 @@ impl Host {
         Ok(tokio::task::block_in_place(write)?)
     }
 
-    /// Writes a file beside its place, for its owner alone, and moves it there. Never replaces a later one.
-    pub fn write(&self, path: &Path, bytes: &[u8], time: SystemTime) -> io::Result<()> {
+    /// Keeps what the next process begins with: the engine, suspended or as it is now, and the texts.
+    pub fn keep(&self, suspended: Option<Snapshot>) -> io::Result<()> {
+        let state = {
+            let documents = self.lock(); // no change comes between the snapshot and the texts
+            let snapshot = suspended.unwrap_or_else(|| self.engine.snapshot());
+            json!({ "engine": snapshot, "texts": *documents, "time": self.engine.now() })
+        };
         let _one_at_a_time = self.writing.lock().expect("nobody panics under this lock");
-        if fs::metadata(path).and_then(|file| file.modified()).is_ok_and(|there| there > time) {
-            return Ok(());
+        self.replace(&self.folder.join("state.json"), state.to_string().as_bytes(), SystemTime::now())
+    }
+
+    /// Takes the texts that the storage got after the process before had kept its own, at `time`, and crashed.
+    pub fn catch_up(&self, time: SystemTime) -> io::Result<()> {
+        for (key, document) in self.lock().iter_mut() {
+            if is_later(&self.path(key), time) {
+                document.text = fs::read_to_string(self.path(key))?;
+            }
         }
+        Ok(())
+    }
+
+    /// Writes the file of a save. Never replaces a later one.
+    fn write(&self, path: &Path, bytes: &[u8], time: SystemTime) -> io::Result<()> {
+        let _one_at_a_time = self.writing.lock().expect("nobody panics under this lock");
+        if is_later(path, time) { Ok(()) } else { self.replace(path, bytes, time) }
+    }
+
+    /// Writes a file beside its place, for its owner alone, and moves it there: whatever happens, one of both is whole.
+    fn replace(&self, path: &Path, bytes: &[u8], time: SystemTime) -> io::Result<()> {
         let beside = self.folder.join("new");
         let mut file =
             fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
         file.write_all(bytes)?;
         file.set_modified(time)?;
         file.sync_all()?;
-        fs::rename(beside, path)
+        fs::rename(beside, path)?;
+        fs::File::open(&self.folder)?.sync_all() // else a power cut could undo the move
     }
+}
+
+/// Returns true if there is a file that was modified after `time`.
+fn is_later(path: &Path, time: SystemTime) -> bool {
+    fs::metadata(path).and_then(|file| file.modified()).is_ok_and(|there| there > time)
 }
 
 /// Hands callbacks to the storage, each in a task of its own: a request that hangs delays its own document alone.

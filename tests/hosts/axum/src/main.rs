@@ -13,10 +13,12 @@ use std::{collections::HashMap, error::Error, num::ParseIntError};
 use axum::extract::{Path, State};
 use axum::routing::{get, post};
 use axum::{Router, body::Bytes, http::StatusCode, response::Html};
-use coedit::{Config, DocumentKey, Engine};
-use serde_json::{Value, from_value, json};
+use coedit::{Config, DocumentKey, Engine, Timestamp};
+use serde_json::{Value, from_value};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::block_in_place;
+use tokio::time::{MissedTickBehavior, interval};
 
 use documents::Document;
 
@@ -53,12 +55,21 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("listening on {}", host.url);
     // It serves until the end, because its own storage has to answer while the engine stops.
     tokio::spawn(axum::serve(listener, routes(host.clone())).into_future());
-    tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+    let mut snapshots = interval(millis("--snapshot-ms", "2000")?.pop().ok_or("there is an interval")?);
+    snapshots.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = snapshots.tick() => if let Err(error) = block_in_place(|| host.keep(None)) {
+                eprintln!("the last snapshot stays: {error}");
+            },
+        }
+    }
 
-    let snapshot = tokio::task::block_in_place(|| host.engine.suspend(Duration::from_secs(5)));
     // The engine accepts no change any more, so the texts are final. The tabs come back to the next process.
-    let state = json!({ "engine": snapshot, "texts": *host.lock() }).to_string();
-    host.write(&host.folder.join("state.json"), state.as_bytes(), SystemTime::now())?;
+    let snapshot = block_in_place(|| host.engine.suspend(Duration::from_secs(5)));
+    block_in_place(|| host.keep(Some(snapshot)))?;
     host.stopping.send_replace(true);
     let _ = tokio::time::timeout(Duration::from_secs(2), host.stopping.closed()).await;
     Ok(())
@@ -84,14 +95,13 @@ fn start(url: String) -> Result<Arc<Host>, Box<dyn Error>> {
     let folder = PathBuf::from(setting("--data", "target/example-data"));
     std::fs::create_dir_all(&folder)?;
     let state_file = folder.join("state.json");
-    let (engine, documents) = if state_file.exists() {
-        let mut state: Value = serde_json::from_slice(&std::fs::read(&state_file)?)?;
+    let (engine, documents, time) = if state_file.exists() {
+        let mut state: Value = serde_json::from_slice(&std::fs::read(state_file)?)?;
         let engine = Engine::restore(config, from_value(state["engine"].take())?)?;
-        let texts = from_value(state["texts"].take())?;
-        std::fs::remove_file(state_file)?; // restored twice, it would undo what happened since
-        (engine, texts)
+        let time: Timestamp = from_value(state["time"].take())?;
+        (engine, from_value(state["texts"].take())?, time.into())
     } else {
-        (Engine::new(config)?, Mutex::default())
+        (Engine::new(config)?, Mutex::default(), SystemTime::UNIX_EPOCH)
     };
     let timeout = ack_timeout * 9 / 10; // a request ends before the engine takes its delivery for failed
     let host = Arc::new(Host {
@@ -105,6 +115,7 @@ fn start(url: String) -> Result<Arc<Host>, Box<dyn Error>> {
         storage_mode: watch::Sender::new("ok".to_owned()),
         stopping: watch::Sender::new(false),
     });
+    host.catch_up(time)?;
     let (notices, to) = (host.engine.notices(), host.clone());
     std::thread::spawn(move || notices.iter().for_each(|notice| tabs::route(&to, &notice)));
     tokio::spawn(documents::forward(host.clone(), host.engine.callbacks()));
