@@ -1,6 +1,7 @@
 //! What people at browser tabs see of the engine's promises: each test has a host process and a headless Chromium of its
 //! own.
 
+#[allow(dead_code, reason = "every test file uses its own part")]
 mod support;
 
 use std::{env, fs, path::Path};

@@ -1,7 +1,8 @@
 //! A host process with a data folder of its own.
 
 use std::fs::{self, File};
-use std::path::Path;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -43,9 +44,7 @@ impl Host {
 
     /// Asks the host to stop, and waits until its process has ended.
     pub async fn stop(&mut self) -> ExitStatus {
-        let id = self.process.id().expect("the host runs");
-        let id = Pid::from_raw(id.try_into().expect("a process id")).expect("not zero");
-        kill_process(id, Signal::TERM).expect("the host takes a signal");
+        kill_process(self.id(), Signal::TERM).expect("the host takes a signal");
         timeout(super::PATIENCE, self.process.wait())
             .await
             .expect("the host stops in time")
@@ -57,12 +56,45 @@ impl Host {
         (self.process, self.port) = launch(self.home.path(), &self.settings, self.port).await;
     }
 
-    /// Sends a command of the command service, which has to succeed.
-    pub async fn command(&self, command: Value) {
+    /// Starts the dead host again, on a free port and the same data folder.
+    pub async fn start_elsewhere(&mut self) {
+        (self.process, self.port) = launch(self.home.path(), &self.settings, 0).await;
+    }
+
+    /// Starts the dead host again, and kills it when it has had so much time.
+    pub async fn start_and_kill(&mut self, after: Duration) {
+        self.process = spawn(self.home.path(), &self.settings, 0);
+        tokio::time::sleep(after).await;
+        self.process.kill().await.expect("the host is killed");
+    }
+
+    pub fn id(&self) -> Pid {
+        let id = self.process.id().expect("the host runs");
+        Pid::from_raw(id.try_into().expect("a process id")).expect("not zero")
+    }
+
+    /// Waits until the process has ended, which was killed.
+    pub async fn killed(&mut self) {
+        let ended = timeout(super::PATIENCE, self.process.wait()).await.expect("the host ends in time");
+        assert_eq!(ended.expect("its status").signal(), Some(Signal::KILL.as_raw()));
+    }
+
+    /// Returns true if the process has not ended.
+    pub fn runs(&mut self) -> bool {
+        self.process.try_wait().expect("its status").is_none()
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.home.path().join("data")
+    }
+
+    /// Sends a command of the command service, which has to succeed. Returns the reply.
+    pub async fn command(&self, command: Value) -> Value {
         let reply = self.http.post(self.url("/command")).body(command.to_string()).send().await;
         let reply = reply.expect("a reply").bytes().await.expect("its body");
         let reply: Value = serde_json::from_slice(&reply).expect("a reply in JSON");
         assert_eq!(reply["error"], json!(0), "{command} was answered {reply}");
+        reply
     }
 
     /// Makes the host's own storage work (`ok`), answer with an error (`fail`), or not answer (`hang`).
@@ -111,10 +143,9 @@ impl Drop for Host {
     }
 }
 
-/// Starts the process. Returns it when it listens, with its port.
-async fn launch(home: &Path, settings: &[String], port: u16) -> (Child, u16) {
+fn spawn(home: &Path, settings: &[String], port: u16) -> Child {
     let log = File::options().create(true).append(true).open(home.join(LOG)).expect("a log file");
-    let mut process = Command::new(env!("CARGO_BIN_EXE_coedit-example-host"))
+    Command::new(env!("CARGO_BIN_EXE_coedit-example-host"))
         .args(["--listen", &format!("127.0.0.1:{port}"), "--data"])
         .arg(home.join("data"))
         .args(settings)
@@ -122,7 +153,12 @@ async fn launch(home: &Path, settings: &[String], port: u16) -> (Child, u16) {
         .stderr(log)
         .kill_on_drop(true)
         .spawn()
-        .expect("the host starts");
+        .expect("the host starts")
+}
+
+/// Starts the process. Returns it when it listens, with its port.
+async fn launch(home: &Path, settings: &[String], port: u16) -> (Child, u16) {
+    let mut process = spawn(home, settings, port);
     let mut lines = BufReader::new(process.stdout.take().expect("a pipe")).lines();
     let first = timeout(super::PATIENCE, lines.next_line()).await.expect("a line in time").expect("a line");
     // Goes on reading: a host must not fail because nobody reads what it prints.

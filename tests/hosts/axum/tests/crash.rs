@@ -1,0 +1,29 @@
+//! A host that is killed with SIGKILL at random moments, again and again, while people work, and starts again from its last
+//! snapshot.
+//!
+//! `COEDIT_KILLS=200 cargo test --test crash -- --nocapture` kills it 200 times. `COEDIT_SEED=7` makes other choices; when
+//! the system runs what is not up to the seed. A failure prints both.
+
+mod killing;
+#[path = "../../../support/random.rs"]
+mod random;
+#[allow(dead_code, reason = "every test file uses its own part")]
+mod support;
+
+use killing::Story;
+
+#[test]
+fn p1_p5_p11_a_host_killed_at_any_moment_keeps_what_its_last_snapshot_has() {
+    let number = |name, default| std::env::var(name).map_or(default, |text| text.parse().expect("a number"));
+    let (seed, kills) = (number("COEDIT_SEED", 1), number("COEDIT_KILLS", 10));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let mut story = Story::begin(seed).await;
+        for _ in 0..kills {
+            story.works().await;
+            story.is_killed().await;
+            story.starts_again().await;
+        }
+        story.ends().await;
+    });
+}

@@ -1,0 +1,87 @@
+//! The snapshot that a killed host left, and what it promises.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use std::{fs, io};
+
+use coedit::{Access, DocumentKey, Engine, ManualClock, Timestamp};
+use serde::Deserialize;
+use serde_json::{Value, from_slice, from_value};
+
+use super::storage::File;
+use super::world::Seat;
+use super::{EDITORS, config};
+
+/// By so much the label of a change may be beside the time at which the host kept its state.
+const CLOCK_ERROR: Duration = Duration::from_millis(15);
+
+/// What the last snapshot has.
+#[derive(Debug)]
+pub struct Kept {
+    pub time: Timestamp,
+    pub texts: BTreeMap<DocumentKey, Text>,
+    /// The documents with unsaved changes, forgotten ones included.
+    pub unsaved: BTreeSet<DocumentKey>,
+    /// The access of each client whose token is in the snapshot.
+    pub promised: HashMap<usize, Access>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Text {
+    pub text: String,
+}
+
+/// Which text the restored host has to have.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Expected<'a> {
+    Text(&'a str),
+    /// The snapshot and the last change in the file are of the same moment.
+    Either,
+}
+
+impl Kept {
+    /// Reads the snapshot and restores it into an engine of its own, whose clock stands still.
+    pub fn read(file: &Path, seats: &[(usize, Seat)]) -> Option<Self> {
+        let bytes = match fs::read(file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            bytes => bytes.expect("the snapshot can be read"),
+        };
+        let mut state: Value = from_slice(&bytes).expect("the snapshot is whole");
+        let time: Timestamp = from_value(state["time"].take()).expect("a time");
+        let texts = from_value(state["texts"].take()).expect("texts");
+        let snapshot = from_value(state["engine"].take()).expect("a snapshot of the engine");
+        let clock = Arc::new(ManualClock::new(time));
+        let engine = Engine::restore(config().clock(clock), snapshot).expect("an engine");
+        engine.validate().expect("every total is right");
+        assert!(engine.limit_uses().edit.in_use <= EDITORS, "{:?}", engine.limit_uses());
+        let unsaved = engine.unsaved().into_iter().map(|one| one.key);
+        let unsaved = unsaved.chain(engine.forgotten().into_iter().map(|one| one.key)).collect();
+        let mut promised = HashMap::new();
+        let mut connections = Vec::new(); // dropped, they would be closed
+        for (client, seat) in seats {
+            if let Ok(connection) = engine.resume(&seat.token, seat.attempt + 1) {
+                promised.insert(*client, connection.granted().access);
+                connections.push(connection);
+            }
+        }
+        assert!(engine.limit_uses().edit.in_use <= EDITORS, "{:?}", engine.limit_uses());
+        engine.suspend(Duration::ZERO); // else its end would wait for a storage
+        Some(Self { time, texts, unsaved, promised })
+    }
+
+    /// The text that the restored host shows: the storage's, if that got later changes.
+    pub fn expected<'a>(&'a self, key: &DocumentKey, file: Option<&'a File>) -> Expected<'a> {
+        let kept = Expected::Text(&self.texts[key].text);
+        let Some(file) = file else { return kept };
+        let (kept_at, saved): (SystemTime, SystemTime) = (self.time.into(), file.lastsave.into());
+        if saved > kept_at + CLOCK_ERROR {
+            Expected::Text(&file.text)
+        } else if saved + CLOCK_ERROR < kept_at {
+            kept
+        } else {
+            Expected::Either
+        }
+    }
+}
