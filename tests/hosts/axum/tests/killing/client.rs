@@ -146,8 +146,9 @@ impl Client {
                     self.fault(process, "its token was accepted, but is not in the snapshot");
                 }
                 self.world.count(|counts| {
-                    counts.resumed_after_kill += 1;
-                    counts.edit_after_kill += u64::from(access == Access::Edit);
+                    counts.came_back += 1;
+                    counts.promised += u64::from(promised.is_some());
+                    counts.came_back_to_edit += u64::from(access == Access::Edit);
                 });
             }
         }
@@ -167,7 +168,7 @@ impl Client {
             self.fault(process, &format!("{promised:?} was promised, but its resume was answered {answer}"));
         }
         if seat.process != process.number {
-            self.world.count(|counts| counts.unknown_after_kill += 1);
+            self.world.count(|counts| counts.turned_away += 1);
         }
         self.world.take_seat(self.number, None);
     }
@@ -200,7 +201,7 @@ impl Client {
             4 | 5 if self.edits => self.gives_back(process, socket).await?,
             6..=9 if self.edits => say(socket, &json!({"save": true})).await?,
             4..=15 if !self.edits => {
-                self.world.count(|counts| counts.waited += 1);
+                self.world.count(|counts| counts.asked_to_edit += 1);
                 say(socket, &json!({"requestEdit": true})).await?;
             }
             10..=29 if self.edits => self.changes(process, socket).await?,

@@ -24,6 +24,7 @@ pub struct Kept {
     pub texts: BTreeMap<DocumentKey, Text>,
     /// The documents with unsaved changes, forgotten ones included.
     pub unsaved: BTreeSet<DocumentKey>,
+    pub forgotten: usize,
     /// The access of each client whose token is in the snapshot.
     pub promised: HashMap<usize, Access>,
 }
@@ -56,8 +57,9 @@ impl Kept {
         let engine = Engine::restore(config().clock(clock), snapshot).expect("an engine");
         engine.validate().expect("every total is right");
         assert!(engine.limit_uses().edit.in_use <= EDITORS, "{:?}", engine.limit_uses());
-        let unsaved = engine.unsaved().into_iter().map(|one| one.key);
-        let unsaved = unsaved.chain(engine.forgotten().into_iter().map(|one| one.key)).collect();
+        let (unsaved, forgotten) = (engine.unsaved(), engine.forgotten());
+        let keys = unsaved.into_iter().map(|one| one.key);
+        let unsaved = keys.chain(forgotten.iter().map(|one| one.key.clone())).collect();
         let mut promised = HashMap::new();
         let mut connections = Vec::new(); // dropped, they would be closed
         for (client, seat) in seats {
@@ -68,7 +70,7 @@ impl Kept {
         }
         assert!(engine.limit_uses().edit.in_use <= EDITORS, "{:?}", engine.limit_uses());
         engine.suspend(Duration::ZERO); // else its end would wait for a storage
-        Some(Self { time, texts, unsaved, promised })
+        Some(Self { time, texts, unsaved, forgotten: forgotten.len(), promised })
     }
 
     /// The text that the restored host shows: the storage's, if that got later changes.

@@ -19,7 +19,8 @@ const EDITORS: u32 = 10;
 /// Longer than a client needs to come back, and so short that the seats of those who do not come back get free.
 const GRACE: Duration = Duration::from_millis(900);
 const SAVE_DELAY: Duration = Duration::from_millis(150);
-const SNAPSHOTS: Duration = Duration::from_millis(70);
+/// A process writes a snapshot once in so many milliseconds.
+const SNAPSHOTS: [&str; 3] = ["20", "150", "600"];
 /// How long a condition may take before the test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -30,7 +31,7 @@ fn settings(storage: &str) -> Vec<String> {
         ("--edit-connections", EDITORS.to_string()),
         ("--grace-ms", millis(GRACE)),
         ("--save-delay-ms", millis(SAVE_DELAY)),
-        ("--snapshot-ms", millis(SNAPSHOTS)),
+        ("--snapshot-ms", SNAPSHOTS[0].to_owned()),
         ("--ack-timeout-ms", "3000".to_owned()),
         ("--retry-pauses-ms", "20,40".to_owned()),
         ("--storage", storage.to_owned()),

@@ -15,7 +15,7 @@ use super::client::Client;
 use super::kept::{Expected, Kept};
 use super::storage::Storage;
 use super::world::{Process, World};
-use super::{CLIENTS, EDITORS, GRACE, PATIENCE, settings};
+use super::{CLIENTS, EDITORS, GRACE, PATIENCE, SNAPSHOTS, settings};
 use crate::random::Random;
 use crate::support::host::Host;
 use crate::support::until;
@@ -29,6 +29,7 @@ struct Figures {
     while_starting: u32,
     own_snapshot: u32,
     unsaved: usize,
+    forgotten: usize,
     saved_since: usize,
     listed: usize,
     texts: usize,
@@ -89,7 +90,7 @@ impl Story {
 
     async fn looks_at_the_limit(&self) {
         let reply = self.host.command(json!({"c": "limits"})).await;
-        let uses: LimitUses = from_value(reply["limits"].clone()).expect("the limits");
+        let uses: LimitUses = from_value(reply).expect("the limits");
         assert!(uses.edit.in_use <= EDITORS && uses.edit.limit == Some(EDITORS), "{:?}", uses.edit);
     }
 
@@ -137,6 +138,8 @@ impl Story {
                 (self.figures.kills + 1, self.figures.while_starting + 1);
             self.storage.host_is_dead();
         }
+        let interval: &&str = self.random.pick(&SNAPSHOTS);
+        self.host.set("--snapshot-ms", interval);
         let kept = Kept::read(&snapshot, &self.world.seats());
         let storage_answers = self.random.one_in(2);
         self.storage.open(storage_answers);
@@ -166,6 +169,7 @@ impl Story {
 
     /// What was unsaved is listed, or this process has saved it meanwhile.
     fn looks_at_the_list(&mut self, kept: &Kept, listed: &BTreeSet<DocumentKey>) {
+        self.figures.forgotten += kept.forgotten;
         let acknowledged = self.storage.acknowledged();
         for key in &kept.unsaved {
             let mut saves = acknowledged.iter().filter(|save| save.key == *key);

@@ -50,10 +50,12 @@ struct Inner {
 pub struct Counts {
     pub most_editors: usize,
     pub changes: u64,
-    pub waited: u64,
-    pub resumed_after_kill: u64,
-    pub edit_after_kill: u64,
-    pub unknown_after_kill: u64,
+    pub asked_to_edit: u64,
+    /// Resumes with a token of a process that was killed, and how many of them had to succeed.
+    pub came_back: u64,
+    pub promised: u64,
+    pub came_back_to_edit: u64,
+    pub turned_away: u64,
 }
 
 #[derive(Debug)]

@@ -68,6 +68,12 @@ impl Host {
         self.process.kill().await.expect("the host is killed");
     }
 
+    /// Changes a setting of the next process.
+    pub fn set(&mut self, name: &str, value: &str) {
+        let at = self.settings.iter().position(|setting| setting == name).expect("it has this setting");
+        value.clone_into(&mut self.settings[at + 1]);
+    }
+
     pub fn id(&self) -> Pid {
         let id = self.process.id().expect("the host runs");
         Pid::from_raw(id.try_into().expect("a process id")).expect("not zero")
