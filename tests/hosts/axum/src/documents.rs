@@ -14,6 +14,8 @@ use coedit::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, mpsc};
+use tokio::task::block_in_place;
+use tokio::time::sleep;
 
 use crate::{Host, Shared, tabs::say};
 
@@ -142,7 +144,7 @@ impl Host {
         let time = Duration::from_millis(callback.lastsave.ok_or("a save has a time")?.as_millis());
         let text = self.client.get(url).send().await?.error_for_status()?.bytes().await?;
         let write = || self.write(&self.path(&callback.key), &text, SystemTime::UNIX_EPOCH + time);
-        Ok(tokio::task::block_in_place(write)?)
+        Ok(block_in_place(write)?)
     }
 
     /// Keeps what the next process begins with: the engine, suspended or as it is now, and the texts.
@@ -156,7 +158,8 @@ impl Host {
         self.replace(&self.folder.join("state.json"), state.to_string().as_bytes(), SystemTime::now())
     }
 
-    /// Takes the texts that the storage got after the process before had kept its own, at `time`, and crashed.
+    /// Takes the texts that the storage got after the process before had kept its own, at `time`, and crashed. The times are
+    /// right within some milliseconds: a host that numbers its changes compares numbers.
     pub fn catch_up(&self, time: SystemTime) -> io::Result<()> {
         for (key, document) in self.lock().iter_mut() {
             if is_later(&self.path(key), time) {
@@ -182,6 +185,16 @@ impl Host {
         file.sync_all()?;
         fs::rename(beside, path)?;
         fs::File::open(&self.folder)?.sync_all() // else a power cut could undo the move
+    }
+}
+
+/// Keeps snapshots for the case that this process crashes.
+pub async fn keep_again_and_again(host: &Host, every: Duration) {
+    loop {
+        if let Err(error) = block_in_place(|| host.keep(None)) {
+            eprintln!("the last snapshot stays: {error}");
+        }
+        sleep(every).await;
     }
 }
 

@@ -18,7 +18,6 @@ use serde_json::{Value, from_value};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::block_in_place;
-use tokio::time::{MissedTickBehavior, interval};
 
 use documents::Document;
 
@@ -55,17 +54,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("listening on {}", host.url);
     // It serves until the end, because its own storage has to answer while the engine stops.
     tokio::spawn(axum::serve(listener, routes(host.clone())).into_future());
-    let mut snapshots = interval(millis("--snapshot-ms", "2000")?.pop().ok_or("there is an interval")?);
-    snapshots.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
-            _ = snapshots.tick() => if let Err(error) = block_in_place(|| host.keep(None)) {
-                eprintln!("the last snapshot stays: {error}");
-            },
-        }
-    }
+    let every = millis("--snapshot-ms", "2000")?.pop().ok_or("there is a time between snapshots")?;
+    let snapshots = documents::keep_again_and_again(&host, every);
+    tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {}, () = snapshots => {} }
 
     // The engine accepts no change any more, so the texts are final. The tabs come back to the next process.
     let snapshot = block_in_place(|| host.engine.suspend(Duration::from_secs(5)));

@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use super::world::{Process, Seat, World};
-use super::{DOCUMENTS, GRACE, PATIENCE};
+use super::{DOCUMENTS, GRACE, PATIENCE, document_key};
 use crate::random::Random;
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -116,7 +116,7 @@ impl Client {
             return json!({"resume": {"token": seat.token, "attempt": seat.attempt + 1}});
         }
         // Always the same two, so that its seat, if an old snapshot brings it back, is its own again.
-        self.key = format!("document-{}", (self.number + self.random.below(2)) % DOCUMENTS);
+        self.key = document_key((self.number + self.random.below(2)) % DOCUMENTS);
         let mode = if self.random.one_in(6) { "view" } else { "edit" };
         json!({"open": {"key": self.key, "user": self.user(), "mode": mode}})
     }
@@ -269,11 +269,13 @@ impl Client {
 
     async fn changes(&mut self, process: &Process, socket: &mut Socket) -> Result<(), Broken> {
         self.changes += 1;
-        let text = format!("change {} of {} {}", self.changes, self.user(), "A line. ".repeat(500));
+        let text = format!("change {} of {}: {}", self.changes, self.user(), "A line. ".repeat(500));
+        self.world.history(|history| history.sends(&self.key, &text));
         say(socket, &json!({"change": {"text": text}})).await?;
         loop {
             let message = self.hear(socket).await?;
             if message["changed"] == true {
+                self.world.history(|history| history.hears(&text));
                 self.world.count(|counts| counts.changes += 1);
                 return Ok(());
             }

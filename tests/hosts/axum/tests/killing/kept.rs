@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use std::{fs, io};
+use std::{fmt, fs, io};
 
 use coedit::{Access, DocumentKey, Engine, ManualClock, Timestamp};
 use serde::Deserialize;
@@ -12,7 +12,7 @@ use serde_json::{Value, from_slice, from_value};
 
 use super::storage::File;
 use super::world::Seat;
-use super::{EDITORS, config};
+use super::{EDITORS, config, head};
 
 /// By so much the label of a change may be beside the time at which the host kept its state.
 const CLOCK_ERROR: Duration = Duration::from_millis(15);
@@ -35,11 +35,20 @@ pub struct Text {
 }
 
 /// Which text the restored host has to have.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub enum Expected<'a> {
     Text(&'a str),
     /// The snapshot and the last change in the file are of the same moment.
     Either,
+}
+
+impl fmt::Debug for Expected<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Expected::Text(text) => write!(f, "{:?}", head(text)),
+            Expected::Either => f.write_str("either"),
+        }
+    }
 }
 
 impl Kept {

@@ -1,6 +1,7 @@
 //! A host that is killed again and again while people work, and what has to hold each time.
 
 mod client;
+mod history;
 mod kept;
 mod storage;
 mod story;
@@ -42,4 +43,13 @@ fn settings(storage: &str) -> Vec<String> {
 /// The same for an engine of the test.
 fn config() -> Config {
     Config::new().edit_limit(Some(EDITORS)).reconnect_grace(Some(GRACE)).save_delay(SAVE_DELAY)
+}
+
+fn document_key(number: usize) -> String {
+    format!("document-{number}")
+}
+
+/// The beginning of a text, which says whose it is.
+fn head(text: &str) -> &str {
+    text.split(':').next().unwrap_or_default()
 }

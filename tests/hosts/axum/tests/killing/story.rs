@@ -15,7 +15,7 @@ use super::client::Client;
 use super::kept::{Expected, Kept};
 use super::storage::Storage;
 use super::world::{Process, World};
-use super::{CLIENTS, EDITORS, GRACE, PATIENCE, SNAPSHOTS, settings};
+use super::{CLIENTS, DOCUMENTS, EDITORS, GRACE, PATIENCE, SNAPSHOTS, document_key, head, settings};
 use crate::random::Random;
 use crate::support::host::Host;
 use crate::support::until;
@@ -121,11 +121,14 @@ impl Story {
     }
 
     fn notes_what_it_wrote(&mut self) {
-        let modified = |name| self.host.data().join(name).metadata().and_then(|file| file.modified()).ok();
-        let (left_over, snapshot) = (modified("new"), modified("state.json"));
+        let (left_over, snapshot) = (self.modified("new"), self.modified("state.json"));
         self.figures.while_writing += u32::from(left_over.is_some() && left_over != self.left_over);
         self.figures.own_snapshot += u32::from(snapshot.is_some_and(|written| written > self.started));
         self.left_over = left_over;
+    }
+
+    fn modified(&self, name: &str) -> Option<SystemTime> {
+        self.host.data().join(name).metadata().and_then(|file| file.modified()).ok()
     }
 
     /// Starts the host again and asks it before anybody comes back.
@@ -134,9 +137,10 @@ impl Story {
         if self.random.one_in(5) {
             let time = Duration::from_millis(self.random.below(60) as u64);
             self.host.start_and_kill(time).await;
-            (self.figures.kills, self.figures.while_starting) =
-                (self.figures.kills + 1, self.figures.while_starting + 1);
             self.storage.host_is_dead();
+            self.figures.kills += 1;
+            self.figures.while_starting += 1;
+            self.left_over = self.modified("new");
         }
         let interval: &&str = self.random.pick(&SNAPSHOTS);
         self.host.set("--snapshot-ms", interval);
@@ -152,7 +156,10 @@ impl Story {
             let listed = self.listed().await;
             self.looks_at_the_list(kept, &listed);
             self.looks_at_the_texts(kept, &listed).await;
+            self.looks_at_the_changes(kept).await;
         }
+        let time = kept.as_ref().map_or(SystemTime::UNIX_EPOCH, |kept| kept.time.into());
+        self.world.history(|history| history.goes_back_to(time));
         self.storage.open(true);
         self.lets_in(kept, promised_until);
     }
@@ -195,11 +202,31 @@ impl Story {
                 self.figures.same_moment += 1;
                 continue;
             }
-            assert_eq!(Expected::Text(&text), expected, "the text of {key}, kept at {}", kept.time);
+            assert!(
+                expected == Expected::Text(&text),
+                "the text of {key} is {:?}, but {expected:?} was expected of the snapshot of {}",
+                head(&text),
+                kept.time
+            );
             let file = self.storage.file(key);
             self.figures.from_storage += usize::from(text != kept.texts[key].text);
             let is_saved = file.as_ref().map_or(text.is_empty(), |file| file.text == text);
             assert!(is_saved || listed.contains(key), "{key} is not saved, and is not listed");
+        }
+    }
+
+    /// What a client was told to be changed before the snapshot is not undone.
+    async fn looks_at_the_changes(&mut self, kept: &Kept) {
+        for document in 0..DOCUMENTS {
+            let key = DocumentKey::new(&document_key(document)).expect("a key");
+            let file = self.storage.file(&key);
+            let text = match kept.texts.contains_key(&key) {
+                true if kept.expected(&key, file.as_ref()) == Expected::Either => continue,
+                true => self.host.text(key.as_str()).await,
+                false => file.map(|file| file.text).unwrap_or_default(),
+            };
+            let undone = self.world.history(|history| history.undone(key.as_str(), &text, kept.time.into()));
+            assert!(undone.is_none(), "{key} is {:?}, after {undone:?}, kept at {}", head(&text), kept.time);
         }
     }
 
@@ -225,7 +252,8 @@ impl Story {
         let kept = Kept::read(&self.host.data().join("state.json"), &[]).expect("a snapshot");
         for key in kept.texts.keys() {
             let (text, file) = (self.host.text(key.as_str()).await, self.storage.file(key));
-            assert_eq!(file.map(|file| file.text).unwrap_or_default(), text, "the file of {key}");
+            let file = file.map(|file| file.text).unwrap_or_default();
+            assert!(file == text, "{key} is {:?}, and its file {:?}", head(&text), head(&file));
         }
         println!("{self}");
     }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use coedit::{Access, ResumeToken};
 use tokio::sync::watch;
 
+use super::history::History;
 use super::{CLIENTS, EDITORS};
 
 /// A running host process.
@@ -42,6 +43,7 @@ struct Inner {
     parked: usize,
     operations: u64,
     counts: Counts,
+    history: History,
     fault: Option<String>,
 }
 
@@ -144,6 +146,10 @@ impl World {
 
     pub fn counts(&self) -> Counts {
         self.lock().counts
+    }
+
+    pub fn history<T>(&self, act: impl FnOnce(&mut History) -> T) -> T {
+        act(&mut self.lock().history)
     }
 
     pub fn operated(&self) {
