@@ -1,7 +1,7 @@
 //! A client: one person with one tab, who works on two documents by turns.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use coedit::Access;
 use futures_util::{SinkExt, StreamExt};
@@ -154,8 +154,8 @@ impl Client {
         }
         let token = from_value(welcome["token"].clone()).expect("a token");
         let attempt = back.map_or(0, |seat| seat.attempt + 1);
-        let heard = Instant::now();
-        let seat = Seat { token, attempt, access, process: process.number, heard };
+        let (since, heard) = (SystemTime::now(), Instant::now());
+        let seat = Seat { token, attempt, access, since, process: process.number, heard };
         self.world.take_seat(self.number, Some(seat));
         self.has(process, access);
     }
@@ -184,7 +184,7 @@ impl Client {
             return;
         }
         (self.gives_back, self.edits) = (false, access == Access::Edit);
-        self.world.update(self.number, |seat| seat.access = access);
+        self.world.update(self.number, |seat| (seat.access, seat.since) = (access, SystemTime::now()));
         if self.edits {
             self.world.gains(self.number, process.number);
         } else {
@@ -252,7 +252,7 @@ impl Client {
     async fn gives_back(&mut self, process: &Process, socket: &mut Socket) -> Result<(), Broken> {
         self.world.loses(self.number);
         self.gives_back = true;
-        self.world.update(self.number, |seat| seat.access = Access::View);
+        self.world.update(self.number, |seat| (seat.access, seat.since) = (Access::View, SystemTime::now()));
         if self.random.one_in(2) {
             say(socket, &json!({"releaseEdit": true})).await?;
         } else {

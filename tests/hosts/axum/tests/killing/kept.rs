@@ -12,7 +12,7 @@ use serde_json::{Value, from_slice, from_value};
 
 use super::storage::File;
 use super::world::Seat;
-use super::{EDITORS, config, head};
+use super::{EDITORS, GRACE, config, head};
 
 /// By so much the label of a change may be beside the time at which the host kept its state.
 const CLOCK_ERROR: Duration = Duration::from_millis(15);
@@ -27,6 +27,8 @@ pub struct Kept {
     pub forgotten: usize,
     /// The access of each client whose token is in the snapshot.
     pub promised: HashMap<usize, Access>,
+    /// No seat is free.
+    is_full: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -77,9 +79,29 @@ impl Kept {
                 connections.push(connection);
             }
         }
-        assert!(engine.limit_uses().edit.in_use <= EDITORS, "{:?}", engine.limit_uses());
+        let in_use = engine.limit_uses().edit.in_use;
+        assert!(in_use <= EDITORS, "{in_use} seats are in use");
         engine.suspend(Duration::ZERO); // else its end would wait for a storage
-        Some(Self { time, texts, unsaved, forgotten: forgotten.len(), promised })
+        let (forgotten, is_full) = (forgotten.len(), in_use == EDITORS);
+        Some(Self { time, texts, unsaved, forgotten, promised, is_full })
+    }
+
+    /// Checks that whoever was there before the snapshot, in the process that was killed, is in it. Returns how many that are.
+    pub fn has_those_who_were_there(&self, seats: &[(usize, Seat)], process: u32) -> usize {
+        let time: SystemTime = self.time.into();
+        // The lease of a line that was lost later than that had not ended.
+        let was_there = |seat: &Seat| {
+            let heard = SystemTime::now() - seat.heard.elapsed();
+            seat.process == process && seat.since < time && heard + GRACE > time + CLOCK_ERROR
+        };
+        let were_there = seats.iter().filter(|(_, seat)| was_there(seat));
+        for (client, seat) in were_there.clone() {
+            let promised = self.promised.get(client);
+            // A seat that moved while the snapshot was taken may be in it twice, and the limit holds for both.
+            let holds = promised.is_some_and(|access| *access >= seat.access || self.is_full);
+            assert!(holds, "client {client} was there: {seat:?}, but the snapshot has it with {promised:?}");
+        }
+        were_there.count()
     }
 
     /// The text that the restored host shows: the storage's, if that got later changes.

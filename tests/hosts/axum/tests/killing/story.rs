@@ -14,7 +14,7 @@ use tokio::time::sleep;
 use super::client::Client;
 use super::kept::{Expected, Kept};
 use super::storage::Storage;
-use super::world::{Process, World};
+use super::world::{Process, Seat, World};
 use super::{CLIENTS, DOCUMENTS, EDITORS, GRACE, PATIENCE, SNAPSHOTS, document_key, head, settings};
 use crate::random::Random;
 use crate::support::host::Host;
@@ -28,6 +28,7 @@ struct Figures {
     while_writing: u32,
     while_starting: u32,
     own_snapshot: u32,
+    known: usize,
     unsaved: usize,
     forgotten: usize,
     saved_since: usize,
@@ -44,6 +45,8 @@ pub struct Story {
     host: Host,
     /// When the process that runs was started.
     started: SystemTime,
+    /// The last snapshot of the process that was killed.
+    kept: Option<Kept>,
     /// When the file was written that a killed process left beside the snapshot.
     left_over: Option<SystemTime>,
     figures: Figures,
@@ -62,14 +65,15 @@ impl Story {
             tokio::spawn(Client::new(client, Random::new(random.next()), world.clone()).run());
         }
         let figures = Figures { seed, ..Figures::default() };
-        let story = Self { random, world, storage, host, started, left_over: None, figures };
-        story.lets_in(None, Instant::now());
+        let (kept, left_over) = (None, None);
+        let mut story = Self { random, world, storage, host, started, kept, left_over, figures };
+        story.lets_in(Instant::now());
         story
     }
 
     /// Lets the clients into the process that runs.
-    fn lets_in(&self, kept: Option<Kept>, promised_until: Instant) {
-        let promised = kept.map(|kept| kept.promised).unwrap_or_default();
+    fn lets_in(&mut self, promised_until: Instant) {
+        let promised = self.kept.take().map(|kept| kept.promised).unwrap_or_default();
         let address = self.host.url("").trim_start_matches("http://").to_owned();
         self.world.up(Process { number: self.figures.kills + 1, address, promised, promised_until });
     }
@@ -118,6 +122,17 @@ impl Story {
         let parked = async || if self.world.all_parked() { Ok(()) } else { Err("not all".to_owned()) };
         until("the clients have lost the line", parked).await;
         self.world.check();
+        let seats = self.world.seats();
+        self.reads_the_snapshot(&seats);
+        if let Some(kept) = &self.kept {
+            self.figures.known += kept.has_those_who_were_there(&seats, self.figures.kills);
+        }
+    }
+
+    fn reads_the_snapshot(&mut self, seats: &[(usize, Seat)]) {
+        self.kept = Kept::read(&self.host.data().join("state.json"), seats);
+        let time = self.kept.as_ref().map_or(SystemTime::UNIX_EPOCH, |kept| kept.time.into());
+        self.world.history(|history| history.goes_back_to(time));
     }
 
     fn notes_what_it_wrote(&mut self) {
@@ -133,7 +148,6 @@ impl Story {
 
     /// Starts the host again and asks it before anybody comes back.
     pub async fn starts_again(&mut self) {
-        let snapshot = self.host.data().join("state.json");
         if self.random.one_in(5) {
             let time = Duration::from_millis(self.random.below(60) as u64);
             self.host.start_and_kill(time).await;
@@ -141,10 +155,10 @@ impl Story {
             self.figures.kills += 1;
             self.figures.while_starting += 1;
             self.left_over = self.modified("new");
+            self.reads_the_snapshot(&self.world.seats());
         }
         let interval: &&str = self.random.pick(&SNAPSHOTS);
         self.host.set("--snapshot-ms", interval);
-        let kept = Kept::read(&snapshot, &self.world.seats());
         let storage_answers = self.random.one_in(2);
         self.storage.open(storage_answers);
         self.started = SystemTime::now();
@@ -152,16 +166,15 @@ impl Story {
         self.host.start_elsewhere().await;
         self.figures.restores += 1;
         self.looks_at_the_limit().await;
-        if let Some(kept) = &kept {
+        if let Some(kept) = self.kept.take() {
             let listed = self.listed().await;
-            self.looks_at_the_list(kept, &listed);
-            self.looks_at_the_texts(kept, &listed).await;
-            self.looks_at_the_changes(kept).await;
+            self.looks_at_the_list(&kept, &listed);
+            self.looks_at_the_texts(&kept, &listed).await;
+            self.looks_at_the_changes(&kept).await;
+            self.kept = Some(kept);
         }
-        let time = kept.as_ref().map_or(SystemTime::UNIX_EPOCH, |kept| kept.time.into());
-        self.world.history(|history| history.goes_back_to(time));
         self.storage.open(true);
-        self.lets_in(kept, promised_until);
+        self.lets_in(promised_until);
     }
 
     /// The documents that the host lists as unsaved or forgotten.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use coedit::{Access, ResumeToken};
 use tokio::sync::watch;
@@ -28,6 +28,8 @@ pub struct Seat {
     /// The number of its last attempt.
     pub attempt: u64,
     pub access: Access,
+    /// It has had this access since then.
+    pub since: SystemTime,
     /// The process that it was in last.
     pub process: u32,
     /// It had not lost the line then.
