@@ -147,7 +147,7 @@ impl Client {
                 }
                 self.world.count(|counts| {
                     counts.came_back += 1;
-                    counts.promised += u64::from(promised.is_some());
+                    counts.late += u64::from(promised.is_none());
                     counts.came_back_to_edit += u64::from(access == Access::Edit);
                 });
             }

@@ -24,7 +24,7 @@ pub struct Kept {
     pub texts: BTreeMap<DocumentKey, Text>,
     /// The documents with unsaved changes, forgotten ones included.
     pub unsaved: BTreeSet<DocumentKey>,
-    pub forgotten: usize,
+    pub forgotten: Vec<DocumentKey>,
     /// The access of each client whose token is in the snapshot.
     pub promised: HashMap<usize, Access>,
     /// No seat is free.
@@ -68,9 +68,8 @@ impl Kept {
         let engine = Engine::restore(config().clock(clock), snapshot).expect("an engine");
         engine.validate().expect("every total is right");
         assert!(engine.limit_uses().edit.in_use <= EDITORS, "{:?}", engine.limit_uses());
-        let (unsaved, forgotten) = (engine.unsaved(), engine.forgotten());
-        let keys = unsaved.into_iter().map(|one| one.key);
-        let unsaved = keys.chain(forgotten.iter().map(|one| one.key.clone())).collect();
+        let forgotten: Vec<_> = engine.forgotten().into_iter().map(|one| one.key).collect();
+        let unsaved = engine.unsaved().into_iter().map(|one| one.key).chain(forgotten.clone()).collect();
         let mut promised = HashMap::new();
         let mut connections = Vec::new(); // dropped, they would be closed
         for (client, seat) in seats {
@@ -82,7 +81,7 @@ impl Kept {
         let in_use = engine.limit_uses().edit.in_use;
         assert!(in_use <= EDITORS, "{in_use} seats are in use");
         engine.suspend(Duration::ZERO); // else its end would wait for a storage
-        let (forgotten, is_full) = (forgotten.len(), in_use == EDITORS);
+        let is_full = in_use == EDITORS;
         Some(Self { time, texts, unsaved, forgotten, promised, is_full })
     }
 

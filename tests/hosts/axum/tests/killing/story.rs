@@ -20,7 +20,7 @@ use crate::random::Random;
 use crate::support::host::Host;
 use crate::support::until;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Default)]
 struct Figures {
     seed: u64,
     kills: u32,
@@ -189,7 +189,7 @@ impl Story {
 
     /// What was unsaved is listed, or this process has saved it meanwhile.
     fn looks_at_the_list(&mut self, kept: &Kept, listed: &BTreeSet<DocumentKey>) {
-        self.figures.forgotten += kept.forgotten;
+        self.figures.forgotten += kept.forgotten.iter().filter(|key| listed.contains(*key)).count();
         let acknowledged = self.storage.acknowledged();
         for key in &kept.unsaved {
             let mut saves = acknowledged.iter().filter(|save| save.key == *key);
@@ -269,6 +269,12 @@ impl Story {
             assert!(file == text, "{key} is {:?}, and its file {:?}", head(&text), head(&file));
         }
         println!("{self}");
+        let (figures, counts) = (&self.figures, self.world.counts());
+        let enough = figures.unsaved > 0 && figures.known > 0 && counts.came_back_to_edit > 0;
+        assert!(
+            figures.restores < 10 || enough && counts.most_editors == EDITORS as usize,
+            "too little was tried"
+        );
     }
 }
 
@@ -281,18 +287,35 @@ fn wait_for_writing(data: &Path) {
 
 impl fmt::Display for Story {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (figures, counts) = (&self.figures, self.world.counts());
-        writeln!(
+        let Figures { kills, restores, while_writing, while_starting, own_snapshot, .. } = self.figures;
+        let Figures { unsaved, forgotten, listed, saved_since, .. } = self.figures;
+        let Figures { texts, from_storage, same_moment, known, .. } = self.figures;
+        let counts = self.world.counts();
+        write!(f, "{kills} kills, {while_writing} of them while a snapshot was written, ")?;
+        writeln!(f, "{while_starting} while the host started; {own_snapshot} processes left a snapshot")?;
+        write!(
             f,
-            "{} kills ({} while a snapshot was written, {} while the host started), {} restores",
-            figures.kills, figures.while_writing, figures.while_starting, figures.restores
+            "{restores} restores: {unsaved} documents were unsaved at the snapshot, {listed} of them were "
         )?;
-        writeln!(
+        writeln!(f, "listed, {forgotten} as forgotten; {saved_since} had been saved since the snapshot")?;
+        write!(
             f,
-            "{} documents unsaved at the snapshot, {} of them saved since, {} listed",
-            figures.unsaved, figures.saved_since, figures.listed
+            "{texts} texts, {from_storage} of them from the storage, which was ahead of the snapshot, "
         )?;
-        write!(f, "{figures:?}\n{counts:?}")
+        writeln!(f, "and {same_moment} that were not compared, of the same moment as the snapshot")?;
+        write!(
+            f,
+            "{} tabs came back, {} to edit, with {} ",
+            counts.came_back, counts.came_back_to_edit, known
+        )?;
+        write!(f, "that were surely in the snapshot; {} could have been turned away; ", counts.late)?;
+        writeln!(f, "{} were, which had come after the snapshot", counts.turned_away)?;
+        write!(
+            f,
+            "{} changes; at most {} clients could edit at once, ",
+            counts.changes, counts.most_editors
+        )?;
+        write!(f, "of {EDITORS} allowed; {} requests to edit", counts.asked_to_edit)
     }
 }
 

@@ -55,9 +55,9 @@ pub struct Counts {
     pub most_editors: usize,
     pub changes: u64,
     pub asked_to_edit: u64,
-    /// Resumes with a token of a process that was killed, and how many of them had to succeed.
+    /// Resumes with a token of a process that was killed, and how many of them came so late that they could have failed.
     pub came_back: u64,
-    pub promised: u64,
+    pub late: u64,
     pub came_back_to_edit: u64,
     pub turned_away: u64,
 }
