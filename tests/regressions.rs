@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -236,4 +237,28 @@ fn a_license_without_named_users_has_no_days() {
         let terms = World::new(|config| config.named_users(quota)).engine.license().license;
         assert_eq!((terms.users_count, terms.users_expire), (edit.unwrap_or(0), days));
     }
+}
+
+/// A snapshot of a running engine had users who were refused after its usage ended, and no engine could be made of it.
+#[test]
+fn a_snapshot_taken_while_opens_are_refused_can_be_restored() {
+    let clock = Arc::new(ManualClock::default());
+    let config = Config::new().edit_limit(Some(0)).clock(clock.clone());
+    let (engine, is_over) = (Engine::new(config.clone()).unwrap(), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0.. {
+                clock.advance(Duration::from_millis(1));
+                let refused = engine.open(&key("doc"), &user(&number.to_string()), Access::Edit);
+                if is_over.load(Ordering::SeqCst) {
+                    break;
+                }
+                drop(refused);
+            }
+        });
+        let restored =
+            (0..500).try_for_each(|_| Engine::restore(config.clone(), engine.snapshot()).map(drop));
+        is_over.store(true, Ordering::SeqCst);
+        restored.unwrap();
+    });
 }

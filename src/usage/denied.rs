@@ -78,6 +78,11 @@ impl DeniedCase {
         self.is_here
     }
 
+    /// The same case, begun by `end` at the latest.
+    pub(super) fn begun_by(self, end: u64) -> Self {
+        DeniedCase { since: self.since.min(end), ..self }
+    }
+
     /// Moves the beginning back by so many milliseconds.
     pub(super) fn move_back(&mut self, by: u64) {
         self.since = self.since.saturating_sub(by);

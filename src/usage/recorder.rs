@@ -110,7 +110,9 @@ impl Recorder {
     ) -> UsageSnapshot {
         drop(self.usage(now, present, shards));
         let mut history = self.history.lock().clone();
-        *history.denied_mut() = denied();
+        // Somebody may have been refused since then. It is as if that had been at the end.
+        let end = history.end();
+        *history.denied_mut() = denied().into_iter().map(|(user, case)| (user, case.begun_by(end))).collect();
         UsageSnapshot(Box::new(history))
     }
 
