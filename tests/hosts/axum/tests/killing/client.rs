@@ -116,7 +116,7 @@ impl Client {
             return json!({"resume": {"token": seat.token, "attempt": seat.attempt + 1}});
         }
         // Always the same two, so that its seat, if an old snapshot brings it back, is its own again.
-        self.key = document_key((self.number + self.random.below(2)) % DOCUMENTS);
+        self.key = document_key((self.number + self.random.below(2)) % DOCUMENTS).to_string();
         let mode = if self.random.one_in(6) { "view" } else { "edit" };
         json!({"open": {"key": self.key, "user": self.user(), "mode": mode}})
     }
@@ -139,7 +139,7 @@ impl Client {
         if let Some(seat) = back {
             let promised = self.promised(process, &seat);
             if promised.is_some_and(|promised| access < promised) {
-                self.fault(process, &format!("{promised:?} was promised, but it got {welcome}"));
+                self.fault(process, &format!("{promised:?} was promised, but it got {access:?}"));
             }
             if seat.process != process.number {
                 if !process.promised.contains_key(&self.number) {

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use std::{fmt, fs, io};
 
-use coedit::{Access, DocumentKey, Engine, ManualClock, Timestamp};
+use coedit::{Access, DocumentKey, Engine, ManualClock, Timestamp, UserId};
 use serde::Deserialize;
 use serde_json::{Value, from_slice, from_value};
 
 use super::storage::File;
 use super::world::Seat;
-use super::{EDITORS, GRACE, config, head};
+use super::{DOCUMENTS, EDITORS, GRACE, config, document_key, head};
 
 /// By so much the label of a change may be beside the time at which the host kept its state.
 const CLOCK_ERROR: Duration = Duration::from_millis(15);
@@ -25,8 +25,10 @@ pub struct Kept {
     /// The documents with unsaved changes, forgotten ones included.
     pub unsaved: BTreeSet<DocumentKey>,
     pub forgotten: Vec<DocumentKey>,
-    /// The access of each client whose token is in the snapshot.
+    /// The access that each client has to get whose token is in the snapshot.
     pub promised: HashMap<usize, Access>,
+    /// The access that it gets if nobody is faster. A waiter may get a free seat.
+    possible: HashMap<usize, Access>,
     /// No seat is free.
     is_full: bool,
 }
@@ -42,6 +44,18 @@ pub enum Expected<'a> {
     Text(&'a str),
     /// The snapshot and the last change in the file are of the same moment.
     Either,
+}
+
+/// The least access that the connections of a user of a document have.
+fn accesses(engine: &Engine) -> HashMap<(DocumentKey, UserId), Access> {
+    let mut accesses = HashMap::new();
+    for key in (0..DOCUMENTS).map(document_key) {
+        for one in engine.connections(&key) {
+            let least = accesses.entry((key.clone(), one.user.id().clone())).or_insert(one.access);
+            *least = one.access.min(*least);
+        }
+    }
+    accesses
 }
 
 impl fmt::Debug for Expected<'_> {
@@ -70,19 +84,20 @@ impl Kept {
         assert!(engine.limit_uses().edit.in_use <= EDITORS, "{:?}", engine.limit_uses());
         let forgotten: Vec<_> = engine.forgotten().into_iter().map(|one| one.key).collect();
         let unsaved = engine.unsaved().into_iter().map(|one| one.key).chain(forgotten.clone()).collect();
-        let mut promised = HashMap::new();
+        let before = accesses(&engine);
+        let (mut promised, mut possible) = (HashMap::new(), HashMap::new());
         let mut connections = Vec::new(); // dropped, they would be closed
         for (client, seat) in seats {
-            if let Ok(connection) = engine.resume(&seat.token, seat.attempt + 1) {
-                promised.insert(*client, connection.granted().access);
-                connections.push(connection);
-            }
+            let Ok(connection) = engine.resume(&seat.token, seat.attempt + 1) else { continue };
+            promised.insert(*client, before[&connection.owner().expect("it is open")]);
+            possible.insert(*client, connection.granted().access);
+            connections.push(connection);
         }
         let in_use = engine.limit_uses().edit.in_use;
         assert!(in_use <= EDITORS, "{in_use} seats are in use");
         engine.suspend(Duration::ZERO); // else its end would wait for a storage
         let is_full = in_use == EDITORS;
-        Some(Self { time, texts, unsaved, forgotten, promised, is_full })
+        Some(Self { time, texts, unsaved, forgotten, promised, possible, is_full })
     }
 
     /// Checks that whoever was there before the snapshot, in the process that was killed, is in it. Returns how many that are.
@@ -95,10 +110,10 @@ impl Kept {
         };
         let were_there = seats.iter().filter(|(_, seat)| was_there(seat));
         for (client, seat) in were_there.clone() {
-            let promised = self.promised.get(client);
+            let possible = self.possible.get(client);
             // A seat that moved while the snapshot was taken may be in it twice, and the limit holds for both.
-            let holds = promised.is_some_and(|access| *access >= seat.access || self.is_full);
-            assert!(holds, "client {client} was there: {seat:?}, but the snapshot has it with {promised:?}");
+            let holds = possible.is_some_and(|access| *access >= seat.access || self.is_full);
+            assert!(holds, "client {client} was there: {seat:?}, but the snapshot has it with {possible:?}");
         }
         were_there.count()
     }

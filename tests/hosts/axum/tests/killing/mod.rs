@@ -9,7 +9,7 @@ mod world;
 
 use std::time::Duration;
 
-use coedit::Config;
+use coedit::{Config, DocumentKey};
 
 pub use story::Story;
 
@@ -45,8 +45,8 @@ fn config() -> Config {
     Config::new().edit_limit(Some(EDITORS)).reconnect_grace(Some(GRACE)).save_delay(SAVE_DELAY)
 }
 
-fn document_key(number: usize) -> String {
-    format!("document-{number}")
+fn document_key(number: usize) -> DocumentKey {
+    DocumentKey::new(&format!("document-{number}")).expect("a key")
 }
 
 /// The beginning of a text, which says whose it is.

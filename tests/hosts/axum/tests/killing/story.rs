@@ -230,8 +230,7 @@ impl Story {
 
     /// What a client was told to be changed before the snapshot is not undone.
     async fn looks_at_the_changes(&mut self, kept: &Kept) {
-        for document in 0..DOCUMENTS {
-            let key = DocumentKey::new(&document_key(document)).expect("a key");
+        for key in (0..DOCUMENTS).map(document_key) {
             let file = self.storage.file(&key);
             let text = match kept.texts.contains_key(&key) {
                 true if kept.expected(&key, file.as_ref()) == Expected::Either => continue,
