@@ -257,7 +257,7 @@ fn a_snapshot_taken_while_opens_are_refused_can_be_restored() {
             }
         });
         let restored =
-            (0..500).try_for_each(|_| Engine::restore(config.clone(), engine.snapshot()).map(drop));
+            (0..100).try_for_each(|_| Engine::restore(config.clone(), engine.snapshot()).map(drop));
         is_over.store(true, Ordering::SeqCst);
         restored.unwrap();
     });
