@@ -60,7 +60,8 @@ fn cargo(root: &Path, out: &Path, suite: &Suite) -> Command {
 
 /// The errors of the library.
 pub fn check(root: &Path, out: &Path) -> Result<Vec<CompileError>, Box<dyn Error>> {
-    let checked = cargo(root, out, &USUAL).args(["check", "--quiet", "--lib", "--message-format=json"]).output()?;
+    let checked =
+        cargo(root, out, &USUAL).args(["check", "--quiet", "--lib", "--message-format=json"]).output()?;
     let mut errors = Vec::new();
     for message in messages(&checked.stdout) {
         let message = &message["message"];

@@ -64,3 +64,36 @@ fn copy(old: &str, edits: &[Edit], range: Range<usize>, edited: &mut Edited) {
     }
     edited.text.push_str(&old[position..range.end]);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edit(range: Range<usize>, pieces: Vec<Piece>, mutant: u32) -> Edit {
+        Edit { range, pieces, mutants: vec![mutant] }
+    }
+
+    fn text(text: &str) -> Piece {
+        Piece::Text(text.to_owned())
+    }
+
+    #[test]
+    fn edits_lie_inside_each_other() {
+        let inner = edit(4..5, vec![text("<"), Piece::Old(4..5), text(">")], 1);
+        let outer = edit(2..7, vec![text("["), Piece::Old(2..7), text("]")], 0);
+        let insertion = edit(2..2, vec![text("!")], 2);
+        let edited = apply("01234567", vec![inner, outer, insertion]);
+        assert_eq!(edited.text, "01[!23<4>56]7");
+        assert_eq!(edited.at(7), Some(&[1][..]));
+        assert_eq!(edited.at(10), Some(&[0][..]));
+        assert_eq!(edited.at(0), None);
+    }
+
+    #[test]
+    fn a_part_may_be_there_twice() {
+        let twice =
+            edit(0..3, vec![Piece::Old(0..1), text("-"), Piece::Old(2..3), text("|"), Piece::Old(0..3)], 0);
+        let inner = edit(2..3, vec![text("c")], 1);
+        assert_eq!(apply("a+b", vec![twice, inner]).text, "a-c|a+c");
+    }
+}

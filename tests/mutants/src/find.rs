@@ -75,7 +75,8 @@ impl Finder<'_> {
     fn mutant(&mut self, at: &impl Spanned, change: String) -> u32 {
         let number = self.next;
         self.next += 1;
-        let nth = self.mutants.iter().filter(|one| one.function == self.function && one.change == change).count();
+        let nth =
+            self.mutants.iter().filter(|one| one.function == self.function && one.change == change).count();
         self.mutants.push(Mutant {
             number,
             file: self.file.to_owned(),
@@ -104,7 +105,11 @@ impl Finder<'_> {
                 continue;
             }
             let number = self.mutant(block, format!("return {value}"));
-            self.edit(start..start, vec![text(format!(" if {} {{ return {value}; }} ", on(number)))], vec![number]);
+            self.edit(
+                start..start,
+                vec![text(format!(" if {} {{ return {value}; }} ", on(number)))],
+                vec![number],
+            );
         }
     }
 
@@ -195,7 +200,9 @@ impl Finder<'_> {
         let pattern = arm.pat.span().byte_range();
         let number = self.mutant(arm, format!("without the arm {}", self.short(pattern.clone())));
         match &arm.guard {
-            None => self.edit(pattern.end..pattern.end, vec![text(format!(" if !{}", on(number)))], vec![number]),
+            None => {
+                self.edit(pattern.end..pattern.end, vec![text(format!(" if !{}", on(number)))], vec![number]);
+            }
             Some((_, guard)) if !has_let(guard) => {
                 let range = guard.span().byte_range();
                 let change = format!("{} if {} -> always", self.short(pattern), self.short(range.clone()));
@@ -252,9 +259,10 @@ impl<'ast> Visit<'ast> for Finder<'_> {
     fn visit_macro(&mut self, _: &'ast syn::Macro) {}
 
     fn visit_item_impl(&mut self, item: &'ast syn::ItemImpl) {
-        let is_debug = item.trait_.as_ref().is_some_and(|(_, path, _)| {
-            path.segments.last().is_some_and(|segment| segment.ident == "Debug")
-        });
+        let is_debug = item
+            .trait_
+            .as_ref()
+            .is_some_and(|(_, path, _)| path.segments.last().is_some_and(|segment| segment.ident == "Debug"));
         if is_left_out(&item.attrs) || is_debug {
             return;
         }
@@ -329,7 +337,9 @@ impl<'ast> Visit<'ast> for Finder<'_> {
         let takes_all = |arm: &syn::Arm| match &arm.pat {
             syn::Pat::Wild(_) => arm.guard.is_none(),
             // `None` is read as a name too.
-            syn::Pat::Ident(name) => arm.guard.is_none() && name.ident.to_string().starts_with(char::is_lowercase),
+            syn::Pat::Ident(name) => {
+                arm.guard.is_none() && name.ident.to_string().starts_with(char::is_lowercase)
+            }
             _ => false,
         };
         if let Some((last, others)) = whole.arms.split_last()
@@ -347,5 +357,64 @@ impl<'ast> Visit<'ast> for Finder<'_> {
             self.change_statement(whole, call);
         }
         visit::visit_stmt(self, whole);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edits;
+
+    fn changes(text: &str) -> Vec<String> {
+        let (mutants, _) = find("file.rs", text, 0).unwrap();
+        mutants.into_iter().map(|mutant| mutant.change).collect()
+    }
+
+    #[test]
+    fn every_kind_of_change_is_found() {
+        let text = "fn f(a: u8, b: bool) -> bool {
+            g();
+            if h() { return !b; }
+            match a { 1 => {} 2 if b => {} _ => {} }
+            a + 1 < 5 && b
+        }";
+        assert_eq!(
+            changes(text),
+            [
+                "return true",
+                "return false",
+                "without g();",
+                "if h() -> negated",
+                "!b -> not negated",
+                "without the arm 1",
+                "without the arm 2",
+                "2 if b -> always",
+                "a + 1 < 5 && b -> ||",
+                "a + 1 < 5 -> <=",
+                "a + 1 < 5 -> >=",
+                "a + 1 -> -",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_switched_is_left_alone() {
+        assert!(changes("const fn f(a: u8) -> bool { a < 5 }").is_empty());
+        assert!(changes("#[cfg(test)] mod tests { fn f() -> bool { g() } }").is_empty());
+        assert_eq!(
+            changes("fn f() -> &'static str { if let Some(a) = g() && h() { a } else { drop(b); c } }").len(),
+            0
+        );
+    }
+
+    #[test]
+    fn a_changed_file_is_still_rust() {
+        let text = "fn f(a: u8) -> Option<u8> { if a == 1 || a - 2 > 3 { a += 1; } Some(a) }";
+        let (mutants, found) = find("file.rs", text, 0).unwrap();
+        let mut switched: Vec<u32> = found.iter().flat_map(|edit| edit.mutants.clone()).collect();
+        switched.sort_unstable();
+        assert_eq!(switched, mutants.iter().map(|mutant| mutant.number).collect::<Vec<_>>());
+        let edited = edits::apply(text, found);
+        assert!(syn::parse_file(&edited.text).is_ok(), "{}", edited.text);
     }
 }

@@ -73,7 +73,13 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
 }
 
 /// Tries each mutant that has not been caught yet.
-fn try_all(options: &Options, tree: &Tree, out: &Path, suite: &Suite, outcomes: &Path) -> Result<(), Box<dyn Error>> {
+fn try_all(
+    options: &Options,
+    tree: &Tree,
+    out: &Path,
+    suite: &Suite,
+    outcomes: &Path,
+) -> Result<(), Box<dyn Error>> {
     let before = report::read_outcomes(outcomes);
     let is_alive = |mutant: &&Mutant| {
         let key = mutant.key();
@@ -84,7 +90,13 @@ fn try_all(options: &Options, tree: &Tree, out: &Path, suite: &Suite, outcomes: 
         return Ok(());
     }
     let tests = Tests::prepare(&tree.root, out, suite, options.threads)?;
-    eprintln!("{}: {} tests take {:.0} s; {} mutants", suite.name, tests.len(), tests.time().as_secs_f64(), alive.len());
+    eprintln!(
+        "{}: {} tests take {:.0} s; {} mutants",
+        suite.name,
+        tests.len(),
+        tests.time().as_secs_f64(),
+        alive.len()
+    );
     let file = Mutex::new(fs::OpenOptions::new().create(true).append(true).open(outcomes)?);
     let results = suite::in_parallel(&alive, options.threads, |_, mutant| -> Result<(), String> {
         let caught_by = tests.noticed_by(mutant.number).map_err(|error| error.to_string())?;

@@ -83,7 +83,8 @@ impl Report<'_> {
 
     /// The share of those caught among those that are not equivalent.
     pub fn share(&self) -> f64 {
-        let equivalent = self.survivors().filter(|mutant| self.known(mutant) == Some(&Known::Equivalent)).count();
+        let equivalent =
+            self.survivors().filter(|mutant| self.known(mutant) == Some(&Known::Equivalent)).count();
         let caught = self.mutants.len() - self.survivors().count();
         #[allow(clippy::cast_precision_loss)]
         let share = caught as f64 / (self.mutants.len() - equivalent) as f64;

@@ -24,7 +24,7 @@ pub struct Test {
 #[derive(Debug)]
 pub struct Tests {
     root: PathBuf,
-    tests: Vec<Test>,
+    all: Vec<Test>,
     reaching: HashMap<u32, Vec<usize>>,
 }
 
@@ -64,7 +64,8 @@ impl Tests {
     pub fn prepare(root: &Path, out: &Path, suite: &Suite, threads: usize) -> Result<Self, Box<dyn Error>> {
         let mut tests = Vec::new();
         for program in cargo::build_tests(root, out, suite)? {
-            let listed = Command::new(&program).args(["--list", "--format=terse"]).current_dir(root).output()?;
+            let listed =
+                Command::new(&program).args(["--list", "--format=terse"]).current_dir(root).output()?;
             let listed = String::from_utf8(listed.stdout)?;
             for name in listed.lines().filter_map(|line| line.strip_suffix(": test")) {
                 tests.push(Test { program: program.clone(), name: name.to_owned(), time: Duration::ZERO });
@@ -82,27 +83,27 @@ impl Tests {
         });
         let mut order: Vec<_> = runs.into_iter().zip(tests).collect();
         order.sort_by_key(|((_, time, _), _)| *time);
-        let mut all = Tests { root: root.to_owned(), tests: Vec::new(), reaching: HashMap::new() };
+        let mut usable = Tests { root: root.to_owned(), all: Vec::new(), reaching: HashMap::new() };
         for ((passed, time, numbers), test) in order {
             if !passed {
                 eprintln!("fails without a mutant, and is passed over: {}", test.name);
                 continue;
             }
             for number in numbers {
-                all.reaching.entry(number).or_default().push(all.tests.len());
+                usable.reaching.entry(number).or_default().push(usable.all.len());
             }
-            all.tests.push(Test { time, ..test });
+            usable.all.push(Test { time, ..test });
         }
-        Ok(all)
+        Ok(usable)
     }
 
     pub fn len(&self) -> usize {
-        self.tests.len()
+        self.all.len()
     }
 
     /// The time of all tests, one after the other.
     pub fn time(&self) -> Duration {
-        self.tests.iter().map(|test| test.time).sum()
+        self.all.iter().map(|test| test.time).sum()
     }
 
     pub fn reach(&self, mutant: u32) -> bool {
@@ -112,7 +113,7 @@ impl Tests {
     /// The first test that notices the mutant.
     pub fn noticed_by(&self, mutant: u32) -> std::io::Result<Option<&str>> {
         for index in self.reaching.get(&mutant).into_iter().flatten() {
-            let test = &self.tests[*index];
+            let test = &self.all[*index];
             if test.notices(&self.root, mutant)? {
                 return Ok(Some(&test.name));
             }
@@ -122,7 +123,11 @@ impl Tests {
 }
 
 /// Works through all items by some threads. The results have the order of the items.
-pub fn in_parallel<T: Sync, R: Send>(items: &[T], threads: usize, work: impl Fn(usize, &T) -> R + Sync) -> Vec<R> {
+pub fn in_parallel<T: Sync, R: Send>(
+    items: &[T],
+    threads: usize,
+    work: impl Fn(usize, &T) -> R + Sync,
+) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let one_thread = || {
         let mut done = Vec::new();

@@ -11,7 +11,8 @@ use crate::edits::{self, Edit, Edited};
 use crate::find::{self, Mutant};
 
 /// What is mutated: all rules about documents, limits and connections, and what hands callbacks out.
-const MUTATED: [&str; 5] = ["src/session/", "src/admission/", "src/registry/", "src/delivery.rs", "src/receive.rs"];
+const MUTATED: [&str; 5] =
+    ["src/session/", "src/admission/", "src/registry/", "src/delivery.rs", "src/receive.rs"];
 /// The engine's checks of itself. They change nothing, and without them the engine does the same.
 const CHECKS: &str = "validate.rs";
 const NOT_COPIED: [&str; 3] = ["tests/mutants/", "tests/hosts/", "fuzz/"];
@@ -37,7 +38,7 @@ pub fn make(repository: &Path, out: &Path) -> Result<Tree, Box<dyn Error>> {
     let mut mutants = Vec::new();
     for file in files(repository)? {
         let text = fs::read(repository.join(&file))?;
-        if MUTATED.iter().any(|start| file.starts_with(start)) && !file.ends_with(CHECKS) && file.ends_with(".rs") {
+        if MUTATED.iter().any(|start| file.starts_with(start)) && !file.ends_with(CHECKS) {
             let text = String::from_utf8(text)?;
             let first = u32::try_from(mutants.len())?;
             let (found, edits) = find::find(&file, &text, first)?;

@@ -1,6 +1,7 @@
 //! What a function may return instead.
 
-const NUMBERS: [&str; 12] = ["u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "isize", "f64"];
+const NUMBERS: [&str; 12] =
+    ["u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "isize", "f64"];
 
 /// The fixed values of a type that are likely to be wrong and to compile.
 pub fn of(output: &syn::ReturnType) -> Vec<&'static str> {
