@@ -5,30 +5,28 @@
 
 #![allow(missing_docs, dead_code, unreachable_pub)]
 
-use std::collections::HashSet;
+use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::sync::{LazyLock, Mutex};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 static ON: LazyLock<u32> =
     LazyLock::new(|| std::env::var("MUTANT").ok().and_then(|number| number.parse().ok()).unwrap_or(u32::MAX));
 
-static REACHED: LazyLock<Option<Mutex<Reached>>> = LazyLock::new(|| {
+static REACHED: LazyLock<Option<File>> = LazyLock::new(|| {
     let path = std::env::var_os("MUTANTS_REACHED")?;
-    let file = std::fs::OpenOptions::new().create(true).append(true).open(path).ok()?;
-    Some(Mutex::new(Reached { file, numbers: HashSet::new() }))
+    OpenOptions::new().create(true).append(true).open(path).ok()
 });
 
-struct Reached {
-    file: std::fs::File,
-    numbers: HashSet<u32>,
-}
+/// Which numbers are written.
+static WRITTEN: [AtomicBool; 65_536] = [const { AtomicBool::new(false) }; 65_536];
 
 pub fn on(number: u32) -> bool {
-    if let Some(reached) = &*REACHED {
-        let mut reached = reached.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if reached.numbers.insert(number) {
-            let _ = reached.file.write_all(format!("{number}\n").as_bytes());
-        }
+    if let Some(mut file) = REACHED.as_ref()
+        && !WRITTEN[number as usize].load(Ordering::Relaxed)
+        && !WRITTEN[number as usize].swap(true, Ordering::Relaxed)
+    {
+        let _ = file.write_all(format!("{number}\n").as_bytes());
     }
     *ON == number
 }
