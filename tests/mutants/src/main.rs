@@ -102,7 +102,7 @@ fn try_all(
         let caught_by = tests.noticed_by(mutant.number).map_err(|error| error.to_string())?;
         let key = mutant.key();
         let reached = tests.reach(mutant.number) || before.get(&key).is_some_and(|outcome| outcome.reached);
-        let outcome = Outcome { key, caught_by: caught_by.map(str::to_owned), reached };
+        let outcome = Outcome { key, caught_by, reached };
         let mut file = file.lock().map_err(|error| error.to_string())?;
         report::write_outcome(&mut file, &outcome).map_err(|error| error.to_string())
     });

@@ -46,16 +46,17 @@ impl Test {
         command
     }
 
-    /// Returns true if the test fails with the mutant on, or takes far longer than usual.
-    fn notices(&self, root: &Path, mutant: u32) -> std::io::Result<bool> {
+    /// How the test fails with the mutant on. Taking far longer than usual is failing: threads that wait for one that panicked
+    /// wait for ever.
+    fn notices(&self, root: &Path, mutant: u32) -> std::io::Result<Option<&'static str>> {
         let mut running = self.command(root).env("MUTANT", mutant.to_string()).spawn()?;
-        let limit = self.time * 10 + Duration::from_secs(10);
+        let limit = self.time * 3 + Duration::from_secs(5);
         let Some(status) = running.wait_timeout(limit)? else {
             running.kill()?;
             running.wait()?;
-            return Ok(true);
+            return Ok(Some("hangs"));
         };
-        Ok(!status.success())
+        Ok((!status.success()).then_some("fails"))
     }
 }
 
@@ -110,12 +111,12 @@ impl Tests {
         self.reaching.contains_key(&mutant)
     }
 
-    /// The first test that notices the mutant.
-    pub fn noticed_by(&self, mutant: u32) -> std::io::Result<Option<&str>> {
+    /// The first test that notices the mutant, and how.
+    pub fn noticed_by(&self, mutant: u32) -> std::io::Result<Option<String>> {
         for index in self.reaching.get(&mutant).into_iter().flatten() {
             let test = &self.all[*index];
-            if test.notices(&self.root, mutant)? {
-                return Ok(Some(&test.name));
+            if let Some(how) = test.notices(&self.root, mutant)? {
+                return Ok(Some(format!("{} {how}", test.name)));
             }
         }
         Ok(None)
