@@ -52,8 +52,19 @@ pub fn make(repository: &Path, out: &Path) -> Result<Tree, Box<dyn Error>> {
         }
     }
     write(&root.join("src/switch.rs"), include_bytes!("switch.rs"))?;
-    let unbuildable = leave_out_unbuildable(&root, out, &sources)?;
-    mutants.retain(|mutant| !unbuildable.contains(&mutant.number));
+    // What did not compile last time is left out from the start, so that cargo finds the copy as it was.
+    let remembered = out.join("unbuildable.txt");
+    let keys = fs::read_to_string(&remembered).unwrap_or_default();
+    let keys: HashSet<&str> = keys.lines().collect();
+    let mut unbuildable: HashSet<u32> = mutants
+        .iter()
+        .filter(|mutant| keys.contains(mutant.key().as_str()))
+        .map(|mutant| mutant.number)
+        .collect();
+    leave_out_unbuildable(&root, out, &sources, &mut unbuildable)?;
+    let (left_out, mutants): (Vec<Mutant>, Vec<Mutant>) =
+        mutants.into_iter().partition(|mutant| unbuildable.contains(&mutant.number));
+    fs::write(remembered, left_out.iter().map(|mutant| mutant.key() + "\n").collect::<String>())?;
     Ok(Tree { root, mutants, unbuildable: unbuildable.len() })
 }
 
@@ -84,8 +95,8 @@ fn leave_out_unbuildable(
     root: &Path,
     out: &Path,
     sources: &BTreeMap<String, Source>,
-) -> Result<HashSet<u32>, Box<dyn Error>> {
-    let mut unbuildable = HashSet::new();
+    unbuildable: &mut HashSet<u32>,
+) -> Result<(), Box<dyn Error>> {
     loop {
         let mut written = BTreeMap::new();
         for (file, source) in sources {
@@ -96,7 +107,7 @@ fn leave_out_unbuildable(
         }
         let errors = cargo::check(root, out)?;
         if errors.is_empty() {
-            return Ok(unbuildable);
+            return Ok(());
         }
         let before = unbuildable.len();
         for error in &errors {
