@@ -31,7 +31,18 @@ pub const USUAL: Suite = Suite {
     name: "usual",
     flags: "",
     only: &[""],
-    but: &["capacity", "interleavings", "limit_range", "observed", "plan", "program", "readers", "readme"],
+    but: &[
+        "capacity",
+        "interleavings",
+        "limit_range",
+        "observed",
+        "orderings",
+        "plan",
+        "populations",
+        "program",
+        "readers",
+        "readme",
+    ],
     has_unit_tests: true,
 };
 

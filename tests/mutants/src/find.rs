@@ -188,7 +188,8 @@ impl Finder<'_> {
             return;
         }
         let range = whole.span().byte_range();
-        let is_left_alone = ["drop(", "work::"].iter().any(|start| self.text[range.clone()].starts_with(start));
+        let is_left_alone =
+            ["drop(", "work::"].iter().any(|start| self.text[range.clone()].starts_with(start));
         if is_left_alone {
             return;
         }
