@@ -62,7 +62,7 @@ if have miri rust-src; then
     (under_miri)
     ran+=("miri, ${COEDIT_MIRI_SEEDS:-8} seeds")
 else
-    passed_over+=("miri: the nightly toolchain lacks miri or rust-src")
+    passed_over+=("miri: there is no nightly toolchain with miri and rust-src")
 fi
 case $host in
     *-linux-gnu | *-apple-darwin)
@@ -70,8 +70,8 @@ case $host in
             (under_thread_sanitizer)
             ran+=("ThreadSanitizer")
         else
-            passed_over+=("ThreadSanitizer: the nightly toolchain lacks rust-src")
+            passed_over+=("ThreadSanitizer: there is no nightly toolchain with rust-src")
         fi
         ;;
-    *) passed_over+=("ThreadSanitizer: it is not known on '$host'") ;;
+    *) passed_over+=("ThreadSanitizer: not on ${host:-a machine without nightly Rust}") ;;
 esac
