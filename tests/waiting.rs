@@ -559,6 +559,30 @@ fn p12_without_a_warning_a_request_takes_an_idle_seat_over_at_once() {
     assert_eq!(world.acknowledge_all(), ["2 -ann [ann]"]);
 }
 
+/// Waiters of more documents than are looked at in one go begin to wait for a seat of their document at one moment.
+#[test]
+fn p12_idle_editors_of_many_documents_give_their_seats_up_at_one_moment() {
+    const DOCUMENTS: usize = 600;
+    let world = World::new(|config| {
+        let config = config.document_limit(Some(1)).user_limit(Some(1)).expiry_warning(Duration::ZERO);
+        config.idle_when_wanted(Some(IDLE))
+    });
+    let _editing = world.edit("elsewhere", "ann");
+    let names: Vec<String> = (0..DOCUMENTS).map(|number| format!("doc-{number}")).collect();
+    let waiters: Vec<_> = names.iter().map(|name| world.open(name, "ann", Access::Edit)).collect();
+    for waiter in &waiters {
+        assert!(matches!(waiter.request_edit(), Ok(EditRequest::Waiting { reason: Reason::UserLimit, .. })));
+    }
+    let editors: Vec<_> = names.iter().map(|name| world.edit(name, name)).collect();
+    world.pass(IDLE);
+    world.engine.set_user_limit(None).unwrap();
+    world.engine.tick();
+    let granted = waiters.iter().filter(|waiter| waiter.may_edit()).count();
+    let editing = editors.iter().filter(|editor| editor.may_edit()).count();
+    assert_eq!((granted, editing), (DOCUMENTS, 0));
+    world.engine.validate().unwrap();
+}
+
 /// Its request frees a seat, but that passes to an earlier waiter: it waits on at the limit that stops it.
 #[test]
 fn p12_a_request_that_frees_a_seat_for_an_earlier_waiter_waits_on() {

@@ -167,9 +167,9 @@ impl Admission {
         self.waiters.lock().first_in(queue)
     }
 
-    /// Documents for a seat of which somebody waits, at most so many.
-    pub(crate) fn waited_for(&self, most: usize) -> Vec<DocumentKey> {
-        self.waiters.lock().documents().take(most).collect()
+    /// At most `most` of the documents for a seat of which somebody waits, by key: the first ones, or those `after` one.
+    pub(crate) fn waited_for(&self, after: Option<&DocumentKey>, most: usize) -> Vec<DocumentKey> {
+        self.waiters.lock().documents(after).take(most).collect()
     }
 
     /// Returns true if one who waits would get in once a seat of the engine is given back.

@@ -137,11 +137,12 @@ impl Waiters {
         Some((*id, self.get(*id)?.clone()))
     }
 
-    /// The documents for a seat of which somebody waits.
-    pub(super) fn documents(&self) -> impl Iterator<Item = DocumentKey> {
-        // They are in one piece, after the line of the engine.
-        let lines = self.lines.keys().skip_while(|queue| **queue == Queue::Engine);
-        work::each(Item::Line, lines).map_while(|queue| match queue {
+    /// The documents for a seat of which somebody waits, or those `after` one.
+    pub(super) fn documents(&self, after: Option<&DocumentKey>) -> impl Iterator<Item = DocumentKey> {
+        // Their lines are in one piece, after the line of the engine.
+        let after = after.map_or(Queue::Engine, |key| Queue::Document(key.clone()));
+        let lines = self.lines.range((Bound::Excluded(after), Bound::Unbounded));
+        work::each(Item::Line, lines).map_while(|(queue, _)| match queue {
             Queue::Document(key) => Some(key.clone()),
             _ => None,
         })

@@ -1,6 +1,7 @@
 //! Fencing users from documents, and dropping them.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::time::Duration;
 
@@ -39,8 +40,8 @@ impl Registry {
         let now = self.coarse_now();
         let until = time.map_or(Moment::NEVER, |time| now.steady.after(time));
         // Each is looked at twice.
-        if users.is_some_and(|users| users.len() > AT_ONCE / 2) {
-            return self.fence_many(key, users, (until, now), why);
+        if let Some(many) = users.filter(|users| users.len() > AT_ONCE / 2) {
+            return self.fence_many(key, many, (until, now), why);
         }
         let (hash, index) = self.locate(key);
         let mut held = self.hold(index, now);
@@ -62,15 +63,16 @@ impl Registry {
     fn fence_many(
         &self,
         key: &DocumentKey,
-        users: Option<&[UserId]>,
+        users: &[UserId],
         (until, now): (Moment, Now),
         why: WhyLess,
     ) -> Result<Dropped, FenceError> {
         let (hash, index) = self.locate(key);
-        let slices = || users.into_iter().flat_map(|users| users.chunks(AT_ONCE));
+        // Whoever is named twice takes no more room.
+        let each: Vec<UserId> = users.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect();
         let count = || {
             let new = |some| self.read(index, |shard| shard.fences.count_new(key, Some(some)));
-            slices().map(new).sum::<usize>()
+            each.chunks(AT_ONCE).map(new).sum::<usize>()
         };
         let mut taken = count();
         if !self.fence_count.take(taken) {
@@ -85,11 +87,11 @@ impl Registry {
             held.lower_earliest(until);
             held.shard.fences.put(key, Some(some), until)
         };
-        let used = slices().map(put).sum();
-        // A user was named twice, or another call fenced or lifted one meanwhile.
+        let used = each.chunks(AT_ONCE).map(put).sum();
+        // Another call may have fenced or unfenced some of them meanwhile.
         self.fence_count.correct(taken, used);
         self.sleeper.wake_by(until.as_millis());
-        let (named, unmatched) = self.named(key, users);
+        let (named, unmatched) = self.named(key, Some(users));
         let mut dropped = self.drop_from(self.hold(index, now), (key, hash), named.as_deref(), why);
         dropped.unmatched.extend(unmatched);
         Ok(dropped)

@@ -56,7 +56,17 @@ impl Registry {
             self.carry_out_all(granted);
         }
         if have_moved || self.has_moved.swap(false, Ordering::SeqCst) {
-            self.take_over_idle(now, &self.admission.waited_for(TURNS), None);
+            self.take_over_all_idle(now);
+        }
+    }
+
+    /// Gives the seats of idle editors to those who wait, at every limit.
+    fn take_over_all_idle(&self, now: Now) {
+        let mut documents = self.admission.waited_for(None, TURNS);
+        self.take_over_idle(now, &documents, None);
+        while let Some(last) = documents.last() {
+            documents = self.admission.waited_for(Some(last), TURNS);
+            self.take_over_idle(now, &documents, None);
         }
     }
 
