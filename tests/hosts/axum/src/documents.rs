@@ -10,6 +10,7 @@ use std::{collections::HashMap, error::Error, fs};
 use axum::extract::{Json, State, ws::Message};
 use coedit::{
     Callback, Callbacks, ChangeError, Connection, ConnectionId, Delivery, DocumentKey, Snapshot, Status,
+    Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -18,6 +19,9 @@ use tokio::task::block_in_place;
 use tokio::time::sleep;
 
 use crate::{Host, Shared, tabs::say};
+
+/// By so much the time of a change may be wrong. A host that numbers its changes compares numbers instead.
+const CLOCK_ERROR: Duration = Duration::from_millis(3);
 
 /// A document that was opened since the host started. It stays in memory: this is a toy.
 #[derive(Default, Serialize, Deserialize)]
@@ -149,17 +153,22 @@ impl Host {
 
     /// Keeps what the next process begins with: the engine, suspended or as it is now, and the texts.
     pub fn keep(&self, suspended: Option<Snapshot>) -> io::Result<()> {
-        let state = {
+        let now = || SystemTime::from(self.engine.now());
+        let (snapshot, texts, time) = {
             let documents = self.lock(); // no change comes between the snapshot and the texts
+            let time = now() + CLOCK_ERROR;
             let snapshot = suspended.unwrap_or_else(|| self.engine.snapshot());
-            json!({ "engine": snapshot, "texts": *documents, "time": self.engine.now() })
+            while now() <= time + CLOCK_ERROR {
+                std::thread::sleep(Duration::from_millis(1)); // all changes after this are later than `time`
+            }
+            (snapshot, json!(*documents), Timestamp::from(time))
         };
+        let state = json!({ "engine": snapshot, "texts": texts, "time": time });
         let _one_at_a_time = self.writing.lock().expect("nobody panics under this lock");
         self.replace(&self.folder.join("state.json"), state.to_string().as_bytes(), SystemTime::now())
     }
 
-    /// Takes the texts that the storage got after the process before had kept its own, at `time`, and crashed. The times are
-    /// right within some milliseconds: a host that numbers its changes compares numbers.
+    /// Takes the texts that the storage got after the process before had kept its own, at `time`, and crashed.
     pub fn catch_up(&self, time: SystemTime) -> io::Result<()> {
         for (key, document) in self.lock().iter_mut() {
             if is_later(&self.path(key), time) {

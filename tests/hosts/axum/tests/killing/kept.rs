@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use std::{fmt, fs, io};
+use std::{fs, io};
 
 use coedit::{Access, DocumentKey, Engine, ManualClock, Timestamp, UserId};
 use serde::Deserialize;
@@ -12,14 +12,15 @@ use serde_json::{Value, from_slice, from_value};
 
 use super::storage::File;
 use super::world::Seat;
-use super::{DOCUMENTS, EDITORS, GRACE, config, document_key, head};
+use super::{DOCUMENTS, EDITORS, GRACE, config, document_key};
 
-/// By so much the label of a change may be beside the time at which the host kept its state.
-const CLOCK_ERROR: Duration = Duration::from_millis(15);
+/// The host begins its snapshot less than so much before the time that it writes into it.
+const MARGIN: Duration = Duration::from_millis(5);
 
 /// What the last snapshot has.
 #[derive(Debug)]
 pub struct Kept {
+    /// Changes up to then are in it, and later ones are not.
     pub time: Timestamp,
     pub texts: BTreeMap<DocumentKey, Text>,
     /// The documents with unsaved changes, forgotten ones included.
@@ -38,14 +39,6 @@ pub struct Text {
     pub text: String,
 }
 
-/// Which text the restored host has to have.
-#[derive(PartialEq, Eq)]
-pub enum Expected<'a> {
-    Text(&'a str),
-    /// The snapshot and the last change in the file are of the same moment.
-    Either,
-}
-
 /// The least access that the connections of a user of a document have.
 fn accesses(engine: &Engine) -> HashMap<(DocumentKey, UserId), Access> {
     let mut accesses = HashMap::new();
@@ -56,15 +49,6 @@ fn accesses(engine: &Engine) -> HashMap<(DocumentKey, UserId), Access> {
         }
     }
     accesses
-}
-
-impl fmt::Debug for Expected<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Expected::Text(text) => write!(f, "{:?}", head(text)),
-            Expected::Either => f.write_str("either"),
-        }
-    }
 }
 
 impl Kept {
@@ -102,11 +86,10 @@ impl Kept {
 
     /// Checks that whoever was there before the snapshot, in the process that was killed, is in it. Returns how many that are.
     pub fn has_those_who_were_there(&self, seats: &[(usize, Seat)], process: u32) -> usize {
-        let time: SystemTime = self.time.into();
         // The lease of a line that was lost later than that had not ended.
         let was_there = |seat: &Seat| {
             let heard = SystemTime::now() - seat.heard.elapsed();
-            seat.process == process && seat.since < time && heard + GRACE > time + CLOCK_ERROR
+            seat.process == process && seat.since < self.sure() && heard + GRACE > self.time.into()
         };
         let were_there = seats.iter().filter(|(_, seat)| was_there(seat));
         for (client, seat) in were_there.clone() {
@@ -119,16 +102,12 @@ impl Kept {
     }
 
     /// The text that the restored host shows: the storage's, if that got later changes.
-    pub fn expected<'a>(&'a self, key: &DocumentKey, file: Option<&'a File>) -> Expected<'a> {
-        let kept = Expected::Text(&self.texts[key].text);
-        let Some(file) = file else { return kept };
-        let (kept_at, saved): (SystemTime, SystemTime) = (self.time.into(), file.lastsave.into());
-        if saved > kept_at + CLOCK_ERROR {
-            Expected::Text(&file.text)
-        } else if saved + CLOCK_ERROR < kept_at {
-            kept
-        } else {
-            Expected::Either
-        }
+    pub fn expected<'a>(&'a self, key: &DocumentKey, file: Option<&'a File>) -> &'a str {
+        file.filter(|file| file.lastsave > self.time).map_or(&self.texts[key].text, |file| &file.text)
+    }
+
+    /// What a client knew by then is surely in it.
+    pub fn sure(&self) -> SystemTime {
+        SystemTime::from(self.time) - MARGIN
     }
 }

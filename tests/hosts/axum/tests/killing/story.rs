@@ -12,7 +12,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use super::client::Client;
-use super::kept::{Expected, Kept};
+use super::kept::Kept;
 use super::storage::Storage;
 use super::world::{Process, Seat, World};
 use super::{CLIENTS, DOCUMENTS, EDITORS, GRACE, PATIENCE, SNAPSHOTS, document_key, head, settings};
@@ -35,7 +35,6 @@ struct Figures {
     listed: usize,
     texts: usize,
     from_storage: usize,
-    same_moment: usize,
 }
 
 pub struct Story {
@@ -131,7 +130,7 @@ impl Story {
 
     fn reads_the_snapshot(&mut self, seats: &[(usize, Seat)]) {
         self.kept = Kept::read(&self.host.data().join("state.json"), seats);
-        let time = self.kept.as_ref().map_or(SystemTime::UNIX_EPOCH, |kept| kept.time.into());
+        let time = self.kept.as_ref().map_or(SystemTime::UNIX_EPOCH, Kept::sure);
         self.world.history(|history| history.goes_back_to(time));
     }
 
@@ -210,17 +209,9 @@ impl Story {
             let before = self.storage.file(key);
             let text = self.host.text(key.as_str()).await;
             let expected = kept.expected(key, before.as_ref());
+            let (is, should_be) = (head(&text), head(expected));
+            assert!(text == expected, "{key} is {is:?}, not {should_be:?}, kept at {}", kept.time);
             self.figures.texts += 1;
-            if expected == Expected::Either {
-                self.figures.same_moment += 1;
-                continue;
-            }
-            assert!(
-                expected == Expected::Text(&text),
-                "the text of {key} is {:?}, but {expected:?} was expected of the snapshot of {}",
-                head(&text),
-                kept.time
-            );
             let file = self.storage.file(key);
             self.figures.from_storage += usize::from(text != kept.texts[key].text);
             let is_saved = file.as_ref().map_or(text.is_empty(), |file| file.text == text);
@@ -232,12 +223,12 @@ impl Story {
     async fn looks_at_the_changes(&mut self, kept: &Kept) {
         for key in (0..DOCUMENTS).map(document_key) {
             let file = self.storage.file(&key);
-            let text = match kept.texts.contains_key(&key) {
-                true if kept.expected(&key, file.as_ref()) == Expected::Either => continue,
-                true => self.host.text(key.as_str()).await,
-                false => file.map(|file| file.text).unwrap_or_default(),
+            let text = if kept.texts.contains_key(&key) {
+                self.host.text(key.as_str()).await
+            } else {
+                file.map(|file| file.text).unwrap_or_default()
             };
-            let undone = self.world.history(|history| history.undone(key.as_str(), &text, kept.time.into()));
+            let undone = self.world.history(|history| history.undone(key.as_str(), &text, kept.sure()));
             assert!(undone.is_none(), "{key} is {:?}, after {undone:?}, kept at {}", head(&text), kept.time);
         }
     }
@@ -288,7 +279,7 @@ impl fmt::Display for Story {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Figures { kills, restores, while_writing, while_starting, own_snapshot, .. } = self.figures;
         let Figures { unsaved, forgotten, listed, saved_since, .. } = self.figures;
-        let Figures { texts, from_storage, same_moment, known, .. } = self.figures;
+        let Figures { texts, from_storage, known, .. } = self.figures;
         let counts = self.world.counts();
         write!(f, "{kills} kills, {while_writing} of them while a snapshot was written, ")?;
         writeln!(f, "{while_starting} while the host started; {own_snapshot} processes left a snapshot")?;
@@ -301,7 +292,6 @@ impl fmt::Display for Story {
             f,
             "{texts} texts, {from_storage} of them from the storage, which was ahead of the snapshot, "
         )?;
-        writeln!(f, "and {same_moment} that were not compared, of the same moment as the snapshot")?;
         write!(
             f,
             "{} tabs came back, {} to edit, with {} ",
