@@ -288,10 +288,7 @@ impl fmt::Display for Story {
             "{restores} restores: {unsaved} documents were unsaved at the snapshot, {listed} of them were "
         )?;
         writeln!(f, "listed, {forgotten} as forgotten; {saved_since} had been saved since the snapshot")?;
-        write!(
-            f,
-            "{texts} texts, {from_storage} of them from the storage, which was ahead of the snapshot, "
-        )?;
+        writeln!(f, "{texts} texts, {from_storage} of them from the storage, ahead of the snapshot")?;
         write!(
             f,
             "{} tabs came back, {} to edit, with {} ",
