@@ -70,8 +70,6 @@ pub struct Longest {
 pub struct Report {
     /// How often it took a shard lock.
     pub shard_holds: u64,
-    /// How many shard locks it held at one time.
-    pub shards_at_once: usize,
     /// By lock and item.
     pub most: Vec<Most>,
     /// By lock.
@@ -85,7 +83,6 @@ struct Work {
     holds: Vec<Hold>,
     next: u64,
     shard_holds: u64,
-    shards_at_once: usize,
     records: Vec<Record>,
 }
 
@@ -144,7 +141,6 @@ pub fn report() -> Report {
         };
         Report {
             shard_holds: work.shard_holds,
-            shards_at_once: work.shards_at_once,
             most: work.records.iter().flat_map(most).collect(),
             longest: work.records.iter().map(longest).collect(),
         }
@@ -236,8 +232,10 @@ impl Held {
         WORK.with_borrow_mut(|work| {
             work.next += 1;
             if is_shard {
-                let held = 1 + work.holds.iter().filter(|hold| hold.is_shard).count();
-                work.shards_at_once = work.shards_at_once.max(held);
+                assert!(
+                    !work.holds.iter().any(|hold| hold.is_shard),
+                    "at most one shard lock is held at any time"
+                );
                 work.shard_holds += 1;
             }
             work.holds.push(Hold {
