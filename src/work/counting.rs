@@ -209,16 +209,19 @@ fn on_holds(count: impl Fn(&mut Hold)) {
 
 impl Lists {
     fn add(&mut self, list: usize, count: u64) {
-        match self.0.iter_mut().rev().find(|(other, _)| *other == list) {
-            Some((_, counted)) => *counted += count,
-            None => self.0.push((list, count)),
+        match self.0.last_mut() {
+            Some((last, counted)) if *last == list => *counted += count,
+            _ => self.0.push((list, count)),
         }
     }
 
     /// The count of the list that has the most, and of all others.
-    fn totals(&self) -> [u64; 2] {
-        let most = self.0.iter().map(|(_, count)| *count).max().unwrap_or(0);
-        [most, self.0.iter().map(|(_, count)| count).sum::<u64>() - most]
+    fn totals(&mut self) -> [u64; 2] {
+        // A list that was looked at again after another one is there twice.
+        self.0.sort_unstable();
+        let of_list = |lists: &[(usize, u64)]| lists.iter().map(|(_, count)| count).sum();
+        let most: u64 = self.0.chunk_by(|one, other| one.0 == other.0).map(of_list).max().unwrap_or(0);
+        [most, of_list(&self.0) - most]
     }
 }
 
@@ -266,8 +269,8 @@ impl Work {
         let mut hold = self.holds.remove(at);
         let time = hold.begun.map_or(Duration::ZERO, |begun| own_time().saturating_sub(begun));
         let lists = [
-            (Item::UserOfOneDocument, Item::UserOfOthers, &hold.users),
-            (Item::NewsOfOneDocument, Item::NewsOfOthers, &hold.news),
+            (Item::UserOfOneDocument, Item::UserOfOthers, &mut hold.users),
+            (Item::NewsOfOneDocument, Item::NewsOfOthers, &mut hold.news),
         ];
         for (one, others, lists) in lists {
             let [most, rest] = lists.totals();
