@@ -138,12 +138,13 @@
 //! | [`capacity`], `usage/` | how many connections a crowd needs, and how many were used |
 //! | `stats/` | counters, and their text for Prometheus |
 //! | `config/`, `access.rs`, `callback.rs`, `error.rs`, `ids.rs`, `license.rs`, `limits.rs`, `notice.rs`, `report.rs`, `seats.rs`, `time/`, `token.rs` | the vocabulary: plain types that import no machinery |
-//! | `hash.rs`, `sync.rs` | the hasher; locks, atomics and channels, which a model checker swaps |
+//! | `hash.rs`, `sync.rs`, `work.rs` | the hasher; locks, atomics and channels, which a model checker swaps; what is worked through under a lock, which tests count |
 //!
-//! The rules of the code: at most one shard lock is held at a time, and under it no host code runs and no precise clock is
-//! read. Methods are written for `&mut self`, and the lock stands one layer above. Every queue has a bound, and [`Bounds`]
-//! names it. No error changes anything. An `expect` documents an invariant of the engine: if it fails, that is a bug.
-//! [`Engine::validate`] recounts every total.
+//! The rules of the code: at most one shard lock is held at a time, and under it no host code runs, no precise clock is
+//! read, and nothing works through more than 256 items, but for one document's own list of users. Methods are written for
+//! `&mut self`, and the lock stands one layer above. Every queue has a bound, and [`Bounds`] names it. No error changes
+//! anything. An `expect` documents an invariant of the engine: if it fails, that is a bug. [`Engine::validate`] recounts
+//! every total.
 //!
 //! These cache lines are written by all threads:
 //!

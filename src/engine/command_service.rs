@@ -40,7 +40,8 @@ impl Engine {
     ///
     /// Returns the connections that lost access, and the ids that match no user of the document. Returns
     /// [`DocumentError::NotOpen`] if the document is not open. Takes time in proportion to the users and their
-    /// connections, under one shard lock.
+    /// connections, under one shard lock. Of more than 256 ids it looks first, some at a time, which are in the document: who
+    /// comes meanwhile may be left out.
     ///
     /// ```
     /// use coedit::{Access, ChangeError, Config, DocumentKey, Engine, User};
@@ -120,7 +121,8 @@ impl Engine {
         License::of(self.limits(), self.registry().named_users())
     }
 
-    /// Returns the documents whose last save was given up, sorted by key. Locks each shard in turn.
+    /// Returns the documents whose last save was given up, sorted by key. Locks each shard in turn, for
+    /// at most 256 documents at one time.
     pub fn forgotten(&self) -> Vec<Forgotten> {
         self.registry().forgotten()
     }

@@ -130,8 +130,8 @@ impl Engine {
     }
 
     /// Returns everything that is open, unsaved or forgotten now, as [`suspend`](Self::suspend) does, while the engine goes on:
-    /// for a host that may crash. It is consistent document by document. Reads every document, at most 128 under one
-    /// hold of a shard lock.
+    /// for a host that may crash. It is consistent document by document. Reads every document, by slices of about 256
+    /// documents and users under one hold of a shard lock.
     pub fn snapshot(&self) -> Snapshot {
         self.registry().snapshot()
     }
@@ -157,7 +157,7 @@ impl Engine {
     /// [save patience](crate::Config::save_patience) is at most a quarter of `deadline`. When all is settled, or `deadline` from
     /// now, the receivers end, and answers are late from then on. Questions are answered throughout.
     ///
-    /// The first call counts; a later one returns the same shutdown. Works through at most 256 connections under one hold
+    /// The first call counts; a later one returns the same shutdown. Works through at most 128 connections under one hold
     /// of a shard lock.
     ///
     /// ```

@@ -36,7 +36,8 @@ impl Engine {
     /// The returned time is by the wall clock, as it runs now. It may be too early, but not too late, unless the wall clock is
     /// set back meanwhile. Any other call may bring the next deadline forward, see
     /// [`next_deadline`](Self::next_deadline). Takes no lock if nothing is due, except that the first call of a minute
-    /// collects [`usage`](Self::usage). Otherwise it runs at most 128 deadlines under one hold of a shard lock.
+    /// collects [`usage`](Self::usage). Otherwise it runs what is due by slices: at most 128
+    /// connections, or about 256 documents and users, under one hold of a shard lock.
     ///
     /// ```
     /// use coedit::{Access, Config, DocumentKey, Engine, ManualClock, Status, User};

@@ -4,7 +4,8 @@
 //!
 //! At most one shard lock is held at any time. It is taken in [`Registry::hold`] (to change something) and
 //! [`Registry::read`], and nowhere else but in the walks of `limits.rs`. Under it no host code runs and no precise clock is
-//! read. Under it the locks of [`Admission`] are taken, in the order that stands there, and last that of the
+//! read, and nothing works through more than [`AT_ONCE`](crate::work::AT_ONCE) items, but for one document's own list of
+//! users. Under it the locks of [`Admission`] are taken, in the order that stands there, and last that of the
 //! [`NoticeBoard`]. The lock over the history of usage, and that of whoever changes a limit, are taken before a shard
 //! lock, never after.
 //!
