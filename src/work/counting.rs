@@ -210,7 +210,7 @@ fn on_holds(count: impl Fn(&mut Hold)) {
 impl Lists {
     fn add(&mut self, list: usize, count: u64) {
         match self.0.last_mut() {
-            Some((last, counted)) if *last == list => *counted += count,
+            Some((same, counted)) if *same == list => *counted += count,
             _ => self.0.push((list, count)),
         }
     }
