@@ -559,6 +559,42 @@ fn p12_without_a_warning_a_request_takes_an_idle_seat_over_at_once() {
     assert_eq!(world.acknowledge_all(), ["2 -ann [ann]"]);
 }
 
+/// A seat of a document, too, goes to whoever waits already, once its editor is idle for long enough.
+#[test]
+fn p12_an_editor_who_becomes_idle_gives_its_seat_to_a_waiter_of_its_document() {
+    for warning in [Duration::ZERO, WARNING] {
+        let world = World::new(|config| {
+            config.document_limit(Some(1)).idle_when_wanted(Some(IDLE)).expiry_warning(warning)
+        });
+        let (ann, zoe) = (world.edit("a", "ann"), world.edit("z", "zoe"));
+        let ben = wait(&world, "a", "ben");
+        world.pass(IDLE - warning - Duration::from_millis(1));
+        assert_eq!(heard(&world), Vec::<String>::new());
+        world.pass(Duration::from_millis(1));
+        if !warning.is_zero() {
+            assert_eq!(heard(&world), ["ann 4002 60000"]);
+            world.pass(warning);
+        }
+        assert_eq!(heard(&world), ["ann view Wanted", "ben edit Granted"]);
+        assert!(!ann.may_edit() && ben.may_edit() && zoe.may_edit());
+    }
+}
+
+#[test]
+fn p12_an_idle_editor_who_was_dropped_is_no_longer_warned() {
+    let world = with_takeover(2, WARNING);
+    let (ann, ben) = (world.edit("a", "ann"), world.edit("b", "ben"));
+    world.pass(IDLE);
+    world.engine.drop_users(&key("a"), &[id("ann")]).unwrap();
+    ben.release_edit().unwrap();
+    assert_eq!(heard(&world), Vec::<String>::new());
+    let _others = ["c", "d"].map(|name| world.edit(name, name));
+    let eve = wait(&world, "e", "eve");
+    world.pass(Duration::from_millis(1));
+    assert_eq!(heard(&world), Vec::<String>::new());
+    assert!(!ann.may_edit() && !ben.may_edit() && !eve.may_edit());
+}
+
 /// Waiters of more documents than are looked at in one go begin to wait for a seat of their document at one moment.
 #[test]
 fn p12_idle_editors_of_many_documents_give_their_seats_up_at_one_moment() {

@@ -396,9 +396,9 @@ impl Shard {
         };
         let listed = counted.connections.iter().sum::<u32>() as usize;
         self.meter.validate()?;
-        let (stays, named) = self.stays.totals();
-        if stays != if self.stays.is_on() { listed } else { 0 } || named > listed {
-            return Err(format!("{stays} stays, {named} named, counted {listed}"));
+        let (stays, named, strangers) = self.stays.totals();
+        if stays != if self.stays.is_on() { listed } else { 0 } || named > listed || strangers > 0 {
+            return Err(format!("{stays} stays, {named} named, {strangers} not idle, counted {listed}"));
         }
         if counted == totals && listed == self.connections.len() {
             Ok(())

@@ -243,18 +243,22 @@ impl Stays {
         if stay.is_lost() { 0 } else { 2 - u8::from(idle.is_some_and(is_idle)) }
     }
 
-    /// How many there are, and how many can be resumed.
-    pub(super) fn totals(&self) -> (usize, usize) {
-        (self.slots.iter().flatten().count(), self.by_name.len())
+    /// How many there are, how many can be resumed, and how many are listed as idle editors who are none.
+    pub(super) fn totals(&self) -> (usize, usize, usize) {
+        let idle = self.slots.iter().flatten().filter(|stay| stay.wanted != Wanted::No).count();
+        (self.slots.iter().flatten().count(), self.by_name.len(), self.idle_editors.len().abs_diff(idle))
     }
 
-    /// Checks that each connection that can be resumed is found by its name, and that somebody looks at each in time.
+    /// Checks that each connection that can be resumed is found by its name, that somebody looks at each in time, and that those
+    /// whose seats can go to somebody who waits edit and are listed.
     pub(super) fn validate(&self, slot: u32, id: ConnectionId, access: Access) -> Result<(), String> {
         let Some(stay) = self.get(slot, id) else {
             return if self.is_on() { Err(format!("connection {id:?} has no stay")) } else { Ok(()) };
         };
         let named = stay.token.is_none_or(|token| self.by_name.get(&(token.epoch, token.name)) == Some(&id));
         let next = stay.next_look(&self.rules, access);
+        let listed = access == Access::Edit && self.idle_editors.contains(&(stay.active, slot));
+        let named = named && (stay.wanted == Wanted::No || listed);
         if named && self.looks.agrees(slot, next) { Ok(()) } else { Err(format!("{stay:?} is not in order")) }
     }
 }
