@@ -229,10 +229,9 @@ impl Ready {
         self.has_doorbell.load(Ordering::SeqCst)
     }
 
-    /// A receiver that gets a ring while something can be taken.
+    /// A receiver that gets a ring while something can be taken. The caller rings for what is there already.
     pub(super) fn doorbell(&self, which: Which) -> crossbeam_channel::Receiver<()> {
         self.has_doorbell.store(true, Ordering::SeqCst);
-        self.ring();
         self.bell(which).doorbell.1.clone()
     }
 

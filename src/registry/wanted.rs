@@ -61,11 +61,8 @@ impl Registry {
                 continue;
             }
             drop(held);
-            if wanted == Wanted::Over {
-                let taken = self.lets_first_in(now, queue) && self.take_seat(now, id, active, asking);
-                if !taken {
-                    self.hold(self.shard_of(id), now).shard.end_want(id);
-                }
+            if wanted == Wanted::Over && self.lets_first_in(now, queue) {
+                self.take_seat(now, id, active, asking);
             }
         }
     }
@@ -123,12 +120,12 @@ impl Registry {
     }
 
     /// An idle editor loses its seat to whoever waits, unless it was active meanwhile.
-    fn take_seat(&self, now: Now, id: ConnectionId, active: Moment, asking: Option<ConnectionId>) -> bool {
+    fn take_seat(&self, now: Now, id: ConnectionId, active: Moment, asking: Option<ConnectionId>) {
         let mut held = self.hold(self.shard_of(id), now);
         if held.shard.idle_since(id) != Some(active) || held.shard.access(id) != Some(Access::Edit) {
-            return false;
+            return;
         }
-        let Some(Place { document, participant }) = held.shard.place(id) else { return false };
+        let Some(Place { document, participant }) = held.shard.place(id) else { return };
         let (cx, mut dropped) = (held.cx, Dropped::default());
         let target = DropTarget::Connection(participant, id);
         let effects =
@@ -141,6 +138,5 @@ impl Registry {
         self.carry_out(deferred);
         self.carry_out_all(granted);
         drop(garbage);
-        true
     }
 }
