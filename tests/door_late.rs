@@ -110,6 +110,16 @@ fn p5_other_late_answers_are_told_so() {
     assert_eq!(talk.error(ack(Some(2), 0)), 0);
 }
 
+/// The second attempt failed, so nothing is outstanding; but the first one may have worked.
+#[test]
+fn p5_a_late_save_counts_also_after_its_next_attempt_failed() {
+    let mut talk = saving(Config::new());
+    assert_eq!(numbers(&talk.say(at(71_000, NOTHING))), [(2, 3)]);
+    assert_eq!(talk.error(ack(Some(3), 1)), 0);
+    assert_eq!(talk.say(ack(Some(2), 0))[0]["reply"]["late"], true);
+    assert_eq!(talk.door.engine().documents(), 0);
+}
+
 #[test]
 fn a_save_that_ran_out_needs_its_number_also_before_its_next_attempt() {
     let mut talk = saving(Config::new());

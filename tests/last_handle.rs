@@ -477,3 +477,19 @@ fn p5_when_the_clock_panics_in_the_timer_the_receivers_run_what_is_due() {
     });
     assert_eq!(told, ["2 -ann [ann]"]);
 }
+
+/// Nobody takes callbacks, and the timer's thread is gone: whoever waits for the report runs what is due.
+#[test]
+fn p5_when_the_clock_panics_in_the_timer_whoever_waits_for_the_end_runs_it() {
+    let report = without_deadlock(|| {
+        let clock = Arc::new(PanickingClock(ManualClock::new(at(0))));
+        let engine = Engine::new(Config::new().clock(clock.clone())).unwrap();
+        let _callbacks = engine.callbacks();
+        let ann = engine.open(&key("doc"), &user("ann"), Access::Edit).unwrap();
+        ann.change().unwrap();
+        let shutdown = engine.begin_shutdown(seconds(5));
+        clock.0.advance(seconds(5));
+        shutdown.wait()
+    });
+    assert_eq!(report.unsaved.len(), 1);
+}

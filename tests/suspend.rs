@@ -236,6 +236,26 @@ fn fences_named_users_and_forgotten_documents_are_kept() {
     assert_eq!(world.acknowledge_all(), ["2 [ann]"]);
 }
 
+/// The next process may count named users of another access: those of the old one do not count under its limit later.
+#[test]
+fn named_users_are_restored_only_where_they_are_limited() {
+    let named = |edit, live| NamedUsers { edit, live, expire_days: 30 };
+    let world = world(|config| config.named_users(named(Some(2), None)));
+    drop(world.edit("doc", "ann"));
+    world.acknowledge_all();
+    let world = restart(world, |config| config.named_users(named(None, Some(5))));
+    world.engine.set_named_users(named(Some(1), Some(5))).unwrap();
+    assert_eq!(world.engine.license().quota.users, []);
+    assert!(world.edit("doc", "ben").may_edit());
+}
+
+#[test]
+fn a_snapshot_says_how_many_documents_it_has() {
+    let world = world(|config| config);
+    let _tabs = ["a", "b", "c"].map(|name| world.edit(name, "ann"));
+    assert_eq!(world.engine.snapshot().documents(), 3);
+}
+
 #[test]
 fn p10_an_unknown_version_and_a_damaged_snapshot_are_refused() {
     let world = world(|config| config);

@@ -164,16 +164,24 @@ impl Lifecycle {
         self.report.lock().clone()
     }
 
-    /// Waits for the report, at most for `pause` if there is one.
-    pub(super) fn wait_for_report(&self, pause: Option<Duration>) -> Option<Arc<Report>> {
+    /// Waits for the report, until [`wake_waiters`](Self::wake_waiters) is called, at most for the `pause` if there is one.
+    /// No call of it after the pause was asked for is missed.
+    pub(super) fn wait_for_report(&self, pause: impl FnOnce() -> Option<Duration>) -> Option<Arc<Report>> {
         let mut report = self.report.lock();
         if report.is_none() {
-            match pause {
+            match pause() {
                 Some(pause) => drop(self.reported.wait_for(&mut report, pause)),
                 None => self.reported.wait(&mut report),
             }
         }
         report.clone()
+    }
+
+    /// Whoever waits for the report is to see whether it has to run what is due.
+    pub(super) fn wake_waiters(&self) {
+        // Whoever is about to wait holds the lock until it does.
+        drop(self.report.lock());
+        self.reported.notify_all();
     }
 
     #[cfg(feature = "async")]

@@ -85,6 +85,7 @@ impl Drop for TimerGone<'_> {
     fn drop(&mut self) {
         self.0.has_timer.store(false, Ordering::SeqCst);
         self.0.need_receivers();
+        self.0.lifecycle.wake_waiters();
     }
 }
 
@@ -223,11 +224,11 @@ impl Registry {
     /// Waits until the engine has ended.
     pub(crate) fn wait_for_end(&self) -> Arc<Report> {
         loop {
-            let pause = if self.has_timer() { None } else { Some(LOOK_AGAIN) };
-            if pause.is_some() {
+            if !self.has_timer() {
                 self.begin_end_if_asked();
                 self.tick();
             }
+            let pause = || (!self.has_timer()).then_some(LOOK_AGAIN);
             if let Some(report) = self.lifecycle.wait_for_report(pause) {
                 return report;
             }

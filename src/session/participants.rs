@@ -325,6 +325,31 @@ mod tests {
         assert_eq!(editors, (0..6).map(|n| user(n).id().clone()).collect::<Vec<_>>());
     }
 
+    /// Neither order is that of the list: somebody left a gap that another one filled, and a viewer began to edit late.
+    #[test]
+    fn both_orders_survive_the_end_of_the_numbers() {
+        let hasher = hasher(true);
+        let mut participants = Participants::default();
+        for n in 0..4 {
+            participants.join(
+                &user(n),
+                tab(n as u64, if n == 1 { Access::View } else { Access::Edit }),
+                &hasher,
+            );
+        }
+        let first = participants.find(user(0).id(), &hasher).unwrap();
+        participants.leave(first, id(0));
+        participants.release(first, &hasher);
+        participants.join(&user(4), tab(4, Access::Edit), &hasher);
+        participants.join(&user(1), tab(5, Access::Edit), &hasher);
+        participants.next_number = u32::MAX;
+        participants.join(&user(5), tab(6, Access::Edit), &hasher);
+        assert_eq!(by_arrival(&participants), [1, 2, 3, 4, 5].map(user));
+        let mut editors = Vec::new();
+        participants.append_users(&mut editors, Member::is_editing);
+        assert_eq!(editors, [2, 3, 4, 1, 5].map(|n| user(n).id().clone()));
+    }
+
     #[test]
     fn a_seat_passes_to_another_tab_of_the_user_with_the_same_access() {
         let hasher = hasher(true);

@@ -248,6 +248,11 @@ fn is_left_out(attributes: &[syn::Attribute]) -> bool {
     attributes.iter().any(|attribute| attribute.path().is_ident("cfg"))
 }
 
+/// The engine's checks of itself change nothing, and without them the engine does the same. A constant has no switch.
+fn is_check_or_constant(signature: &syn::Signature) -> bool {
+    signature.constness.is_some() || signature.ident.to_string().starts_with("validate")
+}
+
 impl<'ast> Visit<'ast> for Finder<'_> {
     fn visit_item_mod(&mut self, item: &'ast syn::ItemMod) {
         if !is_left_out(&item.attrs) {
@@ -275,7 +280,7 @@ impl<'ast> Visit<'ast> for Finder<'_> {
     }
 
     fn visit_item_fn(&mut self, item: &'ast syn::ItemFn) {
-        if item.sig.constness.is_none() && !is_left_out(&item.attrs) {
+        if !is_check_or_constant(&item.sig) && !is_left_out(&item.attrs) {
             self.function = item.sig.ident.to_string();
             self.change_body(&item.sig.output, &item.block);
             visit::visit_block(self, &item.block);
@@ -283,7 +288,7 @@ impl<'ast> Visit<'ast> for Finder<'_> {
     }
 
     fn visit_impl_item_fn(&mut self, item: &'ast syn::ImplItemFn) {
-        if item.sig.constness.is_none() && !is_left_out(&item.attrs) {
+        if !is_check_or_constant(&item.sig) && !is_left_out(&item.attrs) {
             self.function = format!("{}{}", self.owner, item.sig.ident);
             self.change_body(&item.sig.output, &item.block);
             visit::visit_block(self, &item.block);

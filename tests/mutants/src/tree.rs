@@ -13,7 +13,7 @@ use crate::find::{self, Mutant};
 /// What is mutated: all rules about documents, limits and connections, and what hands callbacks out.
 const MUTATED: [&str; 5] =
     ["src/session/", "src/admission/", "src/registry/", "src/delivery.rs", "src/receive.rs"];
-/// The engine's checks of itself. They change nothing, and without them the engine does the same.
+/// A file of nothing but checks of the engine by itself.
 const CHECKS: &str = "validate.rs";
 const NOT_COPIED: [&str; 3] = ["tests/mutants/", "tests/hosts/", "fuzz/"];
 
