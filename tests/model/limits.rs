@@ -88,10 +88,10 @@ impl Model {
         counts || !is_full(self.settings.named_users.edit, count(counting()))
     }
 
-    /// Returns true if no more seats are in use than may be, with those that are kept.
-    pub(super) fn fits_with_kept_seats(&self) -> bool {
+    /// How many more seats are in use than may be, with those that are kept.
+    pub(super) fn seats_over_limit(&self) -> u32 {
         let Limit { limit, in_use } = self.pool(Pool::Edit);
-        limit.is_none_or(|limit| in_use <= limit)
+        limit.map_or(0, |limit| in_use.saturating_sub(limit))
     }
 
     fn connections(&self, access: Option<Access>) -> u32 {

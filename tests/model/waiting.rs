@@ -346,11 +346,13 @@ impl Model {
     /// Returns false if none is kept that anybody may have.
     fn take_kept_seat(&mut self) -> bool {
         while self.kept_seats > 0 {
-            let fits = self.fits_with_kept_seats();
-            self.kept_seats -= 1;
-            if fits {
+            let too_many = self.seats_over_limit().min(self.kept_seats);
+            if too_many == 0 {
+                self.kept_seats -= 1;
                 return true;
             }
+            // They are freed in one step.
+            self.kept_seats -= too_many;
             self.check_decrease(Pool::Edit);
         }
         false
@@ -364,8 +366,7 @@ impl Model {
     }
 
     fn free_all_kept_seats(&mut self) {
-        while self.kept_seats > 0 {
-            self.kept_seats -= 1;
+        if std::mem::take(&mut self.kept_seats) > 0 {
             self.check_decrease(Pool::Edit);
         }
     }
