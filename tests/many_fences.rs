@@ -72,3 +72,27 @@ fn p10_many_fences_without_room_change_nothing_and_those_that_ended_make_room() 
     assert_eq!(world.engine.fences().len(), MANY + 1);
     world.engine.validate().unwrap();
 }
+
+/// The fences that have ended were of the same users: each needs room again.
+#[test]
+fn p6_fences_that_ended_are_counted_anew() {
+    let world = World::plain();
+    world.engine.fence(&key("else"), Some(&users(0, FENCES_MAX - MANY)), None).unwrap();
+    let set = |to, time| world.engine.fence(&key("doc"), Some(&users(0, to)), time);
+    set(MANY, Some(seconds(10))).unwrap();
+    world.clock.advance(seconds(10));
+    assert_eq!(set(MANY + 1, None), Err(FenceError::TooMany));
+    set(MANY, None).unwrap();
+    assert_eq!(world.engine.fences().len(), FENCES_MAX);
+    world.engine.validate().unwrap();
+}
+
+/// Nobody has the document open, so nothing else of it falls due.
+#[test]
+fn p3_many_fences_of_a_closed_document_end_on_time() {
+    let world = World::plain();
+    world.engine.fence(&key("doc"), Some(&users(0, MANY)), Some(seconds(60))).unwrap();
+    world.assert_due_by(60_000);
+    world.pass(seconds(60));
+    assert!(world.engine.fences().is_empty());
+}

@@ -11,7 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
-use coedit::{Access, Connection, EditRequest, Engine, Reason, RequestError, Waiting};
+use coedit::{
+    Access, AccessCause, Config, Connection, EditRequest, Engine, Notice, Reason, RequestError, Waiting,
+};
 
 const THREADS: u64 = 5;
 const OPERATIONS: usize = 800;
@@ -116,4 +118,27 @@ fn p12_threads_that_come_and_go_leave_nobody_waiting_for_a_free_seat() {
             (0, 0, Waiting::default())
         );
     }
+}
+
+/// More get a seat at one moment than one call serves. The engine's own thread goes on at once, although nothing else is due.
+#[test]
+fn p12_the_timer_serves_those_whom_a_raised_limit_lets_in() {
+    const WAITERS: usize = 600;
+    let config = Config::new().edit_limit(Some(0));
+    let engine = Engine::new(config).unwrap();
+    let notices = engine.notices();
+    let tabs: Vec<Connection> = (0..WAITERS)
+        .map(|number| engine.open(&key("doc"), &user(&format!("u{number}")), Access::Edit).unwrap())
+        .collect();
+    for tab in &tabs {
+        assert!(matches!(tab.request_edit(), Ok(EditRequest::Waiting { .. })));
+    }
+    engine.set_edit_limit(None).unwrap();
+    for _ in 0..WAITERS {
+        // Only where the engine is wrong does this wait for long.
+        let is_grant = |notice: &Notice| matches!(notice, Notice::Access { cause: AccessCause::Granted, .. });
+        while !is_grant(&notices.recv_timeout(Duration::from_secs(50)).expect("a grant")) {}
+    }
+    assert!(tabs.iter().all(Connection::may_edit));
+    engine.validate().unwrap();
 }
