@@ -3,7 +3,7 @@
 mod support;
 use support::*;
 
-use coedit::{Access, FenceError, Reason, UserId};
+use coedit::{Access, Connection, FenceError, Reason, UserId};
 
 /// More than are worked through at once.
 const MANY: usize = 700;
@@ -20,11 +20,11 @@ fn p3_many_users_are_fenced_as_a_few_are() {
     let tabs = names.map(|name| world.edit("doc", name));
     world.acknowledge_all();
     let dropped = world.engine.fence(&key("doc"), Some(&users(0, MANY)), Some(seconds(60))).unwrap();
-    assert_eq!(dropped.connections, tabs[..3].iter().map(coedit::Connection::id).collect::<Vec<_>>());
+    assert_eq!(dropped.connections, tabs[..3].iter().map(Connection::id).collect::<Vec<_>>());
     let mut unmatched = users(0, MANY);
     unmatched.retain(|user| names.iter().all(|name| id(name) != *user));
     assert_eq!(dropped.unmatched, unmatched);
-    assert_eq!(tabs.each_ref().map(|tab| tab.may_edit()), [false, false, false, true]);
+    assert_eq!(tabs.each_ref().map(Connection::may_edit), [false, false, false, true]);
     assert_eq!(world.engine.fences().len(), MANY);
     assert_eq!(world.open("doc", "user-00500", Access::Edit).granted().reason, Some(Reason::Fenced));
     // They end on time, and the tick that is due then frees what they took.
@@ -39,7 +39,7 @@ fn p3_many_users_are_fenced_as_a_few_are() {
 fn p6_a_user_who_is_named_twice_takes_the_room_of_one_fence() {
     let world = World::plain();
     let twice: Vec<UserId> = users(0, MANY).into_iter().chain(users(0, MANY)).collect();
-    for _ in 0..FENCES_MAX / MANY + 1 {
+    for _ in 0..=FENCES_MAX / MANY {
         world.engine.fence(&key("doc"), Some(&twice), None).unwrap();
     }
     assert_eq!(world.engine.fences().len(), MANY);

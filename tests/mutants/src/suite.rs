@@ -50,7 +50,7 @@ impl Test {
     /// wait for ever.
     fn notices(&self, root: &Path, mutant: u32) -> std::io::Result<Option<&'static str>> {
         let mut running = self.command(root).env("MUTANT", mutant.to_string()).spawn()?;
-        let limit = self.time * 3 + Duration::from_secs(5);
+        let limit = self.time * 10 + Duration::from_secs(10);
         let Some(status) = running.wait_timeout(limit)? else {
             running.kill()?;
             running.wait()?;
