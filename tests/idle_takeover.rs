@@ -42,7 +42,7 @@ fn p12_an_editor_who_becomes_idle_gives_its_seat_to_a_waiter_of_its_document() {
         let world = world(warning, |config| config.document_limit(Some(1)));
         let (ann, zoe) = (world.edit("a", "ann"), world.edit("z", "zoe"));
         let ben = wait(&world, "a", "ben");
-        world.pass(IDLE - warning - MILLISECOND);
+        world.pass(IDLE.saturating_sub(warning + MILLISECOND));
         assert_eq!(heard(&world), Vec::<String>::new());
         world.pass(MILLISECOND);
         if !warning.is_zero() {
@@ -101,7 +101,7 @@ fn p12_a_user_with_two_seats_gives_the_longest_idle_one_up() {
     let ben = wait(&world, "b", "ben");
     world.pass(seconds(1));
     second.touch().unwrap();
-    world.pass(IDLE - seconds(1));
+    world.pass(IDLE.saturating_sub(seconds(1)));
     assert_eq!(heard(&world), ["ann view", "ben edit"]);
     assert!(!first.may_edit() && second.may_edit() && ben.may_edit());
 }
@@ -115,7 +115,7 @@ fn p12_a_tab_whose_seat_another_one_needs_is_left_alone() {
     let ben = wait(&world, "b", "ben");
     world.pass(seconds(1));
     second.touch().unwrap();
-    world.pass(IDLE - seconds(1));
+    world.pass(IDLE.saturating_sub(seconds(1)));
     assert_eq!(heard(&world), Vec::<String>::new());
     assert!(first.may_edit() && second.may_edit() && !ben.may_edit());
 }
