@@ -2,6 +2,7 @@
 //!
 //! One build has all changes, each behind a switch that an environment variable turns on. Each test runs once to learn which
 //! changes it reaches. Then each change is turned on alone, and the tests that reach it run, the fastest first, until one fails.
+//! A test that takes ten times its time has failed too: on a busy machine that may be wrong.
 
 mod cargo;
 mod edits;
