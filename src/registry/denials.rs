@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::BuildHasher;
 
 use super::ready::DocumentId;
-use super::shard::Place;
+use super::shard::{Place, Shard};
 use super::{Held, Registry};
 use crate::access::Access;
 use crate::ids::{ConnectionId, UserId};
@@ -70,16 +70,11 @@ impl Registry {
 
     /// Everybody who is here and whom a limit refused, by slices.
     pub(super) fn list_denied(&self) -> Vec<(u64, DeniedCase)> {
-        let mut all = Vec::new();
-        for index in 0..self.shards.len() {
-            let mut last = None;
-            loop {
-                let slice = self.read(index, |shard| shard.meter.list_denied(last, AT_ONCE));
-                let Some((hash, _)) = slice.last() else { break };
-                last = Some(*hash);
-                all.extend(slice.into_iter().filter(|(_, case)| case.is_here()));
-            }
-        }
+        let list = |shard: &Shard, last: Option<&(u64, DeniedCase)>| {
+            shard.meter.list_denied(last.map(|(hash, _)| *hash), AT_ONCE)
+        };
+        let mut all = self.list(list);
+        all.retain(|(_, case)| case.is_here());
         all
     }
 

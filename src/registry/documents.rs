@@ -146,20 +146,12 @@ impl Registry {
     /// The forgotten documents, by key. Looks at some of them under one hold of a shard lock.
     pub(crate) fn forgotten(&self) -> Vec<Forgotten> {
         let entry = |session: &Session| Forgotten { key: session.key().clone(), url: session.kept_at() };
-        let mut all = Vec::new();
-        for index in 0..self.shards.len() {
-            let mut last = None;
-            loop {
-                let some: Vec<(DocumentId, Forgotten)> = self.read(index, |shard| {
-                    let documents = shard.books.forgotten(last, AT_ONCE);
-                    documents.map(|document| (document, entry(shard.session(document)))).collect()
-                });
-                let Some((document, _)) = some.last() else { break };
-                last = Some(*document);
-                all.extend(some.into_iter().map(|(_, forgotten)| forgotten));
-            }
-        }
-        all.sort_unstable_by(|one: &Forgotten, other| one.key.cmp(&other.key));
+        let found = self.list(|shard, last: Option<&(DocumentId, Forgotten)>| {
+            let documents = shard.books.forgotten(last.map(|(document, _)| *document), AT_ONCE);
+            documents.map(|document| (document, entry(shard.session(document)))).collect()
+        });
+        let mut all: Vec<Forgotten> = found.into_iter().map(|(_, forgotten)| forgotten).collect();
+        all.sort_unstable_by(|one, other| one.key.cmp(&other.key));
         all
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::time::Duration;
 
+use super::shard::Shard;
 use super::{Held, Registry};
 use crate::access::{Dropped, Fence};
 use crate::error::{ConnectionError, DocumentError, FenceError};
@@ -186,19 +187,11 @@ impl Registry {
     /// All fences that hold at `now`, with the moment at which each ends. Looks at some of them under one hold of a shard
     /// lock.
     pub(super) fn holding_fences(&self, now: Moment) -> Vec<(Fence, Moment)> {
-        let mut fences = Vec::new();
-        for index in 0..self.shards.len() {
-            let mut last: Option<Fence> = None;
-            loop {
-                let some = self.read(index, |shard| shard.fences.list(last.as_ref(), AT_ONCE));
-                let is_last = some.len() < AT_ONCE;
-                last = some.last().map(|(fence, _)| fence.clone());
-                fences.extend(some.into_iter().filter(|(_, until)| *until > now));
-                if is_last {
-                    break;
-                }
-            }
-        }
+        let list = |shard: &Shard, last: Option<&(Fence, Moment)>| {
+            shard.fences.list(last.map(|(fence, _)| fence), AT_ONCE)
+        };
+        let mut fences = self.list(list);
+        fences.retain(|(_, until)| *until > now);
         fences
     }
 }

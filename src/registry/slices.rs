@@ -27,6 +27,25 @@ impl Registry {
             }
         }
     }
+
+    /// Lists what all shards have. `some` returns at most [`AT_ONCE`] of a shard under its lock: the first ones, or those after
+    /// the one that it is given.
+    pub(super) fn list<T>(&self, some: impl Fn(&Shard, Option<&T>) -> Vec<T>) -> Vec<T> {
+        let mut all = Vec::new();
+        for index in 0..self.shards.len() {
+            let first = all.len();
+            loop {
+                let last = all[first..].last();
+                let found = self.read(index, |shard| some(shard, last));
+                let is_last = found.len() < AT_ONCE;
+                all.extend(found);
+                if is_last {
+                    break;
+                }
+            }
+        }
+        all
+    }
 }
 
 impl Shard {
