@@ -1,6 +1,7 @@
 //! The counting itself, and the locks that count.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::panic::Location;
 use std::time::Duration;
@@ -8,37 +9,6 @@ use std::time::Duration;
 use parking_lot::WaitTimeoutResult;
 
 use super::Item;
-
-const ITEMS: usize = Item::NewsOfOthers as usize + 1;
-const ALL: [Item; ITEMS] = {
-    use Item::*;
-    [
-        Slot,
-        Document,
-        Connection,
-        Stay,
-        IdleEditor,
-        Deadline,
-        Fence,
-        Forgotten,
-        Waiter,
-        Line,
-        NamedUser,
-        Refused,
-        UserSeats,
-        EditSeat,
-        LiveSeat,
-        CapSeat,
-        Notice,
-        Tab,
-        Freed,
-        IndexEntry,
-        UserOfOneDocument,
-        UserOfOthers,
-        NewsOfOneDocument,
-        NewsOfOthers,
-    ]
-};
 
 /// The most items of a kind that this thread worked through under one hold of a kind of lock.
 #[derive(Clone, Debug)]
@@ -89,7 +59,7 @@ struct Work {
 /// What was counted under the locks of one type.
 struct Record {
     lock: &'static str,
-    most: [(u64, Place); ITEMS],
+    most: BTreeMap<Item, (u64, Place)>,
     longest: (Duration, Place),
 }
 
@@ -101,9 +71,9 @@ struct Hold {
     place: Place,
     /// `None` while an outer lock is held, whose time it would lengthen.
     begun: Option<Duration>,
-    counts: [u64; ITEMS],
+    counts: BTreeMap<Item, u64>,
     /// What was visited last, by kind.
-    last: [Option<u64>; ITEMS],
+    last: BTreeMap<Item, u64>,
     users: Lists,
     news: Lists,
 }
@@ -125,15 +95,13 @@ pub fn start() {
 pub fn report() -> Report {
     WORK.with_borrow(|work| {
         let most = |record: &Record| {
-            let Record { lock, most, .. } = *record;
-            let counted = ALL.into_iter().zip(most).filter(|(_, (count, _))| *count > 0);
-            let most = |(item, (count, place)): (Item, (u64, Place))| Most {
-                lock: short(lock),
-                item,
-                count,
+            let most = |(item, (count, place)): (&Item, &(u64, Place))| Most {
+                lock: short(record.lock),
+                item: *item,
+                count: *count,
                 place: place.to_string(),
             };
-            counted.map(most).collect::<Vec<_>>()
+            record.most.iter().map(most).collect::<Vec<_>>()
         };
         let longest = |record: &Record| {
             let (time, place) = record.longest;
@@ -155,24 +123,20 @@ fn short(name: &'static str) -> &'static str {
 
 /// Counts so many items.
 pub(crate) fn item(item: Item, count: usize) {
-    on_holds(|hold| hold.counts[item as usize] += count as u64);
+    on_holds(|hold| hold.add(item, count as u64));
 }
 
 /// Counts an item, unless it is the one that was visited last.
 pub(crate) fn visit(item: Item, number: impl Into<u64>) {
-    let number = Some(number.into());
-    on_holds(|hold| {
-        let last = &mut hold.last[item as usize];
-        hold.counts[item as usize] += u64::from(*last != number);
-        *last = number;
-    });
+    visit_some(item, number.into(), 1);
 }
 
 /// Counts so many items, unless this is the search that was made last.
 pub(crate) fn visit_some(item: Item, number: u64, count: usize) {
     on_holds(|hold| {
-        let last = hold.last[item as usize].replace(number);
-        hold.counts[item as usize] += if last == Some(number) { 0 } else { count as u64 };
+        if hold.last.insert(item, number) != Some(number) {
+            hold.add(item, count as u64);
+        }
     });
 }
 
@@ -205,6 +169,14 @@ fn on_holds(count: impl Fn(&mut Hold)) {
         let first = holds.iter().rposition(|hold| hold.is_shard).unwrap_or(0);
         holds[first..].iter_mut().for_each(count);
     });
+}
+
+impl Hold {
+    fn add(&mut self, item: Item, count: u64) {
+        if count > 0 {
+            *self.counts.entry(item).or_default() += count;
+        }
+    }
 }
 
 impl Lists {
@@ -247,8 +219,8 @@ impl Held {
                 is_shard,
                 place,
                 begun: work.holds.is_empty().then(own_time),
-                counts: [0; ITEMS],
-                last: [None; ITEMS],
+                counts: BTreeMap::new(),
+                last: BTreeMap::new(),
                 users: Lists::default(),
                 news: Lists::default(),
             });
@@ -268,25 +240,23 @@ impl Work {
         let Some(at) = self.holds.iter().rposition(|hold| hold.number == number) else { return };
         let mut hold = self.holds.remove(at);
         let time = hold.begun.map_or(Duration::ZERO, |begun| own_time().saturating_sub(begun));
-        let lists = [
-            (Item::UserOfOneDocument, Item::UserOfOthers, &mut hold.users),
-            (Item::NewsOfOneDocument, Item::NewsOfOthers, &mut hold.news),
-        ];
-        for (one, others, lists) in lists {
-            let [most, rest] = lists.totals();
-            (hold.counts[one as usize], hold.counts[others as usize]) = (most, rest);
-        }
+        let ([user, users], [news, other_news]) = (hold.users.totals(), hold.news.totals());
+        hold.add(Item::UserOfOneDocument, user);
+        hold.add(Item::UserOfOthers, users);
+        hold.add(Item::NewsOfOneDocument, news);
+        hold.add(Item::NewsOfOthers, other_news);
         let at = self.records.iter().position(|record| std::ptr::eq(record.lock, hold.lock));
         let at = at.unwrap_or_else(|| {
             let longest = (Duration::ZERO, hold.place);
-            self.records.push(Record { lock: hold.lock, most: [(0, hold.place); ITEMS], longest });
+            self.records.push(Record { lock: hold.lock, most: BTreeMap::new(), longest });
             self.records.len() - 1
         });
         let record = &mut self.records[at];
         if record.longest.0 < time {
             record.longest = (time, hold.place);
         }
-        for (most, count) in record.most.iter_mut().zip(hold.counts) {
+        for (item, count) in hold.counts {
+            let most = record.most.entry(item).or_insert((0, hold.place));
             if most.0 < count {
                 *most = (count, hold.place);
             }
