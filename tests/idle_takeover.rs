@@ -5,7 +5,7 @@ use support::*;
 
 use std::time::Duration;
 
-use coedit::{Access, Config, Connection, EditRequest, Notice, Reason, SeatCount};
+use coedit::{Access, Config, EditRequest, Notice, Reason, SeatCount};
 
 const IDLE: Duration = Duration::from_secs(600);
 const WARNING: Duration = Duration::from_secs(60);
@@ -13,15 +13,6 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 
 fn world(warning: Duration, set: impl FnOnce(Config) -> Config) -> World {
     World::new(|config| set(config.idle_when_wanted(Some(IDLE)).expiry_warning(warning)))
-}
-
-/// Opens a viewer who waits for edit access.
-fn wait(world: &World, document: &str, name: &str) -> Connection {
-    let tab = world.open(document, name, Access::Edit);
-    let answer = tab.request_edit();
-    assert!(matches!(answer, Ok(EditRequest::Waiting { .. })), "{answer:?}");
-    world.engine.validate().unwrap();
-    tab
 }
 
 /// Who was warned, lost access, or was granted it, since the last call.
@@ -41,7 +32,7 @@ fn p12_an_editor_who_becomes_idle_gives_its_seat_to_a_waiter_of_its_document() {
     for warning in [Duration::ZERO, WARNING] {
         let world = world(warning, |config| config.document_limit(Some(1)));
         let (ann, zoe) = (world.edit("a", "ann"), world.edit("z", "zoe"));
-        let ben = wait(&world, "a", "ben");
+        let ben = world.wait("a", "ben");
         world.pass(IDLE.saturating_sub(warning + MILLISECOND));
         assert_eq!(heard(&world), Vec::<String>::new());
         world.pass(MILLISECOND);
@@ -63,7 +54,7 @@ fn p12_of_a_documents_idle_editors_only_the_longest_idle_is_warned_for_one_waite
     world.pass(seconds(10));
     cleo.touch().unwrap();
     world.pass(IDLE);
-    let _dan = wait(&world, "doc", "dan");
+    let _dan = world.wait("doc", "dan");
     assert_eq!(heard(&world), ["ben warned"]);
     world.pass(WARNING);
     assert_eq!(heard(&world), ["ben view", "dan edit"]);
@@ -83,7 +74,7 @@ fn p4_the_storage_hears_of_both_when_an_idle_editor_gives_its_seat_up() {
             assert_eq!(ben.request_edit(), Ok(EditRequest::Granted));
             ben
         } else {
-            let ben = wait(&world, "b", "ben");
+            let ben = world.wait("b", "ben");
             world.pass(IDLE);
             assert_eq!(heard(&world), ["ann view", "ben edit"]);
             ben
@@ -98,7 +89,7 @@ fn p4_the_storage_hears_of_both_when_an_idle_editor_gives_its_seat_up() {
 fn p12_a_user_with_two_seats_gives_the_longest_idle_one_up() {
     let world = world(Duration::ZERO, |config| config.edit_limit(Some(2)));
     let (first, second) = (world.edit("a", "ann"), world.edit("a", "ann"));
-    let ben = wait(&world, "b", "ben");
+    let ben = world.wait("b", "ben");
     world.pass(seconds(1));
     second.touch().unwrap();
     world.pass(IDLE.saturating_sub(seconds(1)));
@@ -112,7 +103,7 @@ fn p12_a_tab_whose_seat_another_one_needs_is_left_alone() {
     let count = SeatCount::UsersOfDocuments;
     let world = world(Duration::ZERO, |config| config.edit_limit(Some(1)).seat_count(count));
     let (first, second) = (world.edit("a", "ann"), world.edit("a", "ann"));
-    let ben = wait(&world, "b", "ben");
+    let ben = world.wait("b", "ben");
     world.pass(seconds(1));
     second.touch().unwrap();
     world.pass(IDLE.saturating_sub(seconds(1)));
@@ -129,7 +120,7 @@ fn p12_an_idle_editor_who_was_dropped_is_no_longer_warned() {
     ben.release_edit().unwrap();
     assert_eq!(heard(&world), Vec::<String>::new());
     let _others = ["c", "d"].map(|name| world.edit(name, name));
-    let eve = wait(&world, "e", "eve");
+    let eve = world.wait("e", "eve");
     world.pass(MILLISECOND);
     assert_eq!(heard(&world), Vec::<String>::new());
     assert!(!ann.may_edit() && !ben.may_edit() && !eve.may_edit());

@@ -20,16 +20,6 @@ fn limited(limit: u32) -> World {
     World::new(|config| config.edit_limit(Some(limit)).reconnect_grace(Some(GRACE)))
 }
 
-/// Opens a connection that asks for edit access and gets view access, and lets it wait.
-fn wait(world: &World, document: &str, name: &str) -> Connection {
-    let tab = world.open(document, name, Access::Edit);
-    assert_eq!(tab.access(), Some(Access::View));
-    let answer = tab.request_edit();
-    assert!(matches!(answer, Ok(EditRequest::Waiting { .. })), "{answer:?}");
-    world.engine.validate().unwrap();
-    tab
-}
-
 /// The users who were granted access since the last call, in order.
 fn granted(world: &World) -> Vec<String> {
     world.engine.validate().unwrap();
@@ -51,7 +41,7 @@ fn waiting_in_all(engine: &Engine) -> u32 {
 fn p12_a_freed_seat_passes_to_the_first_waiter_and_not_to_a_newcomer() {
     let world = limited(1);
     let ann = world.edit("a", "ann");
-    let [ben, cleo] = ["ben", "cleo"].map(|name| wait(&world, name, name));
+    let [ben, cleo] = ["ben", "cleo"].map(|name| world.wait(name, name));
     assert_eq!([ben.position(), cleo.position()], [Some(1), Some(2)]);
     assert_eq!(world.engine.limits().waiting.edit, 2);
     drop(ann);
@@ -84,7 +74,7 @@ fn p12_a_free_seat_is_given_at_once_without_a_notice() {
 fn p12_newcomers_are_held_back_while_somebody_waits_but_not_by_a_lost_waiter() {
     let world = limited(1);
     let ann = world.edit("a", "ann");
-    let ben = wait(&world, "b", "ben");
+    let ben = world.wait("b", "ben");
     let token = ben.token().unwrap();
     ben.lost().unwrap();
     drop(ann);
@@ -101,7 +91,7 @@ fn p12_newcomers_are_held_back_while_somebody_waits_but_not_by_a_lost_waiter() {
 fn p12_a_lost_waiter_that_resumes_while_a_seat_is_free_edits_without_a_notice() {
     let world = limited(1);
     let ann = world.edit("a", "ann");
-    let ben = wait(&world, "b", "ben");
+    let ben = world.wait("b", "ben");
     let token = ben.token().unwrap();
     ben.lost().unwrap();
     drop(ann);
@@ -114,7 +104,7 @@ fn p12_a_lost_waiter_that_resumes_while_a_seat_is_free_edits_without_a_notice() 
 fn p12_a_lost_waiter_keeps_its_ticket_for_its_lease() {
     let world = limited(1);
     let ann = world.edit("a", "ann");
-    let [ben, cleo] = ["ben", "cleo"].map(|name| wait(&world, name, name));
+    let [ben, cleo] = ["ben", "cleo"].map(|name| world.wait(name, name));
     let token = ben.token().unwrap();
     ben.lost().unwrap();
     assert_eq!(cleo.position(), Some(2), "lost waiters count");
@@ -123,7 +113,7 @@ fn p12_a_lost_waiter_keeps_its_ticket_for_its_lease() {
     drop(ann);
     assert_eq!(granted(&world), ["ben"]);
     drop(ben);
-    let dan = wait(&world, "d", "dan");
+    let dan = world.wait("d", "dan");
     cleo.lost().unwrap();
     world.pass(GRACE);
     assert_eq!(world.engine.limits().waiting.edit, 0);
@@ -162,7 +152,7 @@ fn p12_each_limit_has_a_queue_and_a_waiter_stands_only_in_one() {
 fn p12_a_waiter_whose_own_limit_is_full_is_skipped_and_stays_in_its_queue() {
     let world = limited(1);
     let ann = world.edit("a", "ann");
-    let ben = wait(&world, "b", "ben");
+    let ben = world.wait("b", "ben");
     world.engine.set_document_limit(Some(0)).unwrap();
     world.engine.set_live_limit(Some(1)).unwrap();
     let counts = world.engine.limits().waiting;
@@ -193,7 +183,7 @@ fn p12_named_users_fences_and_draining_have_no_queue() {
 #[test]
 fn p12_whoever_is_to_become_a_named_user_holds_nobody_back() {
     let world = World::new(|config| config.user_limit(Some(0)));
-    let waiters = [("a", "ann"), ("b", "ben"), ("c", "ann")].map(|(key, name)| wait(&world, key, name));
+    let waiters = [("a", "ann"), ("b", "ben"), ("c", "ann")].map(|(key, name)| world.wait(key, name));
     let named = |edit| NamedUsers { edit: Some(edit), expire_days: 1, ..NamedUsers::default() };
     world.engine.set_named_users(named(0)).unwrap();
     world.engine.set_user_limit(None).unwrap();
@@ -208,7 +198,7 @@ fn p12_whoever_is_to_become_a_named_user_holds_nobody_back() {
 fn p12_while_draining_nobody_is_granted_and_undraining_serves() {
     let world = limited(2);
     let tabs = [world.edit("a", "ann"), world.edit("a", "ben")];
-    let [cleo, dan] = ["cleo", "dan"].map(|name| wait(&world, name, name));
+    let [cleo, dan] = ["cleo", "dan"].map(|name| world.wait(name, name));
     world.engine.drain();
     drop(tabs);
     assert_eq!(granted(&world), Vec::<String>::new());
@@ -222,7 +212,7 @@ fn p12_while_draining_nobody_is_granted_and_undraining_serves() {
 fn p12_while_draining_a_place_that_another_tab_takes_over_keeps_its_line_and_reason() {
     let world = limited(1);
     let ann = world.edit("a", "ann");
-    let ben = wait(&world, "b", "ben");
+    let ben = world.wait("b", "ben");
     let second = world.open("b", "ben", Access::View);
     world.engine.drain();
     assert_eq!(second.request_edit(), Ok(waiting(Reason::ConnectionLimit, 1)));
@@ -237,7 +227,7 @@ fn p12_while_draining_a_place_that_another_tab_takes_over_keeps_its_line_and_rea
 fn p12_a_raised_limit_lets_in_as_many_as_fit_in_order() {
     let world = limited(0);
     let names: Vec<String> = (0..600).map(|number| format!("u{number}")).collect();
-    let tabs: Vec<Connection> = names.iter().map(|name| wait(&world, name, name)).collect();
+    let tabs: Vec<Connection> = names.iter().map(|name| world.wait(name, name)).collect();
     world.engine.set_edit_limit(Some(400)).unwrap();
     let in_call = granted(&world);
     assert!(!in_call.is_empty() && in_call.len() <= 256, "{}", in_call.len());
@@ -258,7 +248,7 @@ fn p12_a_raised_limit_lets_in_as_many_as_fit_in_order() {
 fn p1_a_lowered_limit_passes_no_seat_on() {
     let world = limited(2);
     let [ann, ben] = ["ann", "ben"].map(|name| world.edit("a", name));
-    let cleo = wait(&world, "b", "cleo");
+    let cleo = world.wait("b", "cleo");
     world.engine.set_edit_limit(Some(1)).unwrap();
     drop(ann);
     assert_eq!((granted(&world), world.engine.limits().edit.in_use), (vec![], 1));
@@ -271,8 +261,8 @@ fn p1_a_lowered_limit_passes_no_seat_on() {
 fn p12_a_user_has_one_place_on_a_document() {
     let world = limited(1);
     let ann = world.edit("a", "ann");
-    let first = wait(&world, "b", "ben");
-    let other = wait(&world, "c", "cleo");
+    let first = world.wait("b", "ben");
+    let other = world.wait("c", "cleo");
     let second = world.open("b", "ben", Access::View);
     assert_eq!(second.request_edit(), Ok(waiting(Reason::ConnectionLimit, 1)), "the place with its ticket");
     assert_eq!((first.position(), world.engine.limits().waiting.edit), (None, 2));
@@ -285,7 +275,7 @@ fn p12_a_drop_or_a_fence_ends_the_places_of_those_it_names() {
     for fence in [false, true] {
         let world = limited(1);
         let ann = world.edit("a", "ann");
-        let [ben, cleo] = ["ben", "cleo"].map(|name| wait(&world, "a", name));
+        let [ben, cleo] = ["ben", "cleo"].map(|name| world.wait("a", name));
         world.take_notices();
         let users = [id("ben"), id("ann")];
         if fence {
@@ -311,7 +301,7 @@ fn p5_a_drop_of_the_last_editor_gets_its_save_before_the_documents_waiters_edit(
     let world = limited(1);
     let ann = world.edit("a", "ann");
     ann.change().unwrap();
-    let ben = wait(&world, "a", "ben");
+    let ben = world.wait("a", "ben");
     world.engine.drop_users(&key("a"), &[id("ann")]).unwrap();
     assert_eq!((granted(&world), ben.position()), (vec![], Some(1)));
     let counts = world.engine.limits().waiting;
@@ -348,7 +338,7 @@ fn p12_where_the_last_editor_leaves_and_a_waiter_comes_in_one_call_nothing_close
         if changes {
             ann.change().unwrap();
         }
-        let ben = wait(&world, "a", "ben");
+        let ben = world.wait("a", "ben");
         assert_eq!(world.acknowledge_all(), ["1 +ann [ann]"]);
         drop(ann);
         assert_eq!(world.acknowledge_all(), ["1 -ann []", "1 +ben [ben]"], "changes: {changes}");
@@ -395,7 +385,7 @@ fn p12_a_live_viewer_who_is_granted_frees_its_live_seat() {
 fn p12_who_needs_no_seat_is_not_held_back() {
     let world = World::new(|config| config.edit_limit(Some(1)).seat_count(SeatCount::UsersOfDocuments));
     let ann = world.edit("a", "ann");
-    let ben = wait(&world, "b", "ben");
+    let ben = world.wait("b", "ben");
     let second = world.edit("a", "ann");
     drop(ann);
     assert!(!ben.may_edit());
@@ -408,7 +398,7 @@ fn p12_who_needs_no_seat_is_not_held_back() {
 fn p12_a_place_ends_with_its_connection_and_with_release_edit() {
     let world = limited(1);
     let ann = world.edit("a", "ann");
-    let [ben, cleo, dan] = ["ben", "cleo", "dan"].map(|name| wait(&world, name, name));
+    let [ben, cleo, dan] = ["ben", "cleo", "dan"].map(|name| world.wait(name, name));
     drop(ben);
     cleo.release_edit().unwrap();
     drop(ann);
@@ -419,7 +409,7 @@ fn p12_a_place_ends_with_its_connection_and_with_release_edit() {
 fn p12_refused_calls_change_nothing() {
     let world = limited(1);
     let ann = world.edit("a", "ann");
-    let ben = wait(&world, "b", "ben");
+    let ben = world.wait("b", "ben");
     let (gone, lost) = (world.open("c", "cleo", Access::Edit).id(), ben.id());
     let token = ben.token().unwrap();
     ben.lost().unwrap();
@@ -455,7 +445,7 @@ fn p12_at_most_65_536_wait() {
 fn waits_count_in_usage() {
     let world = limited(1);
     let ann = world.edit("a", "ann");
-    let [ben, cleo] = ["ben", "cleo"].map(|name| wait(&world, name, name));
+    let [ben, cleo] = ["ben", "cleo"].map(|name| world.wait(name, name));
     world.pass(seconds(10));
     drop(ann);
     world.pass(seconds(20));
@@ -471,7 +461,7 @@ fn p11_waiters_are_restored_with_their_tickets() {
     let config = || Config::new().edit_limit(Some(1)).reconnect_grace(Some(GRACE)).shards(4);
     let world = World::new(|_| config());
     let ann = world.edit("a", "ann");
-    let [ben, cleo] = ["ben", "cleo"].map(|name| wait(&world, name, name));
+    let [ben, cleo] = ["ben", "cleo"].map(|name| world.wait(name, name));
     let tokens = [&ann, &ben, &cleo].map(|tab| tab.token().unwrap());
     let text = serde_json::to_string(&world.engine.suspend(seconds(1))).unwrap();
     let engine =
@@ -517,7 +507,7 @@ fn p12_the_longest_idle_editor_is_warned_and_loses_its_seat_to_the_first_waiter(
     let ben = world.edit("b", "ben");
     ben.change().unwrap();
     world.pass(seconds(400));
-    let [cleo, dan] = ["cleo", "dan"].map(|name| wait(&world, name, name));
+    let [cleo, dan] = ["cleo", "dan"].map(|name| world.wait(name, name));
     assert_eq!(heard(&world), Vec::<String>::new(), "idle for 500 s and 400 s");
     world.pass(seconds(40));
     assert_eq!(heard(&world), ["ann 4002 60000"]);
@@ -536,7 +526,7 @@ fn p12_the_longest_idle_editor_is_warned_and_loses_its_seat_to_the_first_waiter(
     assert_eq!(heard(&world), Vec::<String>::new(), "never without a waiter");
     assert!(ben.may_edit() && cleo.may_edit());
     // Whoever waits now causes a new warning.
-    let eve = wait(&world, "e", "eve");
+    let eve = world.wait("e", "eve");
     assert_eq!(heard(&world), ["cleo 4002 60000"]);
     world.pass(seconds(59));
     assert!(!eve.may_edit());
@@ -615,7 +605,7 @@ fn p1_a_waiter_that_resumes_is_not_refused_for_a_lease_that_is_due() {
     for documents in [["a", "a"], ["a", "b"], ["a", "c"]] {
         let world = limited(1);
         let ann = world.edit(documents[0], "ann");
-        let ben = wait(&world, documents[1], "ben");
+        let ben = world.wait(documents[1], "ben");
         let token = ben.token().unwrap();
         ann.lost().unwrap();
         world.pass(seconds(60));
@@ -631,7 +621,7 @@ fn p1_a_waiter_that_resumes_is_not_refused_for_a_lease_that_is_due() {
 fn p12_a_lost_editor_is_left_alone() {
     let world = with_takeover(1, Duration::ZERO);
     let ann = world.edit("a", "ann");
-    let ben = wait(&world, "b", "ben");
+    let ben = world.wait("b", "ben");
     world.pass(seconds(599));
     let token = ann.token().unwrap();
     ann.lost().unwrap();

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use coedit::door::{Acknowledge, Door};
 use coedit::{
-    Access, Callback, Callbacks, Config, Connection, Delivery, DocumentKey, Engine, ManualClock, Notice,
-    Status, Timestamp, User, UserId,
+    Access, Callback, Callbacks, Config, Connection, Delivery, DocumentKey, EditRequest, Engine, ManualClock,
+    Notice, Status, Timestamp, User, UserId,
 };
 use crossbeam_channel::Receiver;
 use serde_json::Value;
@@ -75,6 +75,16 @@ impl World {
         let connection = self.open(document, name, Access::Edit);
         assert_eq!(connection.granted().access, Access::Edit, "{:?}", connection.granted());
         connection
+    }
+
+    /// Opens a connection that asks for edit access and gets view access, and lets it wait.
+    pub fn wait(&self, document: &str, name: &str) -> Connection {
+        let tab = self.open(document, name, Access::Edit);
+        assert_eq!(tab.access(), Some(Access::View));
+        let answer = tab.request_edit();
+        assert!(matches!(answer, Ok(EditRequest::Waiting { .. })), "{answer:?}");
+        self.engine.validate().unwrap();
+        tab
     }
 
     /// Moves the clock forward and runs a tick.
