@@ -66,6 +66,11 @@ fn on(number: u32) -> String {
     format!("crate::switch::on({number})")
 }
 
+/// What stands left and right of the operator.
+fn sides(binary: &syn::ExprBinary) -> (Piece, Piece) {
+    (Piece::Old(binary.left.span().byte_range()), Piece::Old(binary.right.span().byte_range()))
+}
+
 impl Finder<'_> {
     fn short(&self, range: Range<usize>) -> String {
         self.text[range].split_whitespace().collect::<Vec<_>>().join(" ")
@@ -113,19 +118,20 @@ impl Finder<'_> {
         }
     }
 
+    /// Notes that another operator is there.
+    fn other_operator(&mut self, binary: &syn::ExprBinary, other: &str) -> u32 {
+        let change = format!("{} -> {other}", self.short(binary.span().byte_range()));
+        self.mutant(binary, change)
+    }
+
     fn change_comparison(&mut self, binary: &syn::ExprBinary, function: &str, others: &[&str]) {
-        let (left, right) = (binary.left.span().byte_range(), binary.right.span().byte_range());
-        let (a, b) = (self.short(left.clone()), self.short(right.clone()));
-        let operator = self.short(binary.op.span().byte_range());
-        let numbers: Vec<u32> = others
-            .iter()
-            .map(|other| self.mutant(binary, format!("{a} {operator} {b} -> {other}")))
-            .collect();
+        let numbers: Vec<u32> = others.iter().map(|other| self.other_operator(binary, other)).collect();
+        let (left, right) = sides(binary);
         let pieces = vec![
             text(format!("crate::switch::{function}({}, &(", numbers[0])),
-            Piece::Old(left),
+            left,
             text("), &("),
-            Piece::Old(right),
+            right,
             text("))"),
         ];
         self.edit(binary.span().byte_range(), pieces, numbers);
@@ -136,38 +142,33 @@ impl Finder<'_> {
         if has_let(&binary.left) || has_let(&binary.right) {
             return;
         }
-        let (left, right) = (binary.left.span().byte_range(), binary.right.span().byte_range());
-        let (a, b) = (self.short(left.clone()), self.short(right.clone()));
-        let operator = self.short(binary.op.span().byte_range());
-        let number = self.mutant(binary, format!("{a} {operator} {b} -> {other}"));
-        let on = on(number);
+        let number = self.other_operator(binary, other);
+        let (operator, on) = (self.short(binary.op.span().byte_range()), on(number));
+        let (left, right) = sides(binary);
         let pieces = vec![
-            text("((("),
-            Piece::Old(left),
+            text("(((("),
+            left,
             text(format!(") ^ {on}) {operator} ((")),
-            Piece::Old(right),
-            text(format!(") ^ {on})) ^ {on}")),
+            right,
+            text(format!(") ^ {on})) ^ {on})")),
         ];
-        let mut pieces = pieces;
-        pieces.insert(0, text("("));
-        pieces.push(text(")"));
         self.edit(binary.span().byte_range(), pieces, vec![number]);
     }
 
     fn change_arithmetic(&mut self, binary: &syn::ExprBinary, other: &str) {
-        let (left, right) = (binary.left.span().byte_range(), binary.right.span().byte_range());
-        let (a, b) = (self.short(left.clone()), self.short(right.clone()));
-        let operator = self.short(binary.op.span().byte_range());
-        let number = self.mutant(binary, format!("{a} {operator} {b} -> {other}"));
-        let side = |operator: &str| {
-            vec![Piece::Old(left.clone()), text(format!(" {operator} ")), Piece::Old(right.clone())]
-        };
-        let mut pieces = vec![text(format!("(if {} {{ ", on(number)))];
-        pieces.extend(side(other));
-        pieces.push(text(" } else { "));
-        pieces.extend(side(&operator));
-        pieces.push(text(" })"));
-        self.edit(binary.span().byte_range(), pieces, vec![number]);
+        let number = self.other_operator(binary, other);
+        let range = binary.span().byte_range();
+        let (left, right) = sides(binary);
+        let pieces = vec![
+            text(format!("(if {} {{ ", on(number))),
+            left,
+            text(format!(" {other} ")),
+            right,
+            text(" } else { "),
+            Piece::Old(range.clone()),
+            text(" })"),
+        ];
+        self.edit(range, pieces, vec![number]);
     }
 
     fn negate(&mut self, whole: &syn::Expr, change: String) {
