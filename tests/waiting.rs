@@ -195,6 +195,25 @@ fn p12_whoever_is_to_become_a_named_user_holds_nobody_back() {
 }
 
 #[test]
+fn p12_undraining_serves_those_for_whom_a_named_users_place_came_meanwhile() {
+    let world = World::new(|config| config.user_limit(Some(0)));
+    let waiters = [("a", "ann"), ("b", "ben")].map(|(key, name)| world.wait(key, name));
+    let named = |edit| NamedUsers { edit: Some(edit), expire_days: 1, ..NamedUsers::default() };
+    world.engine.set_named_users(named(0)).unwrap();
+    world.engine.set_user_limit(None).unwrap();
+    world.engine.drain();
+    world.engine.set_named_users(named(1)).unwrap();
+    assert_eq!(granted(&world), Vec::<String>::new());
+    world.engine.undrain();
+    assert_eq!((granted(&world), waiters[0].may_edit()), (vec!["ann".into()], true));
+    world.engine.drain();
+    world.pass(seconds(3 * 86_400));
+    assert_eq!(granted(&world), Vec::<String>::new());
+    world.engine.undrain();
+    assert_eq!((granted(&world), waiters[1].may_edit()), (vec!["ben".into()], true), "her days are over");
+}
+
+#[test]
 fn p12_while_draining_nobody_is_granted_and_undraining_serves() {
     let world = limited(2);
     let tabs = [world.edit("a", "ann"), world.edit("a", "ben")];

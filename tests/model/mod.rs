@@ -385,7 +385,8 @@ impl Model {
 
     pub fn undrain(&mut self) {
         self.draining = self.shutdown.is_some();
-        self.serve();
+        // The limit of named users, too, may have been raised meanwhile.
+        self.serve_with_named_users();
     }
 
     pub fn is_draining(&self) -> bool {
