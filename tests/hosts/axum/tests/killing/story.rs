@@ -233,6 +233,15 @@ impl Story {
         }
     }
 
+    /// Returns true if everything that is promised was asked for at least once.
+    pub fn tried_enough(&self) -> bool {
+        let (figures, counts) = (&self.figures, self.world.counts());
+        figures.unsaved > 0
+            && figures.known > 0
+            && counts.came_back_to_edit > 0
+            && counts.most_editors == EDITORS as usize
+    }
+
     /// The storage is well, and everything gets saved.
     pub async fn ends(&mut self) {
         self.works().await;
@@ -259,12 +268,6 @@ impl Story {
             assert!(file == text, "{key} is {:?}, and its file {:?}", head(&text), head(&file));
         }
         println!("{self}");
-        let (figures, counts) = (&self.figures, self.world.counts());
-        let enough = figures.unsaved > 0 && figures.known > 0 && counts.came_back_to_edit > 0;
-        assert!(
-            figures.restores < 10 || enough && counts.most_editors == EDITORS as usize,
-            "too little was tried"
-        );
     }
 }
 
