@@ -106,6 +106,7 @@ fn p9_a_clock_that_goes_back_an_hour_delays_no_save_by_an_hour() {
     clock.show(START - HOUR + 10_000);
     engine.tick();
     assert_eq!(statuses(&callbacks), [Status::Save], "10 s later");
+    assert_eq!(engine.now(), clock.now());
 }
 
 #[test]

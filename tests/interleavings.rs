@@ -718,6 +718,35 @@ fn p5_the_last_handle_is_dropped_by_a_worker_with_a_callback_in_hand() {
     });
 }
 
+/// Nobody but a worker that blocks is left to see that the time for the end is over.
+#[test]
+fn p5_a_blocked_worker_ends_the_engine_at_its_deadline() {
+    check(|| {
+        let (engine, clock) = engine(|config| config.drop_deadline(Duration::from_secs(2)));
+        let tab = open(&engine, "x", "a");
+        tab.change().unwrap();
+        let in_hand = engine.callbacks().try_recv().unwrap();
+        let worker = serve(engine.callbacks());
+        drop((tab, engine));
+        clock.advance(Duration::from_secs(2));
+        assert_eq!(worker.join().unwrap(), [0_u8; 0]);
+        assert_eq!(in_hand.ack(), Answered::Late);
+    });
+}
+
+/// More workers block than the end sends entries to.
+#[test]
+fn p5_the_end_passes_from_one_blocked_worker_to_the_next() {
+    check(|| {
+        let (engine, _) = engine(|config| config);
+        let workers = [0; 3].map(|_| serve(engine.save_callbacks()));
+        drop(engine);
+        for worker in workers {
+            assert_eq!(worker.join().unwrap(), [0_u8; 0]);
+        }
+    });
+}
+
 /// The deadline comes while a worker answers. What it is told is what the report says.
 #[test]
 fn p5_an_answer_counts_or_its_document_is_in_the_report() {

@@ -132,6 +132,53 @@ fn p12_a_freed_seat_with_a_waiter_and_a_newcomer() {
     });
 }
 
+/// A user's one seat is given back while it asks for it elsewhere, and has a waiter already.
+#[test]
+fn p12_a_freed_seat_of_a_user_with_a_waiter_and_a_newcomer() {
+    explore("a freed seat of a user with a waiter, and a newcomer", MANY_LOCKS, |shards| {
+        let (engine, _) = engine(shards, |config| config.user_limit(Some(1)).callbacks(false));
+        let [first, second] = ["a", "bcd"].map(|key| open(&engine, key, "ann"));
+        assert!(matches!(engine.request_edit(second), Ok(EditRequest::Waiting { .. })));
+        let other = engine.clone();
+        let (closed, third) = race(move || other.close(first), || open(&engine, "c", "ann"));
+        assert!(closed.is_ok() && engine.may_edit(second), "the waiter has the seat");
+        assert!(!engine.may_edit(third), "a newcomer got the seat");
+    });
+}
+
+/// A limit is lifted while somebody who waited at another one comes to wait at it.
+#[test]
+fn p12_a_lifted_limit_and_a_waiter_that_moves_there() {
+    explore("a lifted limit, and a waiter that moves there", MANY_LOCKS, |shards| {
+        let (engine, _) = engine(shards, |config| config.edit_limit(Some(1)).callbacks(false));
+        let ann = open(&engine, "a", "ann");
+        let ben = open(&engine, "bcd", "ben");
+        assert!(matches!(engine.request_edit(ben), Ok(EditRequest::Waiting { .. })));
+        engine.set_document_limit(Some(0)).unwrap();
+        let other = engine.clone();
+        let (closed, set) = race(move || other.close(ann), || engine.set_document_limit(None));
+        assert!(closed.is_ok() && set.is_ok());
+        assert!(engine.may_edit(ben), "it waits at a limit that has room");
+    });
+}
+
+/// A limit is lifted while another tab of somebody who waits takes its place over, at that limit.
+#[test]
+fn p12_a_lifted_limit_and_a_tab_that_takes_a_place_over() {
+    explore("a lifted limit, and a tab that takes a place over", MANY_LOCKS, |shards| {
+        let (engine, _) = engine(shards, |config| config.edit_limit(Some(1)).callbacks(false));
+        let ann = open(&engine, "a", "ann");
+        let [ben, second] = [0, 1].map(|_| open(&engine, "bcd", "ben"));
+        assert!(matches!(engine.request_edit(ben), Ok(EditRequest::Waiting { .. })));
+        engine.set_document_limit(Some(0)).unwrap();
+        engine.close(ann).unwrap();
+        let other = engine.clone();
+        let (asked, set) = race(move || other.request_edit(second), || engine.set_document_limit(None));
+        assert!(asked.is_ok() && set.is_ok());
+        assert!(engine.may_edit(ben) || engine.may_edit(second), "it waits at a limit that has room");
+    });
+}
+
 #[test]
 fn p11_a_resume_and_a_close() {
     explore("a resume and a close", ONE_SHARD, |shards| {

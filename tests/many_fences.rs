@@ -36,6 +36,18 @@ fn p3_many_users_are_fenced_as_a_few_are() {
 }
 
 #[test]
+fn p3_many_users_are_dropped_as_a_few_are() {
+    let world = World::plain();
+    let tab = world.edit("doc", "user-00400");
+    let dropped = world.engine.drop_users(&key("doc"), &users(0, MANY)).unwrap();
+    assert_eq!(dropped.connections, [tab.id()]);
+    let mut unmatched = users(0, MANY);
+    unmatched.remove(400);
+    assert_eq!(dropped.unmatched, unmatched);
+    assert!(!tab.may_edit());
+}
+
+#[test]
 fn p6_a_user_who_is_named_twice_takes_the_room_of_one_fence() {
     let world = World::plain();
     let twice: Vec<UserId> = users(0, MANY).into_iter().chain(users(0, MANY)).collect();

@@ -236,6 +236,16 @@ fn fences_named_users_and_forgotten_documents_are_kept() {
     assert_eq!(world.acknowledge_all(), ["2 [ann]"]);
 }
 
+#[test]
+fn p9_a_user_who_comes_back_after_a_restart_is_the_same_user_in_the_usage() {
+    let world = world(|config| config);
+    let opened = ["ann", "ben"].map(|name| world.open("doc", name, Access::Edit));
+    let world = restart(world, |config| config);
+    let again = ["ann", "cleo"].map(|name| world.open("doc", name, Access::Edit));
+    assert_eq!(world.engine.usage().unwrap().hour.users, 3);
+    drop((opened, again));
+}
+
 /// The next process may count named users of another access: those of the old one do not count under its limit later.
 #[test]
 fn named_users_are_restored_only_where_they_are_limited() {

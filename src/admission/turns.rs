@@ -239,7 +239,8 @@ impl Admission {
         if *queue == Queue::NamedUsers {
             // Whoever comes first there holds nobody back.
             turns.waiters.mark_due_after(queue, Some(waiter.ticket));
-        } else if *queue != Queue::Engine || turns.waiters.kept_seats > 0 || self.edit.has_room() {
+        } else if *queue != Queue::Engine || self.edit.has_room() {
+            // For the seats that are kept the line of the engine is marked already.
             turns.waiters.mark_due(queue);
         }
     }

@@ -168,3 +168,26 @@ fn whom(users: Option<&[UserId]>) -> BTreeSet<Option<UserId>> {
         Some(users) => users.iter().cloned().map(Some).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_left_of_the_fences_that_are_over() {
+        let (mut fences, count) = (Fences::default(), FenceCount::default());
+        let [ann, ben] = ["ann", "ben"].map(|id| UserId::new(id).unwrap());
+        let ends = Moment::from_millis(10);
+        for key in ["a", "b"].map(|key| DocumentKey::new(key).unwrap()) {
+            assert!(fences.set(&key, Some(&[ann.clone(), ben.clone()]), ends, &count));
+            // The later fence replaces the earlier one.
+            assert!(fences.set(&key, Some(&[ann.clone()]), Moment::NEVER, &count));
+            assert!(fences.set(&key, None, Moment::NEVER, &count));
+            assert_eq!(fences.end_due(ends, 9, &count), 1);
+            fences.lift(&key, &[ann.clone()], &count);
+            assert_eq!(fences.lift_some(&key, &Bound::Unbounded, 9, &count), Some(Bound::Excluded(None)));
+        }
+        assert!(fences.by_key.is_empty() && fences.ends.is_empty());
+        assert_eq!(count.0.load(Ordering::SeqCst), 0);
+    }
+}
