@@ -556,6 +556,16 @@ fn the_doorbell_misses_nothing_of_two_shards() {
     });
 }
 
+/// Nothing is due and nobody ends the engine: that its thread sleeps is a deadlock for shuttle.
+#[test]
+#[should_panic(expected = "deadlock")]
+fn the_timer_sleeps_while_nothing_is_due() {
+    check(|| {
+        let (engine, _) = threaded_engine(|config| config);
+        std::mem::forget(engine);
+    });
+}
+
 /// The engine's thread sleeps without a deadline when the save delay of the only document starts.
 #[test]
 fn the_timer_is_woken_for_a_new_deadline() {
@@ -888,6 +898,39 @@ fn p5_the_engines_own_thread_ends_it() {
             drop(clock);
         });
     }
+}
+
+/// A worker hangs and nothing is due, so that only the call itself wakes the engine's thread for the deadline.
+#[test]
+fn p5_the_engines_own_thread_ends_it_at_the_deadline_while_a_worker_hangs() {
+    check(|| {
+        let (engine, clock) = threaded_engine(|config| config.ack_timeout(None));
+        let _tab = open(&engine, "x", "a");
+        let in_hand = engine.callbacks().try_recv().unwrap();
+        let shutdown = engine.begin_shutdown(Duration::from_secs(1));
+        let waiting = thread::spawn(move || shuttle::future::block_on(shutdown.done()));
+        clock.advance(1);
+        assert!(waiting.join().unwrap().is_complete());
+        assert_eq!(in_hand.ack(), Answered::Late);
+    });
+}
+
+/// The same of a suspension.
+#[test]
+fn p5_the_engines_own_thread_ends_a_suspension_at_the_deadline_while_a_worker_hangs() {
+    check(|| {
+        let (engine, clock) = threaded_engine(|config| config.ack_timeout(None));
+        let tab = open(&engine, "x", "a");
+        let in_hand = engine.callbacks().try_recv().unwrap();
+        let suspends = thread::spawn(move || engine.suspend(Duration::from_secs(1)));
+        // It takes no calls from when it has begun.
+        while tab.change().is_ok() {
+            thread::yield_now();
+        }
+        clock.advance(1);
+        assert_eq!(suspends.join().unwrap().documents(), 1);
+        assert_eq!(in_hand.ack(), Answered::Late);
+    });
 }
 
 /// Nobody takes callbacks. The engine's thread ends it at the deadline, and a task that waits for the report gets it.

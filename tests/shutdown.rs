@@ -49,6 +49,23 @@ fn p5_a_shutdown_hands_every_save_out_and_reports_that_all_is_saved() {
 }
 
 #[test]
+fn p9_a_shutdown_tries_what_waits_for_its_next_attempt_again_by_key() {
+    let world = World::with_three_retries();
+    let keys: Vec<String> = (10..40).map(|number| format!("doc-{number}")).collect();
+    let tabs: Vec<Connection> = keys.iter().rev().map(|key| world.edit(key, "ann")).collect();
+    tabs.iter().for_each(|tab| tab.change().unwrap());
+    world.acknowledge_all();
+    tabs.into_iter().for_each(drop);
+    world.pass(seconds(10));
+    assert_eq!(world.callbacks.try_iter().map(Delivery::fail).count(), keys.len());
+    let shutdown = world.engine.begin_shutdown(seconds(30));
+    let tried: Vec<String> =
+        world.callbacks.try_iter().map(|delivery| delivery.acked().key.to_string()).collect();
+    assert_eq!(tried, keys);
+    assert!(shutdown.report().is_some_and(|report| report.is_complete()));
+}
+
+#[test]
 fn a_second_shutdown_gets_the_same_report() {
     let world = World::plain();
     world.edit("doc", "ann").change().unwrap();

@@ -70,10 +70,16 @@ impl Sleeper {
         self.wake.notify_all();
     }
 
-    /// Sleeps until the earliest deadline, at most until `latest`, or until woken. Returns at once if `stopped`.
-    pub(super) fn sleep(&self, now: Moment, latest: Option<Moment>, stopped: impl Fn() -> bool) {
+    /// Sleeps until the earliest deadline, at most until `latest`, or until woken. Returns at once if `stopped`. Both are
+    /// asked after whoever calls [`wake`](Self::wake) from now on wakes it.
+    pub(super) fn sleep(
+        &self,
+        now: Moment,
+        latest: impl FnOnce() -> Option<Moment>,
+        stopped: impl FnOnce() -> bool,
+    ) {
         let mut guard = self.lock.lock();
-        let latest = latest.map_or(NEVER, Moment::as_millis);
+        let latest = latest().map_or(NEVER, Moment::as_millis);
         let until = self.next_due().min(latest);
         self.wake_at.store(until, Ordering::SeqCst);
         // A deadline that came in between: its caller saw nobody asleep yet.

@@ -174,8 +174,10 @@ impl Registry {
         while !self.lifecycle.has_ended() {
             self.begin_end_if_asked();
             let next = self.run_and_ring();
+            let end = || self.lifecycle.deadline().map(Moment::from_millis);
+            let latest = || next.into_iter().chain(end()).min();
             let stopped = || self.lifecycle.has_ended() || self.lifecycle.asks_to_begin();
-            self.sleeper.sleep(self.now().steady, next, stopped);
+            self.sleeper.sleep(self.now().steady, latest, stopped);
         }
     }
 }
