@@ -109,6 +109,41 @@ fn p9_a_clock_that_goes_back_an_hour_delays_no_save_by_an_hour() {
     assert_eq!(engine.now(), clock.now());
 }
 
+/// A machine whose cheap steady clock lags ten milliseconds behind.
+#[derive(Clone)]
+struct Lagging(Machine);
+
+impl Clock for Lagging {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+
+    fn steady(&self) -> Option<Duration> {
+        self.0.steady()
+    }
+
+    fn coarse_steady(&self) -> Option<Duration> {
+        Some(self.0.steady()?.saturating_sub(Duration::from_millis(10)))
+    }
+}
+
+#[test]
+fn p5_the_pause_after_a_failure_is_not_shorter_by_the_error_of_a_cheap_clock() {
+    let clock = Lagging(Machine::starting());
+    let config = Config::new().clock(clock.clone()).timer(false).retry_pauses([seconds(1)]);
+    let engine = Engine::new(config).unwrap();
+    let callbacks = engine.callbacks();
+    let _tab = edit(&engine, "doc", "ann");
+    clock.0.run(5_000);
+    callbacks.try_recv().unwrap().fail();
+    clock.0.run(999);
+    engine.tick();
+    assert!(callbacks.try_recv().is_err(), "a pause lasts a second and more");
+    clock.0.run(2_000);
+    engine.tick();
+    assert_eq!(statuses(&callbacks), [Status::Editing]);
+}
+
 #[test]
 fn p9_usage_counts_on_after_a_clock_that_was_ahead_for_a_moment() {
     let clock = WallClock::starting();

@@ -61,6 +61,37 @@ fn p12_of_a_documents_idle_editors_only_the_longest_idle_is_warned_for_one_waite
     assert!(ann.may_edit() && !ben.may_edit() && cleo.may_edit());
 }
 
+/// Its own seat elsewhere came back, and then the document stops it: an editor there is idle for long already.
+#[test]
+fn p12_a_waiter_who_moves_to_another_limit_has_the_seat_of_an_idle_editor_there() {
+    let world = world(Duration::ZERO, |config| config.user_limit(Some(1)));
+    let (ann, elsewhere) = (world.edit("a", "ann"), world.edit("b", "ben"));
+    let ben = world.wait("a", "ben");
+    world.pass(IDLE);
+    world.engine.set_document_limit(Some(1)).unwrap();
+    assert_eq!(heard(&world), Vec::<String>::new());
+    drop(elsewhere);
+    world.engine.tick();
+    assert_eq!(heard(&world), ["ann view", "ben edit"]);
+    assert!(!ann.may_edit() && ben.may_edit());
+}
+
+/// An editor whose seat somebody may have loses its access, or comes back on another line: nobody may have its seat then.
+#[test]
+fn p12_an_idle_editor_who_edits_no_longer_or_resumes_has_no_seat_to_give() {
+    let set = |config: Config| config.idle(Some(IDLE * 2)).reconnect_grace(Some(IDLE)).edit_limit(Some(2));
+    let world = world(Duration::ZERO, set);
+    let [ann, ben] = ["ann", "ben"].map(|name| world.edit("doc", name));
+    world.pass(IDLE);
+    let token = ben.token().unwrap();
+    world.engine.lost(ben.into_id()).unwrap();
+    let ben = world.engine.resume(&token, 1).unwrap();
+    assert_eq!(heard(&world), Vec::<String>::new());
+    world.pass(IDLE);
+    assert_eq!(heard(&world), ["ann view"]);
+    assert!(!ann.may_edit() && ben.may_edit());
+}
+
 /// The one who lets a waiter in and the waiter are of different documents: the storage hears of both at once.
 #[test]
 fn p4_the_storage_hears_of_both_when_an_idle_editor_gives_its_seat_up() {

@@ -566,6 +566,16 @@ fn the_timer_sleeps_while_nothing_is_due() {
     });
 }
 
+/// The same of a worker that blocks.
+#[test]
+#[should_panic(expected = "deadlock")]
+fn a_blocked_worker_sleeps_while_nothing_is_due() {
+    check(|| {
+        let (engine, _) = engine(|config| config);
+        drop(engine.callbacks().recv());
+    });
+}
+
 /// The engine's thread sleeps without a deadline when the save delay of the only document starts.
 #[test]
 fn the_timer_is_woken_for_a_new_deadline() {

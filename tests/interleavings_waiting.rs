@@ -108,8 +108,10 @@ fn p12_a_freed_seat_and_a_newcomer() {
 #[test]
 fn p12_a_freed_seat_and_a_request() {
     check(|| {
-        let (engine, notices) = start(config(1));
+        let (engine, notices) = start(config(1).callbacks(true));
+        let callbacks = engine.callbacks();
         let ann = edit(&engine, "a", "ann");
+        callbacks.try_recv().unwrap().ack();
         let ben = open(&engine, "b", "ben");
         let ((), answer) = race(move || drop(ann), || ben.request_edit().unwrap());
         let at_once = answer == EditRequest::Granted;
@@ -119,6 +121,8 @@ fn p12_a_freed_seat_and_a_request() {
         let heard = granted(&notices);
         assert!(at_once || heard == [ben.id()], "{heard:?}");
         assert!(heard.len() <= 1);
+        let told = callbacks.try_iter().map(|delivery| (delivery.callback().key.to_string(), delivery.ack()));
+        assert_eq!(told.filter(|(key, _)| key == "b").count(), 1, "the storage hears of it at once");
         assert_seats(&engine, 1, 0);
     });
 }

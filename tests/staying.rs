@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use coedit::{
     Access, ChangeError, Config, Connection, ConnectionError, ConnectionId, ConnectionState, DisconnectCause,
-    Dropped, Engine, ErrorCode, Fence, FenceError, ForceSaveError, Grant, IdleThen, NamedUsers, Notice,
-    OpenError, Reason, ResumeError, ResumeToken, SeatCount, Status, Timestamp, TransportError, UserId,
+    Dropped, EditRequest, Engine, ErrorCode, Fence, FenceError, ForceSaveError, Grant, IdleThen, NamedUsers,
+    Notice, OpenError, Reason, ResumeError, ResumeToken, SeatCount, Status, Timestamp, TransportError,
+    UserId,
 };
 
 const GRACE: Duration = Duration::from_secs(120);
@@ -543,6 +544,29 @@ fn p11_a_reloaded_page_takes_over_the_seat_of_its_lost_connection() {
         let (_, token) = lose(&world, new);
         assert!(resume(&world, &token).may_edit());
     }
+}
+
+/// Nobody has run what is due.
+#[test]
+fn p12_a_viewer_who_asks_has_the_seat_of_a_lease_that_has_run_out() {
+    let world = with_grace(|config| config.edit_limit(Some(1)));
+    let (ann, ben) = (world.edit("doc", "ann"), world.open("doc", "ben", Access::Edit));
+    lose(&world, ann);
+    world.clock.advance(GRACE);
+    assert_eq!(ben.request_edit(), Ok(EditRequest::Granted));
+    assert!(ben.may_edit());
+}
+
+#[test]
+fn p11_a_take_over_brings_the_new_name_of_the_user() {
+    let world = with_grace(|config| config.edit_limit(Some(1)));
+    let ann = world.edit("doc", "ann");
+    lose(&world, ann);
+    let named = user("ann").named("Ann").unwrap();
+    let new = world.engine.open(&key("doc"), &named, Access::Edit).unwrap();
+    assert!(new.may_edit());
+    let [holder] = &world.engine.holders(9)[..] else { panic!("one holder") };
+    assert_eq!(holder.name.as_deref(), Some("Ann"));
 }
 
 #[test]

@@ -246,6 +246,15 @@ fn p9_a_user_who_comes_back_after_a_restart_is_the_same_user_in_the_usage() {
     drop((opened, again));
 }
 
+/// The process before counted nothing.
+#[test]
+fn p9_the_usage_of_a_restored_engine_begins_with_those_who_are_kept() {
+    let world = world(|config| config.usage(false));
+    let _tabs = ["ann", "ben"].map(|name| world.open("doc", name, Access::Edit));
+    let world = restart(world, |config| config);
+    assert_eq!(world.engine.usage().unwrap().hour.edit.max, 2);
+}
+
 /// The next process may count named users of another access: those of the old one do not count under its limit later.
 #[test]
 fn named_users_are_restored_only_where_they_are_limited() {
