@@ -76,6 +76,30 @@ fn p12_a_waiter_who_moves_to_another_limit_has_the_seat_of_an_idle_editor_there(
     assert!(!ann.may_edit() && ben.may_edit());
 }
 
+/// Nobody who is there waits when the editor becomes idle.
+#[test]
+fn p12_a_lost_waiter_who_resumes_has_the_seat_of_an_idle_editor() {
+    let set = |config: Config| config.reconnect_grace(Some(IDLE * 2)).edit_limit(Some(1));
+    let world = world(Duration::ZERO, set);
+    let (ann, ben) = (world.edit("a", "ann"), world.wait("b", "ben"));
+    let token = ben.token().unwrap();
+    world.engine.lost(ben.into_id()).unwrap();
+    world.pass(IDLE);
+    assert_eq!(heard(&world), Vec::<String>::new());
+    let ben = world.engine.resume(&token, 1).unwrap();
+    assert!(ben.may_edit() && !ann.may_edit());
+}
+
+#[test]
+fn p12_nobody_is_warned_while_the_engine_drains() {
+    let world = world(WARNING, |config| config.edit_limit(Some(1)));
+    let (ann, ben) = (world.edit("a", "ann"), world.wait("b", "ben"));
+    world.engine.drain();
+    world.pass(IDLE);
+    assert_eq!(heard(&world), Vec::<String>::new());
+    assert!(ann.may_edit() && ben.position() == Some(1));
+}
+
 /// An editor whose seat somebody may have loses its access, or comes back on another line: nobody may have its seat then.
 #[test]
 fn p12_an_idle_editor_who_edits_no_longer_or_resumes_has_no_seat_to_give() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use coedit::{
     Access, Answered, Callbacks, Config, Connection, Delivery, DocumentKey, DocumentState, Engine,
-    ManualClock, Notice, Status, Timestamp, User,
+    ForceSaveError, ManualClock, Notice, Status, Timestamp, User,
 };
 use crossbeam_channel::Receiver;
 
@@ -118,6 +118,18 @@ fn a_closing_goes_before_an_earlier_closing_of_its_document() {
     assert_eq!(closing.callback().action.as_ref().unwrap().user, "ben");
     assert_eq!(closing.ack(), Answered::InTime);
     assert_eq!(all.engine.documents(), 0);
+}
+
+#[test]
+fn a_timed_force_save_under_way_holds_what_was_changed() {
+    let all = Fixture::new(Config::new().force_save_interval(Some(Duration::from_secs(60))));
+    let ann = all.edit("ann");
+    all.take(Status::Editing).ack();
+    ann.change().unwrap();
+    all.pass(60);
+    let force_save = all.take(Status::ForceSave);
+    assert_eq!(all.engine.press_save(ann.id()), Err(ForceSaveError::NotChanged));
+    force_save.ack();
 }
 
 #[test]

@@ -262,7 +262,9 @@ fn a_force_save_ends_the_age_of_unsaved_changes_but_the_document_stays_listed() 
     world.acknowledge_all();
     let oldest = || world.engine.stats().oldest_unsaved_ms;
     ann.change().unwrap();
-    world.pass(seconds(5));
+    world.pass(seconds(2));
+    ann.change().unwrap();
+    world.pass(seconds(3));
     world.engine.press_save(ann.id()).unwrap();
     let save = world.take();
     world.pass(seconds(1));

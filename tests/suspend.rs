@@ -255,6 +255,23 @@ fn p9_the_usage_of_a_restored_engine_begins_with_those_who_are_kept() {
     assert_eq!(world.engine.usage().unwrap().hour.edit.max, 2);
 }
 
+#[test]
+fn a_restart_knows_which_changes_a_force_save_holds() {
+    let world = world(|config| config);
+    let tabs = ["held", "exposed"].map(|key| world.edit(key, "ann"));
+    tabs.iter().for_each(|tab| tab.change().unwrap());
+    world.engine.press_save(tabs[0].id()).unwrap();
+    world.acknowledge_all();
+    world.pass(seconds(3));
+    let seen = |world: &World| {
+        let exposed = ["held", "exposed"].map(|document| world.engine.is_unsaved(&key(document)));
+        (exposed, world.engine.stats().oldest_unsaved_ms)
+    };
+    assert_eq!(seen(&world), ([false, true], Some(3_000)));
+    let world = restart(world, |config| config);
+    assert_eq!(seen(&world), ([false, true], Some(3_000)));
+}
+
 /// The next process may count named users of another access: those of the old one do not count under its limit later.
 #[test]
 fn named_users_are_restored_only_where_they_are_limited() {

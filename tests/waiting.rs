@@ -588,6 +588,17 @@ fn p12_a_request_that_frees_a_seat_for_an_earlier_waiter_waits_on() {
 }
 
 #[test]
+fn p12_nobody_waits_for_the_save_of_a_drop_after_somebody_edits_again() {
+    let world = World::plain();
+    let (ann, ben) = (world.edit("a", "ann"), world.open("a", "ben", Access::View));
+    ann.change().unwrap();
+    world.acknowledge_all();
+    world.engine.drop_users(&key("a"), &[id("ann")]).unwrap();
+    drop(world.edit("a", "cleo"));
+    assert_eq!(ben.request_edit(), Ok(EditRequest::Granted));
+}
+
+#[test]
 fn p12_a_takeover_happens_only_if_it_lets_the_waiter_in() {
     let set = |config: Config| {
         let config = config.edit_limit(Some(2)).document_limit(Some(1)).user_limit(Some(1));
