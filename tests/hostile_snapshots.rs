@@ -276,12 +276,19 @@ fn p10_numbers_at_their_limits_and_twins_are_refused() {
     let (edited, live) = (document("edited"), document("live"));
     let (closing, forgotten) = (document("closing"), document("forgotten"));
     let refusal = "the snapshot is damaged";
+    let waits = |place: &usize| !original["stays"][place]["ticket"].is_null();
+    let waiters: Vec<usize> = (0..original["stays"].as_array().unwrap().len()).filter(waits).collect();
+    let ticket = |waiter: usize| format!("/stays/{}/ticket", waiters[waiter]);
+    let next_epoch = original["epoch"].as_u64().unwrap() + 1;
+    let of_next = format!("{next_epoch:08x}{}", &original["stays"][0]["token"].as_str().unwrap()[8..]);
     for (path, value) in [
         ("/version".to_owned(), json!(u32::MAX)),
         ("/epoch".to_owned(), json!(u32::MAX)),
         ("/deliveries".to_owned(), json!(u64::MAX)),
         ("/stays/0/token".to_owned(), original["stays"][1]["token"].clone()),
         ("/stays/0/id".to_owned(), original["stays"][1]["id"].clone()),
+        ("/stays/0/token".to_owned(), json!(of_next)),
+        (ticket(0), original.pointer(&ticket(1)).unwrap().clone()),
         (format!("{live}/saved_changes"), json!(u64::MAX)),
         (format!("{live}/key"), json!("edited")),
         (format!("{live}/participants/0/connections/0/id"), original["stays"][0]["id"].clone()),

@@ -202,3 +202,18 @@ fn the_message_that_a_save_was_given_up_says_since_when_it_waits() {
         (DocumentState::Telling, Timestamp::from_millis(START + 7_000))
     );
 }
+
+#[test]
+fn the_message_that_answers_a_question_waits_since_it_was_asked() {
+    let all = Fixture::new(Config::new());
+    let _ann = all.edit("ann");
+    all.take(Status::Editing).ack();
+    all.pass(7);
+    all.engine.info(&Fixture::key(), None).unwrap();
+    all.pass(2);
+    let remaining = all.engine.remaining().documents;
+    assert_eq!(
+        (remaining[0].state, remaining[0].since),
+        (DocumentState::Telling, Timestamp::from_millis(START + 7_000))
+    );
+}

@@ -256,6 +256,17 @@ fn p9_the_usage_of_a_restored_engine_begins_with_those_who_are_kept() {
 }
 
 #[test]
+fn p11_a_suspended_engine_knows_no_token() {
+    let world = world(|config| config);
+    let tab = world.edit("doc", "ann");
+    let (engine, token) = (world.engine.clone(), tab.token().unwrap());
+    assert_eq!(engine.token(tab.id()), Some(token));
+    world.engine.suspend(seconds(0));
+    assert_eq!(engine.token(tab.id()), None);
+    assert_eq!(engine.resume(&token, 1).unwrap_err(), ResumeError::ShutDown);
+}
+
+#[test]
 fn a_restart_knows_which_changes_a_force_save_holds() {
     let world = world(|config| config);
     let tabs = ["held", "exposed"].map(|key| world.edit(key, "ann"));

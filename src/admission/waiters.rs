@@ -378,4 +378,20 @@ mod tests {
         waiters.validate().unwrap();
         assert_eq!((waiters.len(), waiters.lines.len()), (0, 0));
     }
+    #[test]
+    fn p6_as_many_wait_as_may_and_a_ticket_from_outside_leaves_room_for_more() {
+        let waiter = |ticket| Waiter { ticket, queue: Queue::Engine, since: Moment::default(), lost: true };
+        let mut waiters = Waiters::default();
+        assert_eq!(waiters.insert(id(0), waiter(TICKET_MAX + 1)), Err(()));
+        assert_eq!(waiters.insert(id(0), waiter(TICKET_MAX)), Ok(()));
+        assert_eq!(waiters.insert(id(1), waiter(TICKET_MAX)), Err(()), "it is another's");
+        for number in 1..WAITERS_MAX {
+            waiters.insert(id(u32::try_from(number).unwrap()), waiter(number as Ticket)).unwrap();
+        }
+        let one_more = id(u32::MAX);
+        assert_eq!(waiters.insert(one_more, waiter(0)), Err(()));
+        assert_eq!(waiters.enter(one_more, Queue::Engine, Moment::default()), Err(()));
+        waiters.remove(id(0));
+        assert_eq!(waiters.insert(one_more, waiter(0)), Ok(()));
+    }
 }
