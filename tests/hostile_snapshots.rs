@@ -274,7 +274,7 @@ fn p10_numbers_at_their_limits_and_twins_are_refused() {
         format!("/documents/{place}")
     };
     let (edited, live) = (document("edited"), document("live"));
-    let (closing, forgotten) = (document("closing"), document("forgotten"));
+    let (closing, forgotten, forced) = (document("closing"), document("forgotten"), document("forced"));
     let refusal = "the snapshot is damaged";
     let waits = |place: &usize| !original["stays"][place]["ticket"].is_null();
     let waiters: Vec<usize> = (0..original["stays"].as_array().unwrap().len()).filter(waits).collect();
@@ -293,7 +293,13 @@ fn p10_numbers_at_their_limits_and_twins_are_refused() {
         (format!("{live}/key"), json!("edited")),
         (format!("{live}/participants/0/connections/0/id"), original["stays"][0]["id"].clone()),
         (format!("{edited}/outstanding/failures"), json!(u64::MAX)),
+        (format!("{edited}/outstanding/kind/Joined"), json!(5)),
+        (format!("{edited}/waiting/1/ForceSave/reach/last"), json!(3)),
+        (format!("{edited}/unsaved/phase"), json!("Forgotten")),
         (format!("{edited}/unsaved/failures"), json!(u64::MAX)),
+        (format!("{forced}/outstanding/copy/key"), json!("edited")),
+        (format!("{forced}/outstanding/copy/status"), json!(7)),
+        (format!("{closing}/unsaved/phase/Closing/leaver"), json!(1)),
         (format!("{edited}/participants/0/told"), json!(u32::MAX)),
         (
             format!("{edited}/participants/1/user"),

@@ -1242,3 +1242,22 @@ fn hundreds_of_saves_fall_due_in_one_tick() {
     assert_eq!(world.engine.documents(), 0);
     world.assert_nothing_falls_due();
 }
+
+/// More wait than are kept one by one: what is left of them comes before a force save that is asked for later.
+#[test]
+fn p4_a_force_save_comes_after_every_join_before_it_also_of_a_crowd() {
+    for timed in [false, true] {
+        let world = World::new(|config| config.force_save_interval(timed.then(|| seconds(60))));
+        let tabs: Vec<_> = (0..1_500).map(|number| world.edit("doc", &format!("u{number}"))).collect();
+        tabs[0].change().unwrap();
+        if timed {
+            world.pass(seconds(60));
+        } else {
+            world.engine.force_save(&key("doc"), None).unwrap();
+        }
+        let _last = world.edit("doc", "zoe");
+        let told = world.acknowledge_all();
+        let place = told.iter().position(|callback| callback.starts_with('6')).unwrap();
+        assert_eq!((place, told.len()), (1_500, 1_502), "{:?}", told.last());
+    }
+}

@@ -255,6 +255,21 @@ fn p9_the_usage_of_a_restored_engine_begins_with_those_who_are_kept() {
     assert_eq!(world.engine.usage().unwrap().hour.edit.max, 2);
 }
 
+/// Viewers come after those who edit in a snapshot, whoever came first.
+#[test]
+fn p4_a_leave_that_was_out_is_told_of_the_same_user_after_a_restart() {
+    let world = world(|config| config.retry_pauses([seconds(1)]));
+    let _viewer = world.open("doc", "zoe", Access::View);
+    let [ben, cleo] = ["ben", "cleo"].map(|name| world.edit("doc", name));
+    world.acknowledge_all();
+    ben.close();
+    world.take().fail();
+    let world = restart(world, |config| config.retry_pauses([seconds(1)]));
+    world.pass(seconds(1));
+    assert_eq!(world.acknowledge_all(), ["1 -ben [cleo]"]);
+    drop(cleo);
+}
+
 #[test]
 fn p11_a_suspended_engine_knows_no_token() {
     let world = world(|config| config);
