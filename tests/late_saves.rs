@@ -217,3 +217,22 @@ fn the_message_that_answers_a_question_waits_since_it_was_asked() {
         (DocumentState::Telling, Timestamp::from_millis(START + 7_000))
     );
 }
+
+/// A force save holds everything, but the document is listed as forgotten until its save is there.
+#[test]
+fn p5_a_save_that_comes_after_it_was_given_up_counts_although_a_force_save_holds_its_changes() {
+    let config = Config::new().save_delay(Duration::ZERO).retry_pauses([]);
+    let all = Fixture::new(config.ack_timeout(Some(Duration::from_secs(5))));
+    let ann = all.edit("ann");
+    all.take(Status::Editing).ack();
+    ann.change().unwrap();
+    all.engine.press_save(ann.id()).unwrap();
+    all.take(Status::ForceSave).ack();
+    ann.close();
+    let late = all.take(Status::Save);
+    all.pass(5);
+    all.take(Status::SaveFailed).ack();
+    assert_eq!(all.engine.forgotten().len(), 1);
+    assert_eq!(late.ack(), Answered::LateSave);
+    assert_eq!(all.engine.forgotten().len(), 0);
+}

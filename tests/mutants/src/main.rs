@@ -41,6 +41,9 @@ struct Options {
     /// Forgets the outcomes of earlier runs. Otherwise only those that survived are tried again.
     #[arg(long)]
     fresh: bool,
+    /// Passes over the mutants that `survivors.txt` names.
+    #[arg(long)]
+    unlisted: bool,
     /// Tries no mutant, and prints what is known.
     #[arg(long)]
     report: bool,
@@ -60,12 +63,16 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     }
     let tree = tree::make(&repository, &out)?;
     eprintln!("{} mutants; {} more do not compile", tree.mutants.len(), tree.unbuildable);
+    let known = report::read_known(include_str!("../survivors.txt"));
     if !options.report {
+        let is_asked_for = |mutant: &Mutant| {
+            let key = mutant.key();
+            key.contains(&options.only) && !(options.unlisted && known.contains_key(&key))
+        };
         for suite in [cargo::USUAL, cargo::INTERLEAVINGS] {
-            try_all(&options, &tree, &out, &suite, &outcomes)?;
+            try_all(&options, &tree, &out, &suite, &outcomes, is_asked_for)?;
         }
     }
-    let known = report::read_known(include_str!("../survivors.txt"));
     let outcomes = report::read_outcomes(&outcomes);
     let report = Report { mutants: &tree.mutants, outcomes: &outcomes, known: &known };
     print!("{report}");
@@ -73,20 +80,20 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Tries each mutant that has not been caught yet.
+/// Tries each mutant that is asked for and has not been caught yet.
 fn try_all(
     options: &Options,
     tree: &Tree,
     out: &Path,
     suite: &Suite,
     outcomes: &Path,
+    is_asked_for: impl Fn(&Mutant) -> bool,
 ) -> Result<(), Box<dyn Error>> {
     let before = report::read_outcomes(outcomes);
-    let is_alive = |mutant: &&Mutant| {
-        let key = mutant.key();
-        key.contains(&options.only) && before.get(&key).is_none_or(|outcome| outcome.caught_by.is_none())
-    };
-    let alive: Vec<&Mutant> = tree.mutants.iter().filter(is_alive).collect();
+    let is_alive =
+        |mutant: &Mutant| before.get(&mutant.key()).is_none_or(|outcome| outcome.caught_by.is_none());
+    let alive: Vec<&Mutant> =
+        tree.mutants.iter().filter(|mutant| is_asked_for(mutant) && is_alive(mutant)).collect();
     if alive.is_empty() {
         return Ok(());
     }
