@@ -316,6 +316,16 @@ fn p10_numbers_at_their_limits_and_twins_are_refused() {
     }
 }
 
+#[test]
+fn p10_a_document_that_is_forgotten_while_somebody_edits_is_refused() {
+    let mut damaged = rich();
+    let documents = damaged["documents"].as_array_mut().unwrap();
+    let edited = documents.iter_mut().find(|one| one["key"] == "edited").unwrap();
+    edited["unsaved"]["phase"] = json!("Forgotten");
+    edited["unsaved"]["forgotten"] = json!(2);
+    assert_eq!(restore(&damaged).map(drop), Err("the snapshot is damaged".to_owned()));
+}
+
 /// The host's clock was ahead and was corrected, or another machine's is behind.
 #[test]
 fn p5_a_snapshot_of_a_later_time_is_restored() {

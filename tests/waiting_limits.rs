@@ -62,7 +62,7 @@ fn p12_draining_frees_the_seats_that_are_given_back() {
     let ann = world.edit("a", "ann");
     let ben = world.wait("b", "ben");
     world.engine.drain();
-    drop(ann);
+    ann.release_edit().unwrap();
     assert_eq!(world.engine.limits().edit.in_use, 0);
     world.engine.undrain();
     assert!(ben.may_edit());
