@@ -910,12 +910,14 @@ fn p5_the_engines_own_thread_ends_it() {
     }
 }
 
-/// A worker hangs and nothing is due, so that only the call itself wakes the engine's thread for the deadline.
+/// A worker hangs with the answer to a question, and nothing is due: only the call itself wakes the engine's thread for the
+/// deadline.
 #[test]
 fn p5_the_engines_own_thread_ends_it_at_the_deadline_while_a_worker_hangs() {
     check(|| {
         let (engine, clock) = threaded_engine(|config| config.ack_timeout(None));
-        let _tab = open(&engine, "x", "a");
+        let _viewer = engine.open(&key("x"), &User::new("a").unwrap(), Access::View).unwrap();
+        engine.info(&key("x"), None).unwrap();
         let in_hand = engine.callbacks().try_recv().unwrap();
         let shutdown = engine.begin_shutdown(Duration::from_secs(1));
         let waiting = thread::spawn(move || shuttle::future::block_on(shutdown.done()));
