@@ -53,7 +53,9 @@ fn p9_a_shutdown_tries_what_waits_for_its_next_attempt_again_by_key() {
     let world = World::with_three_retries();
     let keys: Vec<String> = (10..40).map(|number| format!("doc-{number}")).collect();
     let tabs: Vec<Connection> = keys.iter().rev().map(|key| world.edit(key, "ann")).collect();
-    tabs.iter().for_each(|tab| tab.change().unwrap());
+    for tab in &tabs {
+        tab.change().unwrap();
+    }
     world.acknowledge_all();
     tabs.into_iter().for_each(drop);
     world.pass(seconds(10));

@@ -290,7 +290,9 @@ fn p11_a_suspended_engine_knows_no_token() {
 fn a_restart_knows_which_changes_a_force_save_holds() {
     let world = world(|config| config);
     let tabs = ["held", "exposed"].map(|key| world.edit(key, "ann"));
-    tabs.iter().for_each(|tab| tab.change().unwrap());
+    for tab in &tabs {
+        tab.change().unwrap();
+    }
     world.engine.press_save(tabs[0].id()).unwrap();
     world.acknowledge_all();
     world.pass(seconds(3));

@@ -181,10 +181,10 @@ mod tests {
         for key in ["a", "b"].map(|key| DocumentKey::new(key).unwrap()) {
             assert!(fences.set(&key, Some(&[ann.clone(), ben.clone()]), ends, &count));
             // The later fence replaces the earlier one.
-            assert!(fences.set(&key, Some(&[ann.clone()]), Moment::NEVER, &count));
+            assert!(fences.set(&key, Some(std::slice::from_ref(&ann)), Moment::NEVER, &count));
             assert!(fences.set(&key, None, Moment::NEVER, &count));
             assert_eq!(fences.end_due(ends, 9, &count), 1);
-            fences.lift(&key, &[ann.clone()], &count);
+            fences.lift(&key, std::slice::from_ref(&ann), &count);
             assert_eq!(fences.lift_some(&key, &Bound::Unbounded, 9, &count), Some(Bound::Excluded(None)));
         }
         assert!(fences.by_key.is_empty() && fences.ends.is_empty());

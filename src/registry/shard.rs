@@ -119,6 +119,10 @@ impl Numbering {
     }
 }
 
+/// The users of a document that is due may be worked through so often: to catch up with them, to drop what waits, and to forget
+/// what was told of them.
+const WALKS_OF_DUE: usize = 3;
+
 impl Shard {
     pub(super) fn new(shard: u32, shards: u32, config: &Config, now: Moment) -> Self {
         Shard {
@@ -225,15 +229,15 @@ impl Shard {
         (document, document.map_or(0, |document| self.documents[document as usize].session().items()))
     }
 
-    /// Takes some of the documents that somebody is to look at by `now`. They and what is in their lists are at most
-    /// [`AT_ONCE`] items, and the rest of one document. Some may be gone.
+    /// Takes some of the documents that somebody is to look at by `now`. They and what is in their lists, as often as it may be
+    /// worked through, are at most [`AT_ONCE`] items, and the rest of one document. Some may be gone.
     pub(super) fn take_due_documents(&mut self, now: Moment) -> Vec<DocumentId> {
         let (mut due, mut items) = (Vec::new(), 0);
         while items < AT_ONCE
             && let Some(document) = self.books.looks.take_first_due(now)
         {
             let session = self.documents.get(document as usize).and_then(|slot| slot.session.as_ref());
-            items += 1 + session.map_or(0, |session| session.items());
+            items += 1 + WALKS_OF_DUE * session.map_or(0, |session| session.items());
             due.push(document);
         }
         due
