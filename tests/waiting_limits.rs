@@ -21,10 +21,6 @@ fn wait_all<'a>(world: &World, tabs: impl Iterator<Item = (&'a str, &'a str)>) -
     tabs.map(wait).collect()
 }
 
-fn close_all(tabs: Vec<Connection>) {
-    tabs.into_iter().for_each(drop);
-}
-
 #[test]
 fn p1_p9_seats_that_pass_on_never_count_twice_in_the_usage() {
     let world = World::new(|config| config.edit_limit(Some(2)));
@@ -53,7 +49,7 @@ fn seats_that_are_kept_for_the_next_tick_have_no_editor() {
     assert_eq!(world.engine.limits().edit.in_use, 300, "no newcomer gets them");
     world.engine.tick();
     assert!(waiters.iter().all(Connection::may_edit));
-    close_all(editors);
+    drop(editors);
 }
 
 #[test]
@@ -77,7 +73,7 @@ fn p12_a_raised_limit_of_documents_serves_those_who_wait_at_more_than_256_of_the
     world.engine.set_document_limit(Some(2)).unwrap();
     world.engine.tick();
     assert!(waiters.iter().all(Connection::may_edit));
-    close_all(editors);
+    drop(editors);
 }
 
 #[test]
