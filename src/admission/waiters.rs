@@ -378,6 +378,7 @@ mod tests {
         waiters.validate().unwrap();
         assert_eq!((waiters.len(), waiters.lines.len()), (0, 0));
     }
+
     #[test]
     fn p6_as_many_wait_as_may_and_a_ticket_from_outside_leaves_room_for_more() {
         let waiter = |ticket| Waiter { ticket, queue: Queue::Engine, since: Moment::default(), lost: true };

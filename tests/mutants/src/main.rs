@@ -70,7 +70,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
             key.contains(&options.only) && !(options.unlisted && known.contains_key(&key))
         };
         for suite in [cargo::USUAL, cargo::INTERLEAVINGS] {
-            try_all(&options, &tree, &out, &suite, &outcomes, is_asked_for)?;
+            try_all(options.threads, &tree, &out, &suite, &outcomes, is_asked_for)?;
         }
     }
     let outcomes = report::read_outcomes(&outcomes);
@@ -82,7 +82,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
 
 /// Tries each mutant that is asked for and has not been caught yet.
 fn try_all(
-    options: &Options,
+    threads: usize,
     tree: &Tree,
     out: &Path,
     suite: &Suite,
@@ -97,7 +97,7 @@ fn try_all(
     if alive.is_empty() {
         return Ok(());
     }
-    let tests = Tests::prepare(&tree.root, out, suite, options.threads)?;
+    let tests = Tests::prepare(&tree.root, out, suite, threads)?;
     eprintln!(
         "{}: {} tests take {:.0} s; {} mutants",
         suite.name,
@@ -106,7 +106,7 @@ fn try_all(
         alive.len()
     );
     let file = Mutex::new(fs::OpenOptions::new().create(true).append(true).open(outcomes)?);
-    let results = suite::in_parallel(&alive, options.threads, |_, mutant| -> Result<(), String> {
+    let results = suite::in_parallel(&alive, threads, |_, mutant| -> Result<(), String> {
         let caught_by = tests.noticed_by(mutant.number).map_err(|error| error.to_string())?;
         let key = mutant.key();
         let reached = tests.reach(mutant.number) || before.get(&key).is_some_and(|outcome| outcome.reached);
